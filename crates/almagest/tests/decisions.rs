@@ -555,11 +555,11 @@ fn reports_of_a_large_archive_stay_short() {
              INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
                  SELECT i, i, 'SHA256SUMS', printf('%064d', i), 1, 'other', 'text', printf('%d/SHA256SUMS', i), 'current',
                      '2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z' FROM n;
-             INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+             INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
                  SELECT i, i, 'preview', 1, '', 'ready', '2001-01-01T00:00:00Z' FROM n;
              INSERT INTO unit_history SELECT i, 1, 'waiting', 'ready', '2001-01-01T00:00:00Z', 'x', 'new files' FROM n;
              INSERT INTO task (unit_id, number, survey, state) SELECT n.i, m.i, 'wfcam', 'open' FROM n, n AS m WHERE m.i <= 7;
-             INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+             INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
                  SELECT i, 'delivery', 'd' || i, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n;
              COMMIT;",
         )

@@ -207,7 +207,7 @@ fn of_a_repair_and_a_scrub() {
         let report = place.tried(&["scrub", "--json"]).json(3);
         assert_eq!(
             (&report["dry_run"], &report["unsound"][0]["found"]),
-            (&true.into(), &"rotten".into())
+            (&true.into(), &"corrupt".into())
         );
     }
 }

@@ -517,7 +517,7 @@ fn decisions_at_the_new_place_are_not_given_up_silently() {
     let server = Server::shared().expect("it is installed");
     server.psql(
         moving.database().expect("it moved to one"),
-        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+        "INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
          VALUES (1000, 'all', '', 'pause', '', 1, '2026-01-01T00:00:00Z', 'a test', 'a test')",
     );
     signal(&process, Signal::CONT);

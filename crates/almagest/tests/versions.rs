@@ -190,7 +190,7 @@ fn what_ended_without_a_decision_shows_after_a_repair() {
         };
         let wanted = shown();
         desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
-        let forget = "DELETE FROM set_aside";
+        let forget = "DELETE FROM supersession";
         match &database {
             None => {
                 let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
@@ -236,7 +236,7 @@ fn detectors_that_ended_without_a_decision_show_after_a_repair() {
         let detectors = |of: u64| wanted.iter().filter(|r| r["multiframe_id"] == of).count();
         assert_eq!((detectors(old), detectors(new)), (1, 3));
         desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
-        let forget = "DELETE FROM set_aside";
+        let forget = "DELETE FROM supersession";
         match &database {
             None => {
                 let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();

@@ -253,7 +253,7 @@ const PUBLIC: [&str; 24] = [
     "refusal_history",
     "product",
     "product_detector",
-    "set_aside",
+    "supersession",
     "hdu_rows",
     "unit",
     "unit_history",

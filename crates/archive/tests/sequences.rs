@@ -413,8 +413,7 @@ impl Player {
 
     /// Detectors whose detections a decision ended, which a newer catalogue of the frame had left.
     fn own_asides(&self) -> BTreeSet<(i64, usize)> {
-        let sql =
-            "SELECT multiframe_id, ext_num FROM product_detector WHERE aside_event IS NOT NULL";
+        let sql = "SELECT multiframe_id, ext_num FROM product_detector WHERE supersession_event IS NOT NULL";
         let place = |row: &String| {
             let (multiframe, ext_num) = row.split_once('|').unwrap();
             let ext_num: i16 = ext_num.parse().unwrap();
@@ -427,8 +426,8 @@ impl Player {
     /// Decisions in force, with the newer delivery of each.
     fn asides(&self) -> BTreeSet<(i64, usize, usize)> {
         let mut aside = BTreeSet::new();
-        let sql = "SELECT set_aside.multiframe_id, set_aside.use_case, delivery.name FROM set_aside
-                 JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
+        let sql = "SELECT supersession.multiframe_id, supersession.use_case, delivery.name FROM supersession
+                 JOIN event ON event.event_id = supersession.event_id JOIN unit ON unit.unit_id = event.unit_id
                  JOIN delivery ON delivery.delivery_id = unit.delivery_id
              WHERE undone_event IS NULL";
         for row in raw(&self.site, sql) {

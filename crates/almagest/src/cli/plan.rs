@@ -58,7 +58,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         None if arguments.dry_run => "what would be proposed".to_owned(),
         None => "nothing is proposed".to_owned(),
         Some(record) => match record.state {
-            PlanState::Proposed | PlanState::Partly => format!(
+            PlanState::Proposed | PlanState::PartlyApproved => format!(
                 "plan {}, proposed at {} UTC by {}",
                 record.plan_id,
                 utc(record.proposed),
@@ -172,13 +172,13 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
     let count = changes.count + decisions.count;
     for change in changes.rows {
         let instruction = in_words(&change.instruction);
-        let what = if change.given { instruction } else { format!("end of {instruction}") };
+        let what = if change.is_set { instruction } else { format!("end of {instruction}") };
         let Cause { who, why } = change.cause;
         lines.push((change.changed, [who, what, change.subject.to_string(), why]));
     }
     for decision in decisions.rows {
         let what = if decision.is_approval { "approve" } else { "reject" };
-        let about = format!("plan {}: {}", decision.plan_id, decision.about);
+        let about = format!("plan {}: {}", decision.plan_id, decision.subject);
         let Cause { who, why } = decision.cause;
         lines.push((decision.decided, [who, what.to_owned(), about, why]));
     }

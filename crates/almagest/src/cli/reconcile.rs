@@ -220,16 +220,16 @@ fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
     let one = |holding: &Holding| {
         let found = std::fs::symlink_metadata(site.place.library_file(&holding.path));
         let (code, what) = match (found, holding.soundness) {
-            (Err(_), _) => ("lost", "it is not in the library".to_owned()),
+            (Err(_), _) => ("missing", "the library does not have the file".to_owned()),
             (Ok(found), _) if found.len() != holding.bytes => (
                 "size_differs",
-                format!("it has {} bytes in the library and had {}", found.len(), holding.bytes),
+                format!("the file has {} bytes in the library, not {}", found.len(), holding.bytes),
             ),
-            (Ok(_), Some(Soundness::Rotten)) => {
-                ("rotten", "its bytes do not fit its checksum any more".to_owned())
+            (Ok(_), Some(Soundness::Corrupt)) => {
+                ("corrupt", "the content of the file no longer matches its checksum".to_owned())
             }
             (Ok(_), Some(Soundness::Unreadable)) => {
-                ("unreadable", "the last scrub could not read it".to_owned())
+                ("unreadable", "the last scrub could not read the file".to_owned())
             }
             _ => return None,
         };
@@ -279,19 +279,21 @@ fn source_differences(
         }
         match current.get(name) {
             None => {
-                let what = "it is at the source and was not brought, or was refused".to_owned();
-                differences.push(add(name, "not_brought", what, Some("source")));
+                let what =
+                    "the source has the file, but it was not fetched or was refused".to_owned();
+                differences.push(add(name, "not_fetched", what, Some("source")));
             }
             Some(holding) if entry.bytes.is_some_and(|bytes| bytes != holding.bytes) => {
                 let (now, before) = (entry.bytes.unwrap_or(0), holding.bytes);
                 let what = format!(
-                    "it has {now} bytes at the source and had {before} when it was brought"
+                    "the file has {now} bytes at the source, and had {before} when it was fetched"
                 );
                 differences.push(add(name, "changed_at_source", what, Some("source")));
             }
             Some(holding) if entry.modified_ns != holding.modified_ns => {
                 let what =
-                    "its date at the source is another one than when it was brought".to_owned();
+                    "the modification time of the file at the source changed after it was fetched"
+                        .to_owned();
                 differences.push(add(name, "touched_at_source", what, Some("source")));
             }
             Some(_) => {}
@@ -376,7 +378,7 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
 
 /// Returns the fetch of a delivery that replaces its lost and damaged files.
 fn fetched_again(compared: &Compared) -> Word {
-    let of_library = ["lost", "size_differs", "rotten", "unreadable"];
+    let of_library = ["missing", "size_differs", "corrupt", "unreadable"];
     let suspects = compared.differences.iter().filter(|d| of_library.contains(&d.code));
     Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
 }

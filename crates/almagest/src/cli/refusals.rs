@@ -240,7 +240,7 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
         lines.push(("let in", advice::command(&take)));
     }
     let (first, last) = (utc(record.first_seen), utc(record.last_seen));
-    let met = counted(record.seen_times, "time");
+    let met = counted(record.occurrences, "time");
     lines.push(("met", format!("{met}, first {first} UTC, last {last} UTC")));
     for change in &record.history {
         let (when, cause) = (utc(change.changed), &change.cause);
@@ -299,7 +299,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "parked": r.parked,
         "state": record.state.name(),
         "taken": record.taken,
-        "seen_times": record.seen_times,
+        "occurrences": record.occurrences,
         "first_seen": site::iso(record.first_seen),
         "last_seen": site::iso(record.last_seen),
         "history": history,

@@ -61,7 +61,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let soundness = look(&site.place.library_file(&holding.path), holding, &pace);
         (read_files, read_bytes) = (read_files + 1, read_bytes + holding.bytes);
         found.push((holding.file_id, soundness));
-        if soundness != Soundness::Sound {
+        if soundness != Soundness::Intact {
             unsound.push((holding, soundness));
         }
         if noted.elapsed() > NOTE_EVERY {

@@ -14,7 +14,7 @@ use upkeep::verify::{Finding, Group, Report};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {findings: [{code, message, repair}], groups: [{code, about, count,
+With --json: one object {findings: [{code, message, repair}], groups: [{code, subject, count,
 repair, commands, kinds}], checked: {WHAT: COUNT}}; with --repair also dry_run and repairs, a list
 of sentences.")]
 pub struct Arguments {
@@ -98,7 +98,8 @@ fn print(report: &Report, repairs: &[String], arguments: &Arguments) -> anyhow::
 
 /// Returns a group of findings in words, with the command that repairs it.
 fn in_words(group: &Group) -> String {
-    let about = if group.about.is_empty() { String::new() } else { format!(" of {}", group.about) };
+    let about =
+        if group.subject.is_empty() { String::new() } else { format!(" of {}", group.subject) };
     let mut text = format!("{}: {}{about}\n", group.code, counted(group.count, "finding"));
     for example in &group.examples {
         let _ = writeln!(text, "  {}", shown(example));
@@ -156,7 +157,7 @@ fn note_rot(site: &Site, report: &Report) {
         .findings
         .iter()
         .filter_map(|finding| match finding {
-            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Rotten)),
+            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Corrupt)),
             _ => None,
         })
         .collect();

@@ -117,7 +117,7 @@ fn accepted_and_dismissed_ones_stay_so() {
     assert_eq!((&accepted["state"], history(&accepted)), (&json!("accepted"), vec![wanted]));
     let dismissed = night.refusal("not_a_file_fifo");
     assert_eq!(dismissed["state"], json!("dismissed"));
-    assert_eq!(dismissed["seen_times"], json!(2), "the pipe still stands there");
+    assert_eq!(dismissed["occurrences"], json!(2), "the pipe still stands there");
     let number = dismissed["number"].to_string();
     let shown = night.desk.at_site(&["refusals", "show", &number]).ended(0);
     for part in ["w20071011_90002_st.fit", "not_a_file_fifo", "dismissed", "somebody's test"] {
@@ -154,7 +154,7 @@ fn unchanged_files_are_refused_again() {
     for (_, code) in kinds {
         let refusal = night.refusal(code);
         assert_eq!(
-            (&refusal["state"], &refusal["seen_times"]),
+            (&refusal["state"], &refusal["occurrences"]),
             (&json!("open"), &json!(2)),
             "{code}"
         );

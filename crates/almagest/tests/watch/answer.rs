@@ -35,9 +35,9 @@ const QUERY: &str = "
     UNION ALL
     SELECT held.state, named.delivery, named.file, held.multiframe_id,
         product.kept + CASE WHEN held.uncovered_event IS NULL THEN 0 ELSE 2 END,
-        CASE WHEN held.aside_event IS NULL THEN 0 ELSE 1 END
-        + (SELECT count(*) FROM set_aside WHERE set_aside.multiframe_id = product.multiframe_id
-               AND set_aside.use_case = product.use_case AND undone_event IS NULL), held.ext_num
+        CASE WHEN held.supersession_event IS NULL THEN 0 ELSE 1 END
+        + (SELECT count(*) FROM supersession WHERE supersession.multiframe_id = product.multiframe_id
+               AND supersession.use_case = product.use_case AND undone_event IS NULL), held.ext_num
     FROM product_detector AS held JOIN named ON named.multiframe_id = held.multiframe_id
         JOIN product ON product.multiframe_id = held.multiframe_id AND product.use_case = 'catalogue'";
 

@@ -256,7 +256,7 @@ mod tests {
             image: Some("w1.fit".to_owned()),
             state: Open,
             taken: false,
-            seen_times: 1,
+            occurrences: 1,
             first_seen: super::super::records::Timestamp::default(),
             last_seen: super::super::records::Timestamp::default(),
             history: Vec::new(),

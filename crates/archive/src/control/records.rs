@@ -79,14 +79,14 @@ pub struct TransferRecord {
     pub tries: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
-    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `second_look`.
+    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `recheck`.
     pub verified_by: &'static str,
 }
 
 impl Default for TransferRecord {
     /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, verified_by: "second_look" }
+        Self { tries: 1, resumed_bytes: 0, verified_by: "recheck" }
     }
 }
 
@@ -231,11 +231,11 @@ pub struct Holding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Soundness {
     /// The bytes match the checksum.
-    Sound,
+    Intact,
     /// The bytes do not match the checksum.
-    Rotten,
+    Corrupt,
     /// The file is missing.
-    Lost,
+    Missing,
     /// The file cannot be read.
     Unreadable,
 }
@@ -244,16 +244,16 @@ impl Soundness {
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Sound => "sound",
-            Self::Rotten => "rotten",
-            Self::Lost => "lost",
+            Self::Intact => "intact",
+            Self::Corrupt => "corrupt",
+            Self::Missing => "missing",
             Self::Unreadable => "unreadable",
         }
     }
 
     /// Returns the value of a name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Sound, Self::Rotten, Self::Lost, Self::Unreadable]
+        [Self::Intact, Self::Corrupt, Self::Missing, Self::Unreadable]
             .into_iter()
             .find(|s| s.name() == name)
     }
@@ -423,7 +423,7 @@ pub struct RefusalRecord {
     /// True when the refusal was accepted and the refused data are used nevertheless.
     pub taken: bool,
     /// Number of times that the refusal was met.
-    pub seen_times: u64,
+    pub occurrences: u64,
     /// Time when the refusal was first met.
     pub first_seen: Timestamp,
     /// Time when the refusal was last met.

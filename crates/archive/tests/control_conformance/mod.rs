@@ -111,17 +111,17 @@ fn what_a_look_at_the_library_found_is_kept<A: Engine>(fresh: &Fresh<A>) {
     assert!(holdings.iter().all(|h| h.is_current && h.soundness.is_none()));
     let (first, second) = (holdings[0].file_id, holdings[1].file_id);
     archive
-        .note_soundness(&[(second, Soundness::Sound), (first, Soundness::Rotten)], now())
+        .note_soundness(&[(second, Soundness::Intact), (first, Soundness::Corrupt)], now())
         .unwrap();
     assert_eq!(archive.status().unwrap().unsound_files, 1);
     let again = archive.holdings(None).unwrap();
     let last: Vec<_> = again[2..].iter().map(|h| (h.file_id, h.soundness)).collect();
     assert_eq!(
         last,
-        [(first, Some(Soundness::Rotten)), (second, Some(Soundness::Sound))],
+        [(first, Some(Soundness::Corrupt)), (second, Some(Soundness::Intact))],
         "those not looked at come first"
     );
-    archive.note_soundness(&[(first, Soundness::Sound)], now()).unwrap();
+    archive.note_soundness(&[(first, Soundness::Intact)], now()).unwrap();
     assert_eq!(archive.status().unwrap().unsound_files, 0);
     assert!(archive.holdings(Some("20990101_v1")).unwrap().is_empty());
 }

@@ -66,8 +66,8 @@ pub fn refusals_live_and_die<A: Engine>(fresh: &Fresh<A>) {
     use RefusalState::{Accepted, Dismissed, Open, Resolved, Retried};
     assert_eq!(states, [Accepted, Dismissed, Open, Resolved]);
     let life: Vec<RefusalState> = all[2].history.iter().map(|change| change.state).collect();
-    assert_eq!((life, all[2].seen_times), (vec![Retried, Open], 3), "the same one is open again");
-    assert_eq!(all[0].seen_times, 3);
+    assert_eq!((life, all[2].occurrences), (vec![Retried, Open], 3), "the same one is open again");
+    assert_eq!(all[0].occurrences, 3);
     assert_eq!(all[0].history.last().unwrap().cause, cause());
 }
 

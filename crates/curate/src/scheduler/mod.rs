@@ -626,7 +626,7 @@ pub fn hosts(site: &Site) -> anyhow::Result<Vec<String>> {
 
 /// Returns true when something of a plan can be decided on.
 pub fn is_open(record: &PlanRecord) -> bool {
-    matches!(record.state, PlanState::Proposed | PlanState::Partly)
+    matches!(record.state, PlanState::Proposed | PlanState::PartlyApproved)
 }
 
 /// Parses the document of a stored plan.

@@ -314,7 +314,7 @@ impl Night {
         let repaired: Vec<_> = holdings
             .iter()
             .filter(|h| is_repaired(h))
-            .map(|h| (h.file_id, Soundness::Sound))
+            .map(|h| (h.file_id, Soundness::Intact))
             .collect();
         Ok(self.curator.archive.note_soundness(&repaired, site::now())?)
     }

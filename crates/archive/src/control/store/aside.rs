@@ -304,7 +304,7 @@ pub(super) fn set_aside(
             continue;
         }
         tx.prepare_cached(
-            "INSERT INTO set_aside (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
+            "INSERT INTO supersession (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
         )?
         .execute(params![kept.multiframe, kept.use_case.name(), event.get()])?;
     }
@@ -324,12 +324,12 @@ pub(super) fn undo(
 ) -> Result<SetAside, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
     let mut select = tx.prepare_cached(
-        "SELECT set_aside.multiframe_id, set_aside.use_case, set_aside.event_id
-         FROM set_aside JOIN event USING (event_id) JOIN unit USING (unit_id)
+        "SELECT supersession.multiframe_id, supersession.use_case, supersession.event_id
+         FROM supersession JOIN event USING (event_id) JOIN unit USING (unit_id)
          WHERE unit.delivery_id = ?1 AND undone_event IS NULL
              AND (CAST(?2 AS TEXT) IS NULL OR EXISTS (
                  SELECT * FROM image JOIN file USING (file_id)
-                 WHERE image.multiframe_id = set_aside.multiframe_id AND file.frame_name = ?2))
+                 WHERE image.multiframe_id = supersession.multiframe_id AND file.frame_name = ?2))
          ORDER BY 1, 2",
     )?;
     let rows = select.query_map(params![delivery, file.map(frame_name)], |r| {
@@ -351,7 +351,7 @@ pub(super) fn undo(
     record_act(tx, delivery, event, Act::Restore, cause, now)?;
     for (multiframe, use_case, decided) in &aside {
         tx.prepare_cached(
-            "UPDATE set_aside SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
+            "UPDATE supersession SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
         )?
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }

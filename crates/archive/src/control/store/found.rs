@@ -133,15 +133,15 @@ fn decision(
     of: UseCase,
 ) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name, product.state,
+        "SELECT supersession.use_case, file.name, supersession.event_id, happened, event.who, event.why, delivery.name, product.state,
              own.name, product.ended_event
-         FROM set_aside JOIN event ON event.event_id = set_aside.event_id
+         FROM supersession JOIN event ON event.event_id = supersession.event_id
              JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
-             JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
+             JOIN image ON image.multiframe_id = supersession.multiframe_id JOIN file ON file.file_id = image.file_id
              JOIN delivery AS own ON own.delivery_id = file.delivery_id
-             JOIN product ON product.multiframe_id = set_aside.multiframe_id AND product.use_case = set_aside.use_case
-         WHERE set_aside.multiframe_id = ?1 AND undone_event IS NULL
-         ORDER BY set_aside.use_case",
+             JOIN product ON product.multiframe_id = supersession.multiframe_id AND product.use_case = supersession.use_case
+         WHERE supersession.multiframe_id = ?1 AND undone_event IS NULL
+         ORDER BY supersession.use_case",
     )?;
     let rows = select.query_map([multiframe], |r| {
         let texts: [String; 7] =
@@ -185,7 +185,7 @@ pub(super) fn detectors_aside(
 ) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT held.ext_num, event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state
-         FROM product_detector AS held JOIN event ON event.event_id = held.aside_event
+         FROM product_detector AS held JOIN event ON event.event_id = held.supersession_event
              JOIN image ON image.multiframe_id = held.multiframe_id JOIN file ON file.file_id = image.file_id
              JOIN delivery ON delivery.delivery_id = file.delivery_id
          WHERE held.multiframe_id = ?1 AND held.uncovered_event IS NOT NULL

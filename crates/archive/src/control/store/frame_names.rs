@@ -147,7 +147,7 @@ mod tests {
             sql += &format!(
                 "INSERT INTO delivery (delivery_id, name, night, version, source, state, first_seen, last_arrival)
                      VALUES ({version}, 'n_v{version}', 20260101, '{version}', 's', 'arriving', {time}, {time});
-                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
                      VALUES ({version}, {version}, 'metadata', 1, '1', 'ingested', {time});
                  INSERT INTO event VALUES ({version}, 'ingest', {version}, {time}, 'test', 'test', '0');"
             );

@@ -14,7 +14,7 @@ pub(super) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding
              {LATEST_OF_NAME}, scrub.outcome
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN scrub ON scrub.file_id = file.file_id
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
-         ORDER BY coalesce(scrub.looked, ''), file.file_id"
+         ORDER BY coalesce(scrub.checked, ''), file.file_id"
     ))?;
     let rows = select.query_map([delivery], |r| {
         Ok(Holding {
@@ -40,8 +40,8 @@ pub(super) fn note(
 ) -> Result<(), ArchiveFault> {
     for (file, soundness) in found {
         tx.prepare_cached(
-            "INSERT INTO scrub (file_id, looked, outcome) VALUES (?1, ?2, ?3)
-             ON CONFLICT (file_id) DO UPDATE SET looked = excluded.looked, outcome = excluded.outcome",
+            "INSERT INTO scrub (file_id, checked, outcome) VALUES (?1, ?2, ?3)
+             ON CONFLICT (file_id) DO UPDATE SET checked = excluded.checked, outcome = excluded.outcome",
         )?
         .execute(params![file, text_of(now), soundness.name()])?;
     }

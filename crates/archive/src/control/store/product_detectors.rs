@@ -46,7 +46,7 @@ pub(super) fn load(
     id: i64,
 ) -> Result<Detectors, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.aside_event,
+        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.supersession_event,
              held.detector
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
@@ -79,7 +79,7 @@ pub(super) fn publish(
     event: EventId,
 ) -> Result<bool, ArchiveFault> {
     const CURRENT: &str =
-        "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
+        "state = 'current', ended_event = NULL, uncovered_event = NULL, supersession_event = NULL";
     let event_id = event.get();
     let described = described(tx, IMAGES, unit)?;
     let mut named = named(&described);
@@ -251,7 +251,7 @@ pub(super) fn set_aside(
     event: EventId,
 ) -> Result<(), ArchiveFault> {
     let mut update = tx.prepare_cached(
-        "UPDATE product_detector SET aside_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
+        "UPDATE product_detector SET supersession_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
     )?;
     for ext_num in ext_nums {
         update.execute(params![multiframe, ext_num, event.get()])?;
@@ -269,13 +269,13 @@ pub(super) fn undo_aside(
         "SELECT DISTINCT held.multiframe_id
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
-         WHERE file.delivery_id = ?1 AND held.aside_event IS NOT NULL AND held.uncovered_event IS NOT NULL
+         WHERE file.delivery_id = ?1 AND held.supersession_event IS NOT NULL AND held.uncovered_event IS NOT NULL
              AND (CAST(?2 AS TEXT) IS NULL OR file.frame_name = ?2)",
     )?;
     let rows = select.query_map(params![delivery, file.map(model::frame_name)], |r| r.get(0))?;
     let images: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
     let mut update = tx.prepare_cached(
-        "UPDATE product_detector SET aside_event = NULL WHERE multiframe_id = ?1 AND aside_event IS NOT NULL",
+        "UPDATE product_detector SET supersession_event = NULL WHERE multiframe_id = ?1 AND supersession_event IS NOT NULL",
     )?;
     for image in &images {
         update.execute([image])?;

@@ -346,11 +346,11 @@ fn decisions(
     delivery: i64,
 ) -> Result<HashMap<(i64, UseCase), Vec<i64>>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT set_aside.multiframe_id, set_aside.use_case, unit.delivery_id
-         FROM set_aside JOIN image ON image.multiframe_id = set_aside.multiframe_id
+        "SELECT supersession.multiframe_id, supersession.use_case, unit.delivery_id
+         FROM supersession JOIN image ON image.multiframe_id = supersession.multiframe_id
              JOIN file ON file.file_id = image.file_id
-             JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
-         WHERE file.delivery_id = ?1 AND set_aside.undone_event IS NULL",
+             JOIN event ON event.event_id = supersession.event_id JOIN unit ON unit.unit_id = event.unit_id
+         WHERE file.delivery_id = ?1 AND supersession.undone_event IS NULL",
     )?;
     let mut rows = select.query([delivery])?;
     let mut decided: HashMap<(i64, UseCase), Vec<i64>> = HashMap::new();
@@ -545,7 +545,7 @@ fn is_settled(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
                                  SELECT * FROM product AS described WHERE described.multiframe_id = shown.multiframe_id
                                      AND described.use_case = 'metadata'))
              AND NOT EXISTS (SELECT * FROM product_detector
-                             WHERE (state <> 'current' OR aside_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
+                             WHERE (state <> 'current' OR supersession_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
         IMAGES = IMAGES.replace("?1", "?2")
     ))?;
     Ok(select.query_row([delivery, unit], |r| r.get(0))?)

@@ -235,7 +235,7 @@ pub(super) fn release(
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
     refusal.ext_num, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
-    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken,
+    refusal.parked, refusal.state, refusal.occurrences, refusal.first_seen, refusal.last_seen, refusal.taken,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
      WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
@@ -299,7 +299,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         image: row.get(19)?,
         state: RefusalState::Open,
         taken: row.get(17)?,
-        seen_times: row.get(14)?,
+        occurrences: row.get(14)?,
         first_seen: epoch,
         last_seen: epoch,
         history: Vec::new(),

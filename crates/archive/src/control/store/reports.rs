@@ -93,7 +93,7 @@ pub(super) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, Ar
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
-        unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'sound'")?,
+        unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'intact'")?,
         findings: count(
             "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind",
         )?,

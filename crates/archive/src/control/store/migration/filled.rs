@@ -58,7 +58,7 @@ pub(super) fn fill(archive: &mut Archive) {
     archive.set_aside((second, None), &[], &cause(), now()).unwrap();
     let files: Vec<i64> =
         archive.holdings(Some(first)).unwrap().iter().map(|held| held.file_id).collect();
-    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Sound)).collect();
+    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Intact)).collect();
     archive.note_soundness(&sound, now()).unwrap();
     plan(archive);
     // Acts of `upkeep`, and of a process that was killed.
