@@ -80,7 +80,7 @@ fn what_others_stage_becomes_visible_by_itself() {
         until("the second one", || desk.count(frames) > 8);
         let said = second.end();
         assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.err.contains("another ingester works on this site"), "{said:?}");
+        assert!(said.err.contains("another ingester runs on this site"), "{said:?}");
         assert!(
             !desk.at_site(&["status"]).ended(0).contains("ingester"),
             "both have gone in good order"
@@ -189,7 +189,7 @@ fn an_unreachable_server_is_waited_for() {
     until("the night", || desk.complete() == 1);
     let said = daemon.end();
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("the archive cannot be used, trying again"), "{said:?}");
+    assert!(said.err.contains("the archive cannot be used, and is retried"), "{said:?}");
     desk.verified();
 }
 

@@ -28,7 +28,7 @@ fn one_approval_brings_three_nights_in() {
             "plan 1, proposed at",
             "20071011_v1/metadata",
             "20071013_v1/catalogue",
-            "to come, estimated",
+            "expected, estimated",
             "approve --all",
         ] {
             assert!(plan.contains(words), "{words}:\n{plan}");

@@ -109,7 +109,7 @@ fn a_level_is_resumed_with_all_within_it_and_nothing_beyond() {
     assert_eq!(instructions(&desk), [format!("host {host} pause")]);
     desk.at_site(&["resume", "--host", &host]).ended(0);
     assert_eq!(instructions(&desk), Vec::<String>::new());
-    // A pause of an operator stays one when a plan with the unit is rejected, and is no part of it.
+    // A pause of an operator stays one when a plan with the unit is rejected, and is not part of it.
     desk.at_site(&["plan"]).ended(0);
     pause(&["--unit", "20071011_v1/metadata"]);
     desk.at_site(&["reject", "--reason", "no"]);
@@ -256,7 +256,7 @@ fn steps_do_not_work_beside_the_scheduler() {
     assert_eq!(desk.count("SELECT count(*) FROM attempt"), 0);
     // A repetition is requested; the scheduler does it.
     let said = desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);
-    assert!(said.contains("the data daemon does it"), "{said}");
+    assert!(said.contains("left to the data daemon"), "{said}");
     desk.at_site(&["metadata", "--delivery", "20071011_v1", "--force"]).ended(0);
     assert!(desk.count("SELECT count(*) FROM attempt") > 0);
     daemon.end().ended(0);
@@ -383,7 +383,7 @@ fn all_headers_count_the_same_tasks() {
         .filter(|u| u["to_come"] == true)
         .map(|u| u["tasks"].as_u64().expect("a number"))
         .sum();
-    assert!(plan.contains(&format!("({to_come} in rounds to come)")), "{plan}");
+    assert!(plan.contains(&format!("({to_come} in expected rounds)")), "{plan}");
     let said = desk.at_site(&["approve", "--all"]).ended(0);
     let now = tasks - to_come;
     assert!(said.contains(&format!("{now} tasks of")), "{said}");
@@ -499,7 +499,7 @@ fn two_signals_in_a_row_end_a_daemon_in_order() {
     }
     let said = daemon.wait();
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("data daemon ends"), "{said:?}");
+    assert!(said.err.contains("data daemon stopped"), "{said:?}");
     assert_eq!(desk.status()["running_attempts"], 0, "nothing was left");
 }
 
@@ -512,13 +512,13 @@ fn a_notice_that_reaches_nobody_is_reported() {
         ("low_disk_gb = 20", "low_disk_gb = 900000000"),
     ]);
     let daemon = Daemon::start(&desk, &["data"], &[]);
-    until("the fault", || desk.at_site(&["doctor"]).out.contains("nobody is notified"));
-    assert!(desk.at_site(&["status"]).ended(0).contains("nobody is notified"));
+    until("the fault", || desk.at_site(&["doctor"]).out.contains("notifications fail"));
+    assert!(desk.at_site(&["status"]).ended(0).contains("notifications fail"));
     desk.configure(&[("command = [\"/nowhere/tell\"]", "command = [\"true\"]")]);
     let said = daemon.end();
-    assert_eq!(said.err.matches("nobody is notified").count(), 1, "once: {}", said.err);
+    assert_eq!(said.err.matches("notifications fail").count(), 1, "once: {}", said.err);
     let daemon = Daemon::start(&desk, &["data"], &[]);
-    until("its end", || !desk.at_site(&["doctor"]).out.contains("nobody is notified"));
+    until("its end", || !desk.at_site(&["doctor"]).out.contains("notifications fail"));
     daemon.end().ended(0);
 }
 
@@ -674,5 +674,8 @@ fn an_image_whose_catalogue_was_refused_has_one() {
         told.contains(&format!("the catalogue {name} of the image was refused (refusal ")),
         "{told}"
     );
-    assert!(!told.contains("the image has no catalogue") && told.contains("what helps:"), "{told}");
+    assert!(
+        !told.contains("the image has no catalogue") && told.contains("suggestions:"),
+        "{told}"
+    );
 }

@@ -495,7 +495,7 @@ fn a_place_that_cannot_be_reached_is_given_up_by_force() {
     assert_eq!(killed.expect("it starts").status.code(), None);
     refused();
     let said = moving.reopen(&["--force"]).ended(0);
-    assert!(said.contains("was not closed"), "{said}");
+    assert!(said.contains("without being closed"), "{said}");
     assert!(knows(desk, "20071011"));
 }
 

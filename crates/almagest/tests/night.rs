@@ -39,7 +39,7 @@ fn a_night_becomes_queryable_and_twice_is_once() {
     let before = desk.content();
     let events = status["events"].clone();
     let said = desk.run(&delivery).ended(0);
-    assert!(said.contains("everything was there already"), "{said}");
+    assert!(said.contains("everything is in the archive already"), "{said}");
     desk.content().is_that_of(&before, "the second run");
     assert_eq!(
         desk.at_site(&["status", "--json"]).json(0)["events"],
@@ -59,7 +59,7 @@ fn single_steps_do_what_run_does() {
     assert_eq!(
         steps.at_site(&["catalogue"]).code,
         Some(0),
-        "nothing is ready yet, which is no failure"
+        "nothing is ready yet, which is not a failure"
     );
     let planned = steps.at_site(&["metadata", "--dry-run"]).ended(0);
     assert!(planned.contains("metadata") && planned.contains("new files"), "{planned}");
@@ -92,7 +92,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 
     let other = desk.dir.path().join("other");
     let said = desk.plain(&["init", other.to_str().unwrap(), "--dry-run"]).ended(0);
-    assert!(said.contains("would make site") && !other.exists(), "{said}");
+    assert!(said.contains("would create site") && !other.exists(), "{said}");
 
     desk.run(&delivery).ended(0);
     let said = desk.at_site(&["run", path, "--dry-run"]).ended(0);
@@ -205,7 +205,7 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     let project = "u/07b/12";
     assert!(
         !text.to_lowercase().contains(&format!("\"{project}\"")),
-        "the night's PI project is no shipped programme"
+        "the night's PI project is not a shipped programme"
     );
     desk.run(&delivery).ended(1);
     let parked: Vec<_> =
@@ -219,7 +219,7 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     let before = desk.count("SELECT count(*) FROM multiframe");
     let other = desk.at_site(&["programme", "add", "U99A1", "u/99a/1"]).ended(0);
     assert!(!other.contains("parked"), "it explains none of them: {other}");
-    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+    assert!(desk.run(&delivery).ended(0).contains("everything is in the archive already"));
     desk.at_site(&["programme", "add", "", project]).ended(2);
     desk.at_site(&["programme", "add", "U07B12", project]).ended(0);
     desk.run(&delivery).ended(0);
@@ -407,7 +407,7 @@ fn a_backup_becomes_the_same_archive() {
     std::fs::remove_dir_all(desk.site.join("lake")).unwrap();
     desk.plain(&["restore", backup.to_str().unwrap(), desk.site.to_str().unwrap()]).ended(0);
     desk.verified();
-    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+    assert!(desk.run(&delivery).ended(0).contains("everything is in the archive already"));
 
     let lake = backup.join("lake/detection");
     let file = std::fs::read_dir(&lake).unwrap().next().unwrap().unwrap().file_name();

@@ -79,7 +79,7 @@ fn explained(desk: &Desk, name: &str, wanted: &[&str]) {
 #[track_caller]
 fn everything_was_there(desk: &Desk, delivery: &Path) {
     let said = desk.run(delivery).ended(0);
-    assert!(said.contains("everything was there already"), "{said}");
+    assert!(said.contains("everything is in the archive already"), "{said}");
 }
 
 /// Detections of one detector against the table they come from; gives how many columns were compared.
@@ -329,7 +329,7 @@ fn derived_numbers_are_those_of_astropy() {
     assert_eq!(said.as_deref(), Some("9 831\n"));
 }
 
-/// A table packed by fpack is no catalogue that can be read, and says so instead of lying there unseen.
+/// A table packed by fpack is not a catalogue that can be read, and says so instead of lying there unseen.
 #[test]
 fn a_compressed_catalogue_is_refused() {
     let Some(truth) = Truth::find() else { return };
@@ -416,7 +416,7 @@ fn obey(desk: &Desk, code: &str, words: &[(&str, &str)]) {
     let mut obeyed = std::collections::BTreeSet::new();
     for number in numbers {
         let shown = desk.at_site(&["refusals", "show", &number]).ended(0);
-        let helps = shown.split_once("what helps:").expect(&shown).1;
+        let helps = shown.split_once("suggestions:").expect(&shown).1;
         let commands: Vec<&str> =
             helps.lines().filter_map(|line| line.trim().strip_prefix(site.as_str())).collect();
         assert!(commands.len() > 1, "{shown}");

@@ -73,7 +73,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     assert_eq!(desk.count("SELECT count(*) FROM detection_all"), count);
     desk.verified();
     desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
-    desk.content().is_that_of(&before, "retracted and brought back");
+    desk.content().is_that_of(&before, "retracted and restored");
     desk.verified();
     let attach = desk.at_site(&["attach"]).ended(0);
     assert!(attach.contains("(TYPE postgres, READ_ONLY)"), "{attach}");

@@ -293,7 +293,7 @@ fn a_task_that_takes_too_long_is_made_again() {
     let over = field.jobs().iter().filter(|j| j.starts_with("TIMEOUT ")).count();
     assert!(over >= 1, "{:?}", field.jobs());
     let log = std::fs::read_to_string(field.desk.site.join("logs/data.log")).expect("a log");
-    assert!(log.contains("it took longer than it might"), "{log}");
+    assert!(log.contains("the task exceeded its time limit"), "{log}");
 }
 
 #[test]

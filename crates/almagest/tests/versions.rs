@@ -110,8 +110,7 @@ fn kept_products_are_explained_and_counted() {
         assert_eq!(desk.status()["kept_products"], 2);
         let status = desk.at_site(&["status"]).ended(0);
         assert!(
-            status
-                .contains("2 older products kept beside newer frames or catalogues that lack them"),
+            status.contains("2 older products kept because newer frames or catalogues lack them"),
             "{status}"
         );
         // A decision about one of them, which is explained in its turn.
@@ -730,7 +729,8 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in one
+/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
+/// one
 /// event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {

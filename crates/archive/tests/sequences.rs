@@ -630,7 +630,7 @@ fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
     let whole = |cell: &Cell| match cell {
         Cell::Integer(n) => Some(*n),
         Cell::Null => None,
-        other => panic!("{other:?} is no whole number"),
+        other => panic!("{other:?} is not a whole number"),
     };
     rows.rows.iter().map(|row| row.iter().map(whole).collect()).collect()
 }

@@ -1,7 +1,8 @@
 //! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
 //! A delivery is first listed remotely ([`Probe`]). It is fetched only when it changed or some of its files are awaited.
-//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins while
+//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins
+//! while
 //! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
 //! here: after a restart every delivery is checked again.
 
@@ -295,7 +296,7 @@ impl Watcher<'_> {
         self.board.of(self.origin, |s| {
             if s.fault.as_deref() != Some(why) {
                 let source = &self.origin.name;
-                tell!(ERROR, "source_unreachable", source, "{source}, trying again: {why}");
+                tell!(ERROR, "source_unreachable", source, "{source} is retried: {why}");
             }
             "away".clone_into(&mut s.state);
             s.fault = Some(why.to_owned());
@@ -528,7 +529,7 @@ impl Watcher<'_> {
             delivery = name,
             source,
             files,
-            "{name}: {brought} brought{refused}; {rest}"
+            "{name}: {brought} fetched{refused}; {rest}"
         );
     }
 

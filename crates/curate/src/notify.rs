@@ -81,7 +81,7 @@ fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
     let path = site.place.logs().join(FAULT);
     let written = match fault {
         Some(fault) => {
-            tell!(ERROR, "notify_failed", "nobody is notified, trying again: {fault}");
+            tell!(ERROR, "notify_failed", "notifications fail and are retried: {fault}");
             let published = files::publish_bytes(&path, format!("{fault}\n").as_bytes());
             published.map(|_| ()).map_err(|f| f.to_string())
         }
@@ -136,7 +136,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
             && config.stuck_hours > 0.0
         {
             let name = &delivery.name;
-            let message = format!("nothing of {name} came for {waited:.1} h: {awaited}");
+            let message = format!("no file of {name} arrived for {waited:.1} h: {awaited}");
             notices.push(notice("stuck", format!("{name}/arriving"), message));
         }
         for round in delivery.rounds {
@@ -220,7 +220,7 @@ fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
     let mut told: BTreeSet<String> = match std::fs::read(path) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|fault| {
             let path = path.display();
-            tell!(ERROR, "notified_lost", "{path}: {fault}: lasting conditions are sent again");
+            tell!(ERROR, "notified_lost", "{path}: {fault}: current conditions are sent again");
             BTreeSet::new()
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),

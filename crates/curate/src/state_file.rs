@@ -51,7 +51,7 @@ pub fn write(directory: &Path, state: &impl Serialize) {
         Err(fault) if !IS_REPORTED.swap(true, Ordering::Relaxed) => tell!(
             ERROR,
             "state_not_written",
-            "what this daemon does is not in `status`: cannot write to {}: {fault}",
+            "`status` does not show this daemon: cannot write to {}: {fault}",
             directory.display()
         ),
         Err(_) => {}

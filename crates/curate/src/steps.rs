@@ -167,7 +167,8 @@ impl Night {
     /// # Errors
     /// When the archive fails.
     pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
-        let cause = Cause::new(self.curator.cause.who.clone(), "their files are lost or damaged");
+        let cause =
+            Cause::new(self.curator.cause.who.clone(), "preview files are missing or damaged");
         let now = site::now();
         Ok(upkeep::verify::request_lost_previews(
             &mut self.curator.archive,
@@ -204,7 +205,7 @@ impl Night {
                 self.curator.recheck();
             }
             if stopping {
-                self.curator.cancel(&|_, _| true, true, "interrupted before it began")?;
+                self.curator.cancel(&|_, _| true, true, "interrupted before it started")?;
             } else {
                 self.stopped = self.held(deliveries, use_cases)?;
             }
@@ -213,7 +214,7 @@ impl Night {
             contested = if pass.contested > 0 { contested + 1 } else { 0 };
             if contested > MAX_CONTESTED {
                 let why = "another process opens or approves the same rounds";
-                return Err(failure::conflict(format!("{why}, again and again: try later")));
+                return Err(failure::conflict(format!("{why}, repeatedly: retry later")));
             }
             let is_at_work = self.curator.is_at_work(!stopping)?;
             if stopping && !is_at_work {

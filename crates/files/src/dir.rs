@@ -49,7 +49,7 @@ impl Dir {
     /// Makes a directory below one of our own, and the directories between, following no link beneath `base`.
     ///
     /// # Errors
-    /// As [`Dir::below`]; an existing entry that is no directory is kept.
+    /// As [`Dir::below`]; an existing entry that is not a directory is kept.
     pub fn make_below(base: &Path, path: &Path) -> Result<Self, OpenFault> {
         let mut dir = Self::open(base)?;
         for name in names_below(base, path)? {

@@ -86,7 +86,7 @@ pub fn sweep<A: Queue + Publication>(
 /// without following links, and the target of a link stays.
 fn remove_directory(directory: &Path, staging: &Path) -> Result<(), String> {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
-        return Err("is no directory of an attempt".to_owned());
+        return Err("is not a directory of an attempt".to_owned());
     };
     match Dir::below(staging, parent) {
         Ok(dir) => dir.remove_tree(name).map_err(|fault| fault.to_string())?,

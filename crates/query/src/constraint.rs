@@ -24,7 +24,7 @@ pub(crate) enum Scalar {
     Null,
     Whole(i64),
     Real(f64),
-    /// Text that is no number, or bytes: greater than every number.
+    /// Text that is not a number, or bytes: greater than every number.
     BeyondNumbers,
 }
 

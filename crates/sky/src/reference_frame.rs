@@ -61,10 +61,10 @@ impl std::fmt::Display for ReferenceFrame {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrameFault {
     /// A name that is not one of ICRS, FK5, FK4, FK4-NO-E.
-    #[error("{0:?} is no reference system that is converted")]
+    #[error("{0:?} is not a reference system that is converted")]
     Unknown(String),
     /// An impossible equinox.
-    #[error("{0} is no equinox in years")]
+    #[error("{0} is not an equinox in years")]
     Equinox(f64),
 }
 

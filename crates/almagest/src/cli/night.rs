@@ -97,7 +97,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
 fn tell_left(night: &Night) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
-        tell!(WARN, "busy", "{tasks} not done here: another process works on them");
+        tell!(WARN, "busy", "{tasks} skipped: another process works on them");
     }
     tell_blocked(night);
     for (unit, why) in &night.postponed {
@@ -107,11 +107,11 @@ fn tell_left(night: &Night) {
             delivery = unit.delivery,
             use_case = unit.use_case.name(),
             round = unit.round,
-            "{unit} is not ingested yet, try again: {why}"
+            "{unit} is not ingested yet, retry: {why}"
         );
     }
     for (file, why) in &night.not_brought {
-        tell!(WARN, "not_fetched", file, "{file} is not fetched yet, try again: {why}");
+        tell!(WARN, "not_fetched", file, "{file} is not fetched yet, retry: {why}");
     }
 }
 
@@ -137,7 +137,7 @@ pub fn summary(night: &Night) -> String {
     if night.counts().values().all(idle) {
         return match night.busy_elsewhere {
             0 if is_left => "nothing was done\n".to_owned(),
-            0 => "everything was there already: nothing to do\n".to_owned(),
+            0 => "nothing to do: everything is in the archive already\n".to_owned(),
             n => format!("{n} tasks are being done by another process\n"),
         };
     }
@@ -179,7 +179,7 @@ pub fn summary(night: &Night) -> String {
     }
     text += &super::findings::pointer(night.site(), &night.deliveries);
     if night.interrupted() {
-        text += "interrupted: what was done stays done, run again to go on\n";
+        text += "interrupted: finished work is kept, run again to resume\n";
     }
     text
 }

@@ -19,16 +19,16 @@ pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
     json: bool,
-    /// Only say what would be proposed: no round is opened, nothing is put before anybody.
+    /// Only print what would be proposed: no round is opened and no plan is recorded.
     #[arg(long, conflicts_with_all = ["compare", "history"])]
     dry_run: bool,
-    /// What the latest plan (or plan N) said, beside what happened.
+    /// Compare the latest plan (or plan N) with the actual run.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", conflicts_with = "history")]
     compare: Option<i64>,
-    /// The latest instructions that were given or withdrawn and the decisions on plans, with who and when.
+    /// List the latest instructions, withdrawals and decisions on plans, with author and time.
     #[arg(long)]
     history: bool,
-    /// With --history: at most N lines, the latest.
+    /// With --history: at most N entries.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "history")]
     limit: u32,
 }
@@ -190,7 +190,7 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
         table.row([utc(when), who, what, about, why]);
     }
     if count == 0 {
-        say!("no plan was decided on, and no instruction was given");
+        say!("no plan was decided, and no instruction was set");
     }
     if !table.is_empty() {
         say_part!("{}", table.text());

@@ -21,19 +21,19 @@ use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, S
 /// Who is right, when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Right {
-    /// The source: files that are lost, damaged, different or not fetched yet are fetched (again).
+    /// The source: files that are missing, damaged, different or not fetched yet are fetched (again).
     Source,
-    /// The library: files that lie in it and that the archive does not know are registered.
+    /// The library: files in it that are not in the archive are registered.
     Library,
-    /// The archive: files in the library that it does not know are moved aside, into library/.strays.
+    /// The archive: files in the library that are not in the archive are moved to library/.strays.
     Archive,
 }
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
-name becomes a new version, and strays are moved, not removed.
+Without --right it only reports. Nothing is ever deleted: files deleted at the source are kept
+here, changed content of a file becomes a new version, and stray files are moved, not removed.
 
 With --json: one array [{delivery, file, code, what, repaired_by}].")]
 pub struct Arguments {
@@ -42,13 +42,13 @@ pub struct Arguments {
     /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
     #[arg(long, value_name = "NAME", requires = "delivery")]
     file: Vec<String>,
-    /// Who is right; without it nothing is changed.
+    /// Side to trust in repairs; without it nothing is changed.
     #[arg(long, value_enum, value_name = "WHO")]
     right: Option<Right>,
-    /// With --right: only say what would be changed.
+    /// With --right: only print what would be changed.
     #[arg(long, requires = "right")]
     dry_run: bool,
-    /// Do not ask the sources.
+    /// Do not query the sources.
     #[arg(long, conflicts_with = "right")]
     offline: bool,
     /// As one JSON array.
@@ -132,7 +132,7 @@ fn compared(
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
-        // A file that is being fetched has its name before it is registered, and is no stray.
+        // A file that is being fetched has its name before it is registered, and is not a stray.
         let lock = files::lock_dir(&site.place.library().join(name));
         let mut holdings = archive.holdings(Some(name))?;
         for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
@@ -153,7 +153,7 @@ fn compared(
             delivery: name.clone(),
             file: shown(&path.display().to_string()),
             code: "stray",
-            what: "it lies in the library and the archive does not know it".to_owned(),
+            what: "the file is in the library, but not in the archive".to_owned(),
             repaired_by: Some("library or archive"),
         };
         differences.extend(found.files.iter().map(add));
@@ -300,7 +300,7 @@ fn source_differences(
         }
     }
     for name in current.keys().filter(|name| !there.contains(**name)) {
-        let what = "it is not at the source any more; it stays here".to_owned();
+        let what = "the source no longer has the file; the archive keeps it".to_owned();
         differences.push(add(name, "gone_at_source", what, None));
     }
     differences
@@ -443,7 +443,7 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
                 WARN,
                 "busy",
                 delivery = compared.name,
-                "{} is being fetched; try again",
+                "{} is being fetched; retry",
                 compared.name
             );
             continue;
@@ -498,7 +498,7 @@ fn take_in(
         tell!(
             WARN,
             "older_contents",
-            "{} holds older contents; decide on them yourself",
+            "{} holds older contents, which are kept",
             shown(&directory.display().to_string())
         );
         return Ok(());

@@ -26,10 +26,10 @@ pub struct Arguments {
     /// Read at most this many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
     #[arg(long, value_name = "MB")]
     mb_per_second: Option<f64>,
-    /// End after this many hours; the next scrub continues with the files that were not read for longest.
+    /// Stop after this many hours; the next scrub continues with the files read least recently.
     #[arg(long, value_name = "HOURS")]
     hours: Option<f64>,
-    /// Read and report, and record nothing.
+    /// Read and report, but record nothing.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -84,7 +84,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         tell_dry_run(arguments.dry_run);
         say!(
-            "read {} of {} files, {}: {} not sound",
+            "read {} of {} files, {}: {} damaged or missing",
             read_files,
             all,
             bytes(read_bytes),

@@ -1,6 +1,6 @@
 //! Every command that a message recommends is run here, in the situation in which it is recommended, as it was printed, and
 //! must do what was promised. A kind of advice without a situation fails the test, and so does a recommendation in the source
-//! that is no [`model::Advice`].
+//! that is not a [`model::Advice`].
 
 mod damage;
 mod decisions;

@@ -186,7 +186,8 @@ fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
     assert!(work.images[0].metadata.redo.is_some(), "and everything is due again");
 }
 
-/// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second scan of
+/// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second
+/// scan of
 /// the earlier one changes nothing.
 fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
@@ -252,7 +253,7 @@ fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     record(&mut archive, &[arrival("a.fit", "old")]);
     assert_eq!(image(&archive), is("a.FITS.fz", 4, "a_cat.fits.gz", 2));
     assert_eq!(latest(&archive, "a.fit").sha256, arrival("a.fit", "old").sha256);
-    // Names of other frames, and what is no image, are left alone.
+    // Names of other frames, and what is not an image, are left alone.
     let others = [arrival("a.b.fit", "x"), arrival("A.fit", "y"), arrival("a.txt", "z")];
     assert_eq!(record(&mut archive, &others).superseded, 0);
     assert_eq!(archive.delivery_work(NIGHT).unwrap().images.len(), 3);

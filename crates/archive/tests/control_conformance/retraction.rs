@@ -72,7 +72,7 @@ pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     let nothing = archive.purge(PurgeScope::All, &cause(), now()).unwrap();
     assert_eq!(nothing, Purged::default(), "nothing is retracted");
     let unknown = archive.purge(PurgeScope::Delivery("20071099_v1"), &cause(), now());
-    assert!(unknown.is_err(), "a mistyped name is no delivery without retracted rounds");
+    assert!(unknown.is_err(), "a mistyped name is not a delivery without retracted rounds");
     archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
     let other = archive.purge(PurgeScope::Rounds(&[]), &cause(), now()).unwrap();
     assert_eq!(other, Purged::default(), "only named rounds are purged");

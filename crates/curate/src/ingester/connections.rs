@@ -40,7 +40,7 @@ pub(super) fn serve(
         open.add(number, handle);
         let (answer, theirs) = (Arc::clone(&answer), Arc::clone(&open));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-            // A client that disconnects is no failure of this process.
+            // A client that disconnects is not a failure of this process.
             let _ = respond(stream, &*answer);
             theirs.remove(number);
         });

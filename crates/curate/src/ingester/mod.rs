@@ -39,12 +39,12 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     files::create_dir(&directory)?;
     let Some(_lock) = stand_by(&directory, stop, &|| {
         let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
-        format!("another ingester works on this site ({other}); standing by")
+        format!("another ingester runs on this site ({other}); standing by")
     })?
     else {
         return Ok(());
     };
-    tell!(INFO, "daemon_begun", "ingester begins, pid {}", std::process::id());
+    tell!(INFO, "daemon_begun", "ingester started, pid {}", std::process::id());
     let shared = Shared::new(State::begin(site::now()), directory);
     if let Err(fault) = port::serve(&site.config.ingest, &shared) {
         let why = format!("no /metrics and /healthz: {fault:#}");
@@ -133,7 +133,7 @@ impl Daemon<'_> {
         let why = shown(&format!("{fault:#}"));
         let is_news = self.shared.get(|state| state.fault.as_deref() != Some(why.as_str()));
         if is_news {
-            tell!(ERROR, "archive_unusable", "the archive cannot be used, trying again: {why}");
+            tell!(ERROR, "archive_unusable", "the archive cannot be used, and is retried: {why}");
         }
         self.shared.change(|state| state.failed(&why, site::now()));
         // Several ingesters that lost the same server do not reconnect at the same instant.

@@ -24,7 +24,7 @@ pub struct State {
     pub last_pass: Option<String>,
     /// Passes.
     pub passes: u64,
-    /// Batches made visible.
+    /// Batches published.
     pub published: u64,
     /// Rows made visible, per table.
     pub rows: BTreeMap<String, u64>,

@@ -224,6 +224,6 @@ impl Subscriber for Sink {
 /// Returns the report of a log file that cannot be written.
 fn not_written(path: &Path, fault: &std::io::Error) -> Line {
     let message =
-        format!("the log {} cannot be written, the work goes on: {fault}", path.display());
+        format!("cannot write to the log {}, and work continues: {fault}", path.display());
     Line::new(Level::Error, "log_not_written", message, site::now())
 }

@@ -100,7 +100,12 @@ impl Curator {
                 }
             }
             Some(Ok(_)) => {
-                return self.invalid(attempt, place, "it is that of another attempt", report);
+                return self.invalid(
+                    attempt,
+                    place,
+                    "the result is that of another attempt",
+                    report,
+                );
             }
             Some(Err(error)) if !error.fault.is_transient() => {
                 return self.invalid(attempt, place, &model::one_line(&error), report);
@@ -168,7 +173,7 @@ impl Curator {
         why: &str,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
-        let reason = format!("its result is invalid: {why}");
+        let reason = format!("the result of the task is invalid: {why}");
         self.failed(&attempt.attempt, place, ("invalid_result", &reason), true, report)
     }
 

@@ -276,7 +276,7 @@ impl Curator {
         self.refused.retain(|_, (since, _)| since.elapsed() < REFUSED);
         for host in &mut self.hosts {
             if let Some((_, why)) = self.refused.get(&host.name) {
-                host.closed.get_or_insert_with(|| format!("it refused a start: {why}"));
+                host.closed.get_or_insert_with(|| format!("the host refused a start: {why}"));
             }
         }
     }
@@ -599,7 +599,7 @@ impl Curator {
         if most > 0.0 && hours > most {
             let plan = record.plan_id;
             let line = format!(
-                "plan {plan} would take {hours:.1} h, more than the policy approves by itself ({most} h): {}",
+                "plan {plan} would take {hours:.1} h, more than the policy approves automatically ({most} h): {}",
                 crate::advice::command(&model::Advice::Plan)
             );
             if self.is_news(&line) {

@@ -218,7 +218,7 @@ fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow:
         .sum();
     let root: &Path = site.place.root();
     let free = files::free_bytes(root)
-        .with_context(|| format!("cannot tell the free room of {}", root.display()))?;
+        .with_context(|| format!("cannot determine the free space of {}", root.display()))?;
     if wanted <= free {
         return Ok(());
     }

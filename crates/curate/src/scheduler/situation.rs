@@ -115,9 +115,10 @@ pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_com
         let host = host_of(facts, open, &unit);
         let known = host.as_ref().map(|name| hosts.iter().position(|h| h.name == *name));
         let closed = match known {
-            Some(None) => {
-                Some(format!("it is to run on {}, which does not exist", host.unwrap_or_default()))
-            }
+            Some(None) => Some(format!(
+                "the task is bound to host {}, which does not exist",
+                host.unwrap_or_default()
+            )),
             _ => None,
         };
         let memory_bytes = memory_of(facts, open);
@@ -481,7 +482,7 @@ mod tests {
         assert_eq!(case.work().situation.tasks[0].host, Some(1));
         case.standing = vec![standing(Subject::All, Instruction::Move("n7".to_owned()))];
         let closed = case.work().situation.tasks[0].closed.clone();
-        assert_eq!(closed.as_deref(), Some("it is to run on n7, which does not exist"));
+        assert_eq!(closed.as_deref(), Some("the task is bound to host n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
             plan_id: 1,

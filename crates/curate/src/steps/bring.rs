@@ -103,7 +103,7 @@ impl Word {
             // Without an expected marker, only the operator can declare that more is to come.
             Whole::Unsaid => fetched.marked_complete || !has_marker,
         };
-        let more = || Some("more is to come, as the operator declared".to_owned());
+        let more = || Some("more files are expected, as the operator declared".to_owned());
         match (awaited, self.whole) {
             (None, Whole::MoreToCome) => (false, more()),
             (awaited, _) => (all_there && awaited.is_none(), awaited),
@@ -144,9 +144,7 @@ impl Night {
         };
         let Brought { name, fetched, .. } = self.fetch(&coming)?;
         if let Some(why) = fetched.unreachable {
-            return Err(anyhow::anyhow!(
-                "{name} could not be brought to the end, try again: {why}"
-            ));
+            return Err(anyhow::anyhow!("{name} could not be fetched completely, retry: {why}"));
         }
         tell_skipped(&name, &fetched);
         self.not_brought.extend(

@@ -21,7 +21,7 @@ pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
     Err(failure::conflict(format!(
-        "the data daemon (pid {}) plans and starts the work of this site: {}; --force works beside it",
+        "the data daemon (pid {}) plans and starts the work of this site: {}; --force overrides",
         daemon.pid(),
         advice::commands(advice)
     )))
@@ -64,9 +64,7 @@ impl Night {
             [only] => only.clone(),
             many => counted(many.len() as u64, "delivery"),
         };
-        Err(failure::conflict(format!(
-            "nothing of {what} may start; --force works on it all the same"
-        )))
+        Err(failure::conflict(format!("{what} is paused or rejected; --force overrides")))
     }
 }
 

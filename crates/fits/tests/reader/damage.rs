@@ -43,7 +43,7 @@ const PRIMARIES: [HeaderCase; 19] = [
         "BITPIX 12",
         &[SIMPLE, "BITPIX  = 12", "NAXIS   = 0"],
         "bad_value",
-        "keyword BITPIX = 12 is no FITS pixel type",
+        "keyword BITPIX = 12 is not a FITS pixel type",
     ),
     (
         "BITPIX text",
@@ -56,13 +56,13 @@ const PRIMARIES: [HeaderCase; 19] = [
         "NAXIS -1",
         &[SIMPLE, BYTES, "NAXIS   = -1"],
         "bad_value",
-        "keyword NAXIS = -1 is no number of axes, 0 to 999",
+        "keyword NAXIS = -1 is not a number of axes, 0 to 999",
     ),
     (
         "NAXIS 1000",
         &[SIMPLE, BYTES, "NAXIS   = 1000"],
         "bad_value",
-        "keyword NAXIS = 1000 is no number of axes, 0 to 999",
+        "keyword NAXIS = 1000 is not a number of axes, 0 to 999",
     ),
     (
         "no NAXIS2",
@@ -328,7 +328,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '1Z'"],
         4,
         "bad_format",
-        "TFORM1 = \"1Z\" is no column format",
+        "TFORM1 = \"1Z\" is not a column format",
     ),
     (
         "no letter",
@@ -336,7 +336,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '4'"],
         4,
         "bad_format",
-        "TFORM1 = \"4\" is no column format",
+        "TFORM1 = \"4\" is not a column format",
     ),
     (
         "two descriptors in a cell",
@@ -344,7 +344,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '2PJ(3)'"],
         16,
         "bad_format",
-        "TFORM1 = \"2PJ(3)\" is no column format",
+        "TFORM1 = \"2PJ(3)\" is not a column format",
     ),
     (
         "a cell of 10^19 bytes",
@@ -352,7 +352,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '9999999999999999999A'"],
         4,
         "bad_format",
-        "TFORM1 = \"9999999999999999999A\" is no column format",
+        "TFORM1 = \"9999999999999999999A\" is not a column format",
     ),
     (
         "a cell of 10^30 bytes",
@@ -360,7 +360,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '999999999999999999999999999999A'"],
         4,
         "bad_format",
-        "TFORM1 = \"999999999999999999999999999999A\" is no column format",
+        "TFORM1 = \"999999999999999999999999999999A\" is not a column format",
     ),
     (
         "TFORM is a number",

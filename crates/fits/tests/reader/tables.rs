@@ -317,7 +317,7 @@ fn ascii_tables() {
         let fault = table.columns()[0].f64s(rows, &mut Vec::new()).unwrap_err();
         assert_eq!(
             (fault.code(), fault.to_string().as_str()),
-            ("bad_cell", "column N, row 0: \"12x  \" is no number")
+            ("bad_cell", "column N, row 0: \"12x  \" is not a number")
         );
     });
 }

@@ -60,5 +60,5 @@ codes! { ROWS "Rows of catalogues"
     PIXEL_POSITION_MISSING = "pixel_position_missing", Refusal, Repaired => "Rows have no x or no y.";
     OUTSIDE_DETECTOR = "outside_detector", Refusal, Profile => "Rows have an x or y outside the detector, beyond the profile's margin.";
     SKY_POSITION_MISSING = "sky_position_missing", Refusal, Repaired => "Rows have no position on the sky, and no WCS to compute it.";
-    SKY_POSITION_OUT_OF_RANGE = "sky_position_out_of_range", Refusal, Repaired => "Rows have an RA or DEC that is no position on the sky.";
+    SKY_POSITION_OUT_OF_RANGE = "sky_position_out_of_range", Refusal, Repaired => "Rows have an RA or DEC that is not a position on the sky.";
 }

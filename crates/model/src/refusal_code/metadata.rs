@@ -40,6 +40,6 @@ codes! { TIMES "Dates and times"
     TIME_OF_DAY_MISSING = "time_of_day_missing", Finding, Words("name the keyword with the time of day in `[time]` of the survey's profile")
         => "A date has no time of day, and no other keyword of the profile states one.";
     TIME_OF_DAY_UNREADABLE = "time_of_day_unreadable", Finding, Words("name the unit of the number in `time.numbers` of the survey's profile")
-        => "A keyword is no time of day, or a number without a known unit.";
+        => "A keyword is not a time of day, or a number without a known unit.";
     TIME_FROM_EPOCH = "time_from_epoch", Finding, HEADER => "The time comes from the epoch of the observation, since no other keyword states one.";
 }

@@ -197,7 +197,7 @@ impl Reader<'_, '_, '_> {
     ) {
         let Some(scale) = TimeScale::named(self.scale_name()) else { return };
         let mut find = |keyword: &str, text: &str| {
-            let message = format!("{keyword} = {text:?} is no time of {}", self.scale_name());
+            let message = format!("{keyword} = {text:?} is not a time of {}", self.scale_name());
             notes.find(place, RefusalCode::KEYWORD_MISTYPED, keyword, message);
         };
         let date = match row.get(end.date_column) {

@@ -1,4 +1,4 @@
-//! Images with nothing to see, and what is no image at all.
+//! Images with nothing to see, and what is not an image at all.
 
 use crate::frame::{Frame, file, single};
 use crate::jpeg::decode;

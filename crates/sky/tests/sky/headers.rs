@@ -360,7 +360,7 @@ fn messages_read_as_fragments() {
     );
     assert_eq!(
         message(wfcam().with("CTYPE2", "'DEC--TAN'")),
-        "keyword CTYPE2 holds \"DEC--TAN\", which is no partner of \"RA---ZPN\""
+        "keyword CTYPE2 holds \"DEC--TAN\", which is not a partner of \"RA---ZPN\""
     );
 }
 

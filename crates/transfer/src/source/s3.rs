@@ -39,7 +39,7 @@ impl S3 {
             own => (own.to_owned(), UrlStyle::Path),
         };
         let endpoint =
-            endpoint.parse().map_err(|_| fault(&format!("{endpoint:?} is no endpoint")))?;
+            endpoint.parse().map_err(|_| fault(&format!("{endpoint:?} is not an endpoint")))?;
         let bucket =
             Bucket::new(endpoint, style, place.bucket.clone(), region).map_err(|e| fault(&e))?;
         let credentials =

@@ -479,7 +479,7 @@ impl Finding {
                 write!(f, "{round} published {brought} rows of {table}, {found} exist")
             }
             Self::RoundWithoutEvent { round, state } => {
-                write!(f, "{round} is {state}, which does not fit its event")
+                write!(f, "{round} is {state}, which contradicts its event")
             }
             _ => write!(f, "{}", self.code()),
         }
@@ -503,7 +503,7 @@ impl Finding {
             }
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
             Self::LakeFileWithoutEvent { name } => {
-                write!(f, "the lake lists {name}, which no event made")
+                write!(f, "the lake lists {name}, which no event created")
             }
             Self::PartitionRows { name, message } => write!(f, "{name}: {message}"),
             Self::TableWithoutEvent { name } => {
@@ -518,10 +518,10 @@ impl Finding {
                 write!(f, "{} cannot be listed: {why}", path.display())
             }
             Self::SnapshotWithoutEvent { snapshot_id, changes } => {
-                write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")
+                write!(f, "no event created snapshot {snapshot_id} of the lake ({changes})")
             }
             Self::InlinedRows { table } => {
-                write!(f, "another program put rows into the lake's catalogue, in {table}")
+                write!(f, "another program wrote rows to the catalogue of the lake, in {table}")
             }
             _ => write!(f, "{}", self.code()),
         }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// Returns the fault of a stored text that cannot be parsed.
 pub(super) fn damaged(what: &str, text: &str) -> ArchiveFault {
-    ArchiveFault::Damaged(format!("{text:?} is no {what}"))
+    ArchiveFault::Damaged(format!("{text:?} is not a valid {what}"))
 }
 
 fn subject(kind: &str, name: &str) -> Result<Subject, ArchiveFault> {

@@ -367,7 +367,7 @@ impl State {
             "current" => Ok(Self::Current),
             "superseded" => Ok(Self::Superseded),
             "retracted" => Ok(Self::Retracted),
-            _ => Err(ArchiveFault::Damaged(format!("{name:?} is no state of a product"))),
+            _ => Err(ArchiveFault::Damaged(format!("{name:?} is not a state of a product"))),
         }
     }
 }

@@ -327,8 +327,9 @@ fn finished(
     })?;
     for row in rows {
         let (state, changed, cause) = row?;
-        let state = RefusalState::named(&state)
-            .ok_or_else(|| ArchiveFault::Damaged(format!("{state:?} is no state of a refusal")))?;
+        let state = RefusalState::named(&state).ok_or_else(|| {
+            ArchiveFault::Damaged(format!("{state:?} is not a state of a refusal"))
+        })?;
         record.history.push(RefusalChange { state, changed: time_of(&changed)?, cause });
     }
     Ok(record)

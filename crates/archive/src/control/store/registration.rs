@@ -582,7 +582,7 @@ pub(super) fn add_programme(
         }
     };
     let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
-    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no programme id")))?;
+    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is not a programme id")))?;
     let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
     Ok((id, refusals::release(tx, releases, &cause, now)?))
 }

@@ -73,7 +73,7 @@ pub(super) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
     for row in rows {
         let (id, name, project) = row?;
         let programme_id = ProgrammeId::new(id)
-            .ok_or_else(|| ArchiveFault::Damaged(format!("{id} is no programme id")))?;
+            .ok_or_else(|| ArchiveFault::Damaged(format!("{id} is not a programme id")))?;
         programmes.push(Programme { programme_id, name, project });
     }
     Ok(programmes)

@@ -126,7 +126,7 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
 /// Parses a stored multiframe id.
 pub(super) fn multiframe_id(raw: i64) -> Result<MultiframeId, ArchiveFault> {
     MultiframeId::new(raw)
-        .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is no multiframe id")))
+        .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is not a multiframe id")))
 }
 
 fn unpaired(c: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
