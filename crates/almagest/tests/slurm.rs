@@ -46,7 +46,7 @@ fn nights(count: u32, size: usize) -> Vec<Small<'static>> {
 }
 
 impl Field {
-    /// Nights in the library, and a node program that takes its time. `None` where there is no Slurm.
+    /// Nights in the library, and a node program that is slow. `None` where there is no Slurm.
     fn new(nights: u32, nodes: u32, seconds_more: f64, changes: &[(&str, &str)]) -> Option<Self> {
         Self::prepared(nights, nodes, seconds_more, changes, SIZE, &|_| {})
     }

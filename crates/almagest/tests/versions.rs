@@ -730,8 +730,7 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
 }
 
 /// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
-/// one
-/// event, and the later ones come back.
+/// one event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
     for (desk, database) in with_databases() {

@@ -6,7 +6,7 @@
 //! detections are Parquet files under the catalogue of [`lake`], or partitions of a server ([`partitions`]).
 //!
 //! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in `model/tables/`, a new control
-//! table in [`control::schema`]. Does not decide what is to be done, read FITS files, run tasks, or answer queries.
+//! table in [`control::schema`]. Does not decide which work to do, read FITS files, run tasks, or answer queries.
 
 #[cfg(test)]
 extern crate self as archive;

@@ -234,7 +234,7 @@ struct Roles {
     query: String,
 }
 
-/// Tables beside those of the definitions that every reader may read.
+/// Tables in addition to those of the definitions that every reader may read.
 const PUBLIC: [&str; 24] = [
     "detection",
     "detection_all",

@@ -2,9 +2,8 @@
 //!
 //! A delivery is first listed remotely ([`Probe`]). It is fetched only when it changed or some of its files are awaited.
 //! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins
-//! while
-//! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
-//! here: after a restart every delivery is checked again.
+//! while the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are
+//! remembered here: after a restart every delivery is checked again.
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
@@ -81,7 +80,7 @@ pub fn read(logs: &Path) -> Option<State> {
 }
 
 impl State {
-    /// Returns true when the process of this state is running, as far as this machine can determine.
+    /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }

@@ -1,5 +1,5 @@
-//! Functions shared by the loops of daemons: they stop on a signal, stand by beside another daemon, and wait while the archive is
-//! unreachable.
+//! Functions shared by the loops of daemons: they stop on a signal, stand by while another daemon runs, and wait while the archive
+//! is unreachable.
 
 use crate::failure::Failure;
 use crate::log::tell;

@@ -21,7 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Longest time that a program, or curl, may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
-/// File with the reason why nobody can be notified, as long as that lasts.
+/// File with the reason why notifications fail, while the failure lasts.
 const FAULT: &str = "notify-fault.txt";
 /// Minutes for which an unreachable source is not reported.
 const AWAY_MINUTES: i64 = 10;
@@ -41,7 +41,7 @@ fn notice(kind: &str, key: String, message: String) -> Notice {
     Notice { key: format!("{kind}/{key}"), kind: kind.to_owned(), message }
 }
 
-/// Runs until a signal ends it; returns immediately when nobody is to be notified.
+/// Runs until a signal ends it; returns immediately when no notification is configured.
 ///
 /// # Errors
 /// Never: conditions that cannot be checked or sent now are reported, kept for `status` and `doctor`, and retried.
@@ -63,7 +63,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the reason why nobody can be notified, as the daemon recorded it. A record that cannot be read is a reason too.
+/// Reads the reason why notifications fail, as the daemon recorded it. A record that cannot be read is a reason too.
 pub fn fault(site: &Site) -> Option<String> {
     let path = site.place.logs().join(FAULT);
     match std::fs::read_to_string(&path) {

@@ -76,7 +76,7 @@ impl Site {
         Ok(archive)
     }
 
-    /// Opens the archive of the site for work, which is logged from now on.
+    /// Opens the archive of the site for work, and starts logging.
     ///
     /// # Errors
     /// When the database cannot be opened or updated.

@@ -58,7 +58,7 @@ pub fn write(directory: &Path, state: &impl Serialize) {
     }
 }
 
-/// Returns true when the daemon that wrote a state is running, as far as this machine can determine.
+/// Returns true when the daemon that wrote a state is running, if this machine can determine it.
 pub fn is_alive(process: &str, state: &str) -> bool {
     state != "stopped" && Process::parse(process).is_some_and(|p| !p.has_stopped())
 }

@@ -92,7 +92,7 @@ impl Night {
         })
     }
 
-    /// Shows the progress of the steps from now on.
+    /// Shows the progress of the steps from this point.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.curator.show(progress);
     }

@@ -169,7 +169,7 @@ impl<P: Programs> Slurm<P> {
     }
 }
 
-/// Splits a name of ours, `array.number`: all starts of one array have the first part in common.
+/// Splits a name of the form `array.number`: all starts of one array have the first part in common.
 fn array_of(name: &str) -> (&str, u64) {
     match name.rsplit_once('.') {
         Some((array, number)) => (array, number.parse().unwrap_or(0)),
@@ -380,7 +380,7 @@ mod tests {
 
     fn options() -> Options {
         Options {
-            configuration: PathBuf::from("/proc/version"), // a file that is there
+            configuration: PathBuf::from("/proc/version"), // an existing file
             partition: "main".to_owned(),
             more: vec!["--nice=10".to_owned()],
             node_program: "/opt/almagest-node".to_owned(),

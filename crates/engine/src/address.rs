@@ -125,7 +125,7 @@ impl Address {
         config.application_name("almagest").connect_timeout(CONNECT_TIMEOUT);
         config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
         if matches!(config.get_hosts().first(), Some(postgres::config::Host::Unix(_))) {
-            security.mode = SslMode::Disable; // as libpq has it: nobody is between
+            security.mode = SslMode::Disable; // as in libpq: no network is involved
         }
         config.ssl_mode(security.mode);
         Ok(Self { url, config, security })

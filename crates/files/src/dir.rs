@@ -275,7 +275,7 @@ fn remove_one(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-/// Opens a regular file below a directory of ours for reading, following no link beneath `base`.
+/// Opens a regular file below a directory of the site for reading, following no link beneath `base`.
 ///
 /// # Errors
 /// As [`Dir::below`] and [`Dir::open_regular`].
@@ -284,7 +284,7 @@ pub fn open_below(base: &Path, path: &Path) -> Result<File, OpenFault> {
     dir.open_regular(&name)
 }
 
-/// Removes a file below a directory of ours, following no link beneath `base`. Returns `false` when there is none.
+/// Removes a file below a directory of the site, following no link beneath `base`. Returns `false` when there is none.
 ///
 /// # Errors
 /// Errors of the system.

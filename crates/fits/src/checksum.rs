@@ -7,7 +7,7 @@ use crate::hdu::{Hdu, HduIndex};
 use crate::header::Header;
 use crate::scan::BLOCK_BYTES;
 
-/// Bytes read at once while summing.
+/// Bytes read at a time while summing.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A sum over bytes, added in pieces of any length.

@@ -30,7 +30,7 @@ pub struct SweepReport {
     pub not_removed: Vec<String>,
 }
 
-/// Runs one sweep. Safe to repeat, and to run beside running attempts. Ingested batches stay staged for `keep` after ingest.
+/// Runs one sweep. Safe to repeat, and to run alongside running attempts. Ingested batches stay staged for `keep` after ingest.
 ///
 /// # Errors
 /// [`ArchiveError`]; directories that could not be removed are left for the next sweep.

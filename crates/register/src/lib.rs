@@ -35,7 +35,7 @@ pub struct Delivery<'a> {
     pub awaited: Option<String>,
     /// Number of files that the provider of the delivery announced.
     pub expected_files: Option<u64>,
-    /// True when the operator declares that more is to come.
+    /// True when the operator declares that more files are expected.
     pub is_reopened: bool,
 }
 

@@ -49,7 +49,7 @@ enum Due {
     Waits(Behind),
 }
 
-/// The reason why a file waits, and whether the wait ends by itself.
+/// The reason why a file waits, and whether the wait ends without an operator.
 struct Behind {
     why: String,
     ends_by_itself: bool,

@@ -172,7 +172,7 @@ fn night(spec: &NightSpec) -> Vec<Frame> {
         run += (group.exposures * microsteps * microsteps) as u32;
     }
     if spec.frames < 3 {
-        frames.remove(0); // a stack says more than an exposure
+        frames.remove(0); // a stack shows more than an exposure
     }
     frames.truncate(spec.frames);
     frames

@@ -98,7 +98,7 @@ pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
     Some(launched(&mut command, port, Some(directory)))
 }
 
-/// Makes a directory of ours accessible to a server that dropped its privileges.
+/// Makes a test directory accessible to a server that dropped its privileges.
 fn readable_by_all(directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     for part in directory.ancestors().filter(|p| p.starts_with(std::env::temp_dir())) {

@@ -35,7 +35,7 @@ pub struct Arguments {
     dry_run: bool,
 }
 
-/// Changes what the next plan is to be.
+/// Changes the next plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;

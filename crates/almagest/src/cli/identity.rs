@@ -1,4 +1,4 @@
-//! Options that say which delivery a directory is, for `run` and `transfer`.
+//! Options that identify the delivery of a directory, for `run` and `transfer`.
 
 use crate::exit;
 use curate::steps::Identity;

@@ -71,7 +71,7 @@ pub struct Arguments {
     verb: Verb,
 }
 
-/// Options that say what is written to stderr, and how.
+/// Options that set what is written to stderr.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogArguments {
     /// Write only errors to stderr.
@@ -199,7 +199,7 @@ enum Verb {
     Man(man::Arguments),
 }
 
-/// Options that say how much of the archive a step is for.
+/// Options that select the deliveries of a step.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ScopeArguments {
     /// Only deliveries of this observing night (YYYYMMDD); may be repeated.

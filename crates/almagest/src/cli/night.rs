@@ -93,7 +93,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
     })
 }
 
-/// Reports on stderr what was not done.
+/// Reports unfinished work on stderr.
 fn tell_left(night: &Night) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");

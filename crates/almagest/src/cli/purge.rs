@@ -65,7 +65,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     archive.set_rehearsal(false);
     log::open(&site, log::Writer::Commands);
-    // What was retracted since was not named, and stays.
+    // Rounds retracted since were not named, and are kept.
     let purged = archive.purge(PurgeScope::Rounds(&due.rounds), &cause, site::now())?;
     note!(INFO, "purged", rows = purged.rows, "purged {}: {}", in_words(&purged), cause.why);
     print(&purged, arguments)?;
@@ -104,7 +104,7 @@ fn in_words(due: &Purged) -> String {
     )
 }
 
-/// Asks on the terminal, whatever `--quiet` says, after naming what is to be deleted. Only `yes` confirms.
+/// Asks on the terminal, even with `--quiet`, after naming the rows and files to delete. Only `yes` confirms.
 fn is_confirmed(deletion: &str) -> anyhow::Result<bool> {
     let mut terminal = std::io::stderr();
     write!(

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use transfer::Pace;
 use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
 
-/// Who is right, when source, library and archive differ.
+/// The side to trust when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Right {
     /// The source: files that are missing, damaged, different or not fetched yet are fetched (again).

@@ -8,7 +8,7 @@ use curate::scheduler;
 use curate::site::{Archive, Site};
 use model::{Advice, UseCase};
 
-/// What an instruction is about.
+/// The subject of an instruction.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(multiple = false)]
 pub struct About {

@@ -121,8 +121,7 @@ fn in_words(group: &Group) -> String {
 }
 
 /// Removes forbidden permissions from the files of the site; a dry run counts them. Files that cannot be listed or changed are
-/// reported; files that work
-/// removes in the meantime are skipped.
+/// reported; files that work removes in the meantime are skipped.
 fn narrow(site: &Site, is_dry_run: bool) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,

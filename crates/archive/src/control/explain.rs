@@ -94,7 +94,7 @@ impl Explanation {
     }
 }
 
-/// Explains why something is in its state, and suggests what helps.
+/// Explains why something is in its state, and suggests commands.
 pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
     let mut out = Explanation::default();
     if let Some(delivery) = &facts.delivery {
@@ -191,7 +191,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     }
 }
 
-/// Explains which rounds were deleted for good, by whom and why.
+/// Explains which rounds were permanently deleted, by whom and why.
 fn explain_purges(purged: &[PurgedRound], out: &mut Explanation) {
     let line = |purged: &PurgedRound| {
         let PurgedRound { use_case, round, purged, cause } = purged;

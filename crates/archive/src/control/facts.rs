@@ -50,7 +50,7 @@ impl Facts {
 pub struct DeliveryFactsheet {
     /// Counts and rounds.
     pub status: DeliveryStatus,
-    /// The data that decide what is to be done.
+    /// The data that determine the work to do.
     pub work: DeliveryWork,
     /// Open refusals.
     pub refusals: Vec<RefusalRecord>,

@@ -8,7 +8,7 @@
 //! Every method may be repeated after a crash: it finds what was done before. Time is a parameter. A state changes only where
 //! [`model::UnitState::may_become`] allows, and every change adds a row to a history.
 //!
-//! Start at the traits below; values are in [`records`]. Tables are in [`schema`]. Does not decide what is to be done (that is
+//! Start at the traits below; values are in [`records`]. Tables are in [`schema`]. Does not decide which work to do (that is
 //! `register::plan` and `ingest`), touch FITS files, or write products.
 
 pub mod explain;
@@ -120,7 +120,7 @@ pub trait Registry {
 
 /// Methods of running tasks.
 pub trait Queue {
-    /// Returns all data that decide what is to be done about a delivery.
+    /// Returns all data that determine the work to do on a delivery.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
@@ -138,7 +138,7 @@ pub trait Queue {
         now: Timestamp,
     ) -> Result<(), ArchiveError>;
 
-    /// Opens a round with its tasks: `waiting` and at once `ready`. The round includes the pending requests to redo files.
+    /// Opens a round with its tasks: `waiting` and then `ready`. The round includes the pending requests to redo files.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when another open round of the use case already covers one of the files.
@@ -524,7 +524,7 @@ pub trait Publication {
 /// Methods that undo and delete.
 pub trait Curation {
     /// Retracts rounds of a delivery from all tables and views, in one event: those of some use cases, with what refers to them
-    /// (previews and detections follow their metadata), or all. What the delivery had superseded shows again.
+    /// (previews and detections follow their metadata), or all. Products that the delivery had superseded become current again.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when nothing of it is in the archive.

@@ -352,11 +352,11 @@ pub struct StagedRefusal {
 pub enum RefusalState {
     /// The refusal waits for a decision.
     Open,
-    /// The refused data stay out, by an operator's decision that this is right.
+    /// The refused data stay out: an operator confirmed the refusal.
     Accepted,
     /// An operator decided that the refusal did not matter.
     Dismissed,
-    /// The refused data are to be redone.
+    /// The refused data are processed again.
     Retried,
     /// Newer content, a late file or a later round removed the cause.
     Resolved,
@@ -389,7 +389,7 @@ pub const TAKEABLE: [&str; 1] = [RefusalCode::DATASUM_MISMATCH.as_str()];
 /// An operator's decision on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The refused data stay out, and that is right.
+    /// The refused data stay out: the refusal is confirmed.
     Accept,
     /// The refused data are accepted nevertheless, marked by a finding; see [`TAKEABLE`].
     Take,
@@ -542,7 +542,7 @@ pub struct CatalogueWork {
     pub rows: u64,
 }
 
-/// A current image of a delivery, with all data that decide what is to be done about it.
+/// A current image of a delivery, with all data that determine the work to do on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageWork {
     /// Its identity.
@@ -620,7 +620,7 @@ pub struct RoundWork {
     pub tasks_over: u32,
 }
 
-/// All data that decide what is to be done about a delivery.
+/// All data that determine the work to do on a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryWork {
     /// Name of the delivery.
@@ -925,7 +925,7 @@ pub enum PurgeScope<'a> {
     All,
     /// The retracted rounds of a delivery.
     Delivery(&'a str),
-    /// These rounds, as far as they are retracted.
+    /// Those of these rounds that are retracted.
     Rounds(&'a [UnitKey]),
 }
 
@@ -1093,7 +1093,7 @@ impl std::fmt::Display for KeptProduct {
 pub struct SetAside {
     /// Its event.
     pub event: Option<EventId>,
-    /// The products that it ended, or that show again.
+    /// The products that it ended, or that are current again.
     pub products: Vec<KeptProduct>,
 }
 
@@ -1106,6 +1106,6 @@ pub struct Retracted {
     pub rounds: Vec<UnitKey>,
     /// Rows per table.
     pub rows: Vec<(String, u64)>,
-    /// Multiframes of earlier processings that show again.
+    /// Multiframes of earlier processings that are current again.
     pub shown_again: Vec<i64>,
 }

@@ -187,8 +187,7 @@ fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second
-/// scan of
-/// the earlier one changes nothing.
+/// scan of the earlier one changes nothing.
 fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     let (_dir, _site, mut archive) = fresh();
     let image = |archive: &A| {

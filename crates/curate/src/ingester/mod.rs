@@ -3,8 +3,8 @@
 //! The ingester wakes after a batch is staged (the archive sends a notification, or is polled), and at least every
 //! `poll_seconds`. While the database is unreachable, the ingester retries with increasing delays. A batch that does not fit is
 //! refused and named. SIGTERM stops the ingester in the middle of a load, with nothing half done. A second ingester on the same
-//! site stands by until the first has stopped. Even two at once would do no harm, since each batch is claimed in the transaction
-//! that publishes it.
+//! site stands by until the first has stopped. Two concurrent ingesters would do no harm, since each batch is claimed in the
+//! transaction that publishes it.
 //!
 //! Start at [`ingest()`]. The counts of the ingester are in [`state`], for `status` and the port of [`mod@port`].
 

@@ -142,7 +142,7 @@ impl Curator {
         }
     }
 
-    /// Ends an attempt that failed by itself, and decides whether its task is retried.
+    /// Ends an attempt that failed, and decides whether its task is retried.
     fn failed(
         &mut self,
         key: &AttemptKey,
@@ -357,7 +357,7 @@ impl Curator {
         }
         let began = if self.executor.outlives() { HashSet::new() } else { self.begun()? };
         for (attempt, _) in meant {
-            // A thread of this process took it up before it was cancelled, and goes on to its end.
+            // A thread of this process started it before it was cancelled, and runs to completion.
             if began.contains(&attempt) {
                 continue;
             }

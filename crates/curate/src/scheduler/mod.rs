@@ -55,11 +55,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time for which no other process may sweep an attempt of ours; renewed long before it expires.
+/// Time for which no other process may sweep an attempt of this process; renewed long before it expires.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Interval after which a delivery is checked again even when nothing seems to have changed.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
-/// Time without new files after which a delivery that is arriving is processed as far as it exists.
+/// Time without new files after which a delivery that is arriving is processed with the files that exist.
 const ARRIVAL_QUIET: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Interval between two updates of the costs.
 const LEARN_EVERY: Duration = Duration::from_secs(20);

@@ -75,7 +75,7 @@ impl Curator {
         self.recheck();
     }
 
-    /// Shows the progress of the steps from now on.
+    /// Shows the progress of the steps from this point.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.progress = progress;
     }
@@ -193,7 +193,7 @@ impl Curator {
     }
 }
 
-/// Counts an approved round, or one that another process opened or approved in between: the next pass reads the open rounds again.
+/// Counts an approved round, or one that another process opened or approved meanwhile: the next pass reads the open rounds again.
 fn noted<T>(approved: Result<T, ArchiveError>, report: &mut PassReport) -> anyhow::Result<()> {
     match approved {
         Ok(_) => report.opened += 1,

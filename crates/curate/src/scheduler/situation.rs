@@ -166,7 +166,7 @@ fn groups(
     units: &BTreeMap<UnitName, (Option<i32>, i64)>,
 ) -> (Vec<Group>, Vec<UnitName>) {
     let names: Vec<UnitName> = units.keys().cloned().collect();
-    // Catalogues wait for metadata, so whoever does a night alone begins with these; previews fill what is left.
+    // Catalogues wait for metadata, so a night alone starts with these; previews fill the remaining capacity.
     let place = |use_case: UseCase| match use_case {
         _ if !facts.is_requested => use_case as usize,
         UseCase::Metadata => 0,
@@ -278,7 +278,7 @@ fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
 
 fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     let special = &facts.config.hosts;
-    // All hosts are alike when the configuration does not specify which of them have the library.
+    // All hosts are equal when the configuration does not specify which of them have the library.
     let is_configured = special.values().any(|h| h.local_library.is_some());
     let host = |(state, load): &(HostState, f64)| {
         let config = special.get(&state.name);
@@ -338,7 +338,7 @@ fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
     slots
 }
 
-/// Returns spans of the day laid out from now on, in seconds from now.
+/// Returns spans of the day laid out from the present, in seconds from now.
 fn quiet(spans: &[Span], now: Timestamp) -> Vec<(f64, f64)> {
     let midnight = f64::from(now.num_seconds_from_midnight());
     let mut all: Vec<(f64, f64)> = Vec::new();

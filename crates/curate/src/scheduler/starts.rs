@@ -53,8 +53,7 @@ impl Curator {
     }
 
     /// Returns how many seconds before a core is free a start is sent. An operator who waits ingests between two passes: no core is
-    /// to wait
-    /// for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
+    /// to wait for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
     fn ahead(&self) -> f64 {
         let per_task = self.site.config.work.memory_per_thread_mb * 1_000_000;
         let has_room = |host: &HostState| {

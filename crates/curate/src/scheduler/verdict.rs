@@ -34,7 +34,7 @@ pub struct Signs {
 pub enum Verdict {
     /// No action.
     GoOn,
-    /// The attempt failed by itself.
+    /// The attempt failed without being lost or cancelled.
     Failed {
         /// Code in histories.
         code: String,

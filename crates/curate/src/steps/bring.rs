@@ -30,7 +30,7 @@ pub struct Coming<'a> {
     pub origin: &'a Origin,
     /// Name of the delivery's directory at the origin.
     pub directory: &'a str,
-    /// Identity of the delivery, as far as the operator declared it.
+    /// Identity of the delivery, if the operator declared it.
     pub identity: Identity,
     /// True for a file that may be fetched.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
@@ -40,7 +40,7 @@ pub struct Coming<'a> {
     pub again: BTreeSet<String>,
     /// True when the source is the library itself: files stay where they are, and the delivery keeps its recorded origin.
     pub is_library: bool,
-    /// True when the operator declares that more is to come.
+    /// True when the operator declares that more files are expected.
     pub is_reopened: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum Whole {
     Unsaid,
     /// The whole delivery is in its directory now: it is complete when that is transferred.
     AllHere,
-    /// More files are to come.
+    /// More files are expected.
     MoreToCome,
 }
 
@@ -100,7 +100,7 @@ impl Word {
         let all_there = match self.whole {
             Whole::AllHere => true,
             Whole::MoreToCome => false,
-            // Without an expected marker, only the operator can declare that more is to come.
+            // Without an expected marker, only the operator can declare that more files are expected.
             Whole::Unsaid => fetched.marked_complete || !has_marker,
         };
         let more = || Some("more files are expected, as the operator declared".to_owned());
@@ -433,7 +433,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
     }
 }
 
-/// Returns the origins of the deliveries that options choose, as far as the origins still exist.
+/// Returns the origins of the deliveries that options choose, if the origins still exist.
 ///
 /// # Errors
 /// `Kind::Gate` for a delivery or night that the archive does not know.

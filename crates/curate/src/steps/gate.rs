@@ -13,7 +13,7 @@ use archive::records::Stage;
 use model::{Advice, UseCase};
 use std::path::Path;
 
-/// Refuses to work beside a data daemon, which plans and starts the work of its site.
+/// Refuses to work alongside a data daemon, which plans and starts the work of its site.
 ///
 /// # Errors
 /// `Kind::Conflict` while a data daemon works on the site; `advice` has the commands that help then.
@@ -27,14 +27,14 @@ pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     )))
 }
 
-/// Returns true when a data daemon works on a site, as far as this machine can determine.
+/// Returns true when a data daemon works on a site, if this machine can determine it.
 pub fn has_scheduler(site: &Site) -> bool {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     state.is_some_and(|state| state.is_alive())
 }
 
 impl Night {
-    /// Ignores instructions of operators from now on.
+    /// Ignores instructions of operators from this point.
     pub fn force(&mut self) {
         self.is_forced = true;
     }

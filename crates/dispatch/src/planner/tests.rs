@@ -221,7 +221,7 @@ proptest! {
     }
 }
 
-/// Checks realistic nights: metadata before catalogues, previews beside them, several deliveries, on up to eight hosts.
+/// Checks realistic nights: metadata before catalogues, previews concurrently, several deliveries, on up to eight hosts.
 #[test]
 fn nights_are_planned_close_to_the_bound() {
     for (hosts, nights) in [(1_u32, 2_u32), (3, 5), (5, 7), (8, 30)] {

@@ -29,7 +29,7 @@ pub struct SshPlace {
     pub path: String,
 }
 
-/// Keys of a bucket that begin alike.
+/// Keys of a bucket with a common prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Place {
     /// Bucket.

@@ -30,7 +30,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 const ACT: &str = "reopen the archive";
-/// Beginning of the name of the earlier `staging`, beside the new one.
+/// Prefix of the name of the earlier `staging`, next to the new one.
 const STAGING_ASIDE: &str = "staging.before-reopening";
 
 /// Records that are counted: a table, and the name of its rows. Rows are only added, so that the new place has as many

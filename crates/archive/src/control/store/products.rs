@@ -85,7 +85,7 @@ impl Scope {
 pub(super) struct Settled {
     /// Images of which a product ended.
     pub superseded: BTreeSet<i64>,
-    /// Images of which a product shows again.
+    /// Images of which a product is current again.
     pub shown: BTreeSet<i64>,
     /// Number of reopened rows, per table.
     pub opened: BTreeMap<String, u64>,
@@ -484,7 +484,8 @@ pub(super) fn superseded_by(
     Ok(counts)
 }
 
-/// Updates the rows of a scope's names to what is published: ends what a newer image replaces, reopens what shows again.
+/// Updates the rows of the names of a scope to the published state: ends the rows that a newer image replaces, and reopens those
+/// that are current again.
 pub(super) fn settle(
     tx: &Connection,
     delivery: i64,

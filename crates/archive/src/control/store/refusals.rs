@@ -335,7 +335,7 @@ fn finished(
     Ok(record)
 }
 
-/// Lists the HDUs of a file that were refused on arrival. A retry alone lets none of them in; only a recheck of the file does, or
+/// Lists the HDUs of a file that were refused on arrival. A retry alone accepts none of them; only a recheck of the file does, or
 /// an operator's decision to take them.
 pub(super) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(

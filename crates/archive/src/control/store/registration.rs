@@ -56,7 +56,7 @@ pub(super) fn record(
     pair(tx, delivery, registration.pairing)?;
     let names = latest_files(tx, delivery)?;
     let find = |stage: Stage, name: &str| match stage {
-        Stage::Transfer => None, // what was not taken over has no file
+        Stage::Transfer => None, // a file that was not accepted has no row
         _ => names.get(name).copied(),
     };
     for staged in registration.refusals {

@@ -2,7 +2,7 @@
 //!
 //! A retraction ends the current rows of the delivery and writes one event. It deletes and copies nothing, and no reader waits
 //! for it. Its undo reopens the same rows and records the span in which they were not shown. In the same event
-//! [`products::settle`] shows what the delivery had superseded, or ends it again.
+//! [`products::settle`] makes the products that the delivery had superseded current, or ends them again.
 
 use super::described;
 use super::detections::Changes;

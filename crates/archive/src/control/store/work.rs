@@ -1,4 +1,4 @@
-//! All data that decide what is to be done about a delivery, in a few queries.
+//! All data that determine the work to do on a delivery, in a few queries.
 
 use super::registration::delivery_id;
 use super::rounds::{UNIT_COLUMNS, parsed, unit_of};

@@ -1,8 +1,8 @@
 //! Archives whose tables all have rows: filled through the interface of the archive, or with the rows of an earlier schema.
 //!
-//! `migrations/filled/N.jsonl` holds the rows that the program of schema N wrote, so that a later program, which cannot write them any
-//! more, applies its migrations to them. `ALMAGEST_WRITE_FILLED=1` writes the file of the present schema. It is written at the latest
-//! before the next migration is added, and is never edited after a release.
+//! `migrations/filled/N.jsonl` holds the rows that the program of schema N wrote, so that a later program, which cannot write them
+//! any more, applies its migrations to them. `ALMAGEST_WRITE_FILLED=1` writes the file of the present schema. It is written at the
+//! latest before the next migration is added, and is never edited after a release.
 
 use super::super::plans::{self, staging::*};
 use super::tests::texts;
@@ -23,7 +23,7 @@ fn file_of(schema: usize) -> String {
 /// The name of the delivery that stays in a filled archive, and of its second processing.
 const KEPT: [&str; 2] = ["20071012_v1", "20071012_v2"];
 
-/// Writes rows to every table, through the interface of the archive as far as it does so.
+/// Writes rows to every table, through the interface of the archive where possible.
 pub(super) fn fill(archive: &mut Archive) {
     plans::life(archive);
     load_references(archive);
