@@ -69,7 +69,7 @@ fn made(
     let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
         let Some(address) = site.address()? else {
             let message =
-                "roles are for an archive on a server, and this one is embedded in its site";
+                "roles are for an archive on a server, and this archive is embedded in its site";
             return Err(ArchiveFault::Conflict(message.to_owned()));
         };
         let server = Connection::Postgres(Server::connect(&address)?);

@@ -238,7 +238,7 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             n if n == sheet.kept.len() => "catalogues",
             _ => "frames or catalogues",
         };
-        out.lines.push(format!("{products} current beside newer {beside}, e.g. {first}"));
+        out.lines.push(format!("{products} current despite newer {beside}, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
@@ -655,11 +655,11 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
         use_case: decision.use_case,
     };
     out.suggestions.push(match &decision.retracted {
-        None => Suggestion::new("shows these products again", [undo]),
+        None => Suggestion::new("makes these products current again", [undo]),
         Some(delivery) => {
             let restore = Advice::RetractUndo { delivery: delivery.clone() };
             Suggestion::new(
-                "restores the retracted rows, and shows these products again",
+                "restores the retracted rows, and makes these products current again",
                 [restore, undo],
             )
         }
@@ -742,13 +742,13 @@ fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
     let PositionFactsheet { ra_deg, dec_deg, current, ended, .. } = position;
     if current + ended == 0 {
         out.lines.push(format!(
-            "position {ra_deg} {dec_deg} (ICRS, degrees) lies on no detector of this archive"
+            "position {ra_deg} {dec_deg} (ICRS, degrees) is on no detector of this archive"
         ));
         return;
     }
     out.lines.push(format!(
-        "position {ra_deg} {dec_deg} (ICRS, degrees) lies on {current} detectors that the archive shows, and on {ended} that it \
-         does not show any more"
+        "position {ra_deg} {dec_deg} (ICRS, degrees) is on {current} detectors that the archive shows, and on {ended} \
+         that it no longer shows"
     ));
     for d in &position.detectors {
         let place = format!(

@@ -18,7 +18,7 @@ pub(super) fn described(file: &FileFactsheet) -> &str {
     match file.kind.as_str() {
         "image" => "an image",
         "catalogue" => "a catalogue",
-        "other" if unusable => "in the library and cannot be used",
+        "other" if unusable => "in the library, but unusable",
         "other" => "kept as it is, neither image nor catalogue",
         other => other,
     }

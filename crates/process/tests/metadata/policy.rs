@@ -107,7 +107,7 @@ fn a_value_of_another_type_or_out_of_range() {
     ];
     assert_eq!(told, wanted);
     let seeing = products.findings.iter().find(|f| f.subject.as_deref() == Some("SEEING")).unwrap();
-    assert_eq!(seeing.message, "SEEING = 'good    ' is of another type than its column");
+    assert_eq!(seeing.message, "SEEING = 'good    ' is of the wrong type for its column");
     assert_eq!(seeing.hdu, Some(1));
     for (table, column) in [("multiframe", "tel_dec"), ("multiframe_detector", "seeing")] {
         assert_eq!(cell(&products, table, 0, column), Got::Null, "{column}");

@@ -131,7 +131,7 @@ pub enum Finding {
         /// original state.
         is_recorded: bool,
     },
-    /// A detector's zero points and aperture corrections are from another version of its catalogue than its detections.
+    /// The zero points and aperture corrections of a detector come from a different version of its catalogue than its detections.
     CatalogueVersions {
         /// Multiframe.
         multiframe_id: i64,
@@ -499,7 +499,7 @@ impl Finding {
                 write!(f, "{} has {found} bytes instead of {wanted}", path.display())
             }
             Self::LibraryFileContent { path, .. } => {
-                write!(f, "{} has other content than was registered", path.display())
+                write!(f, "{} has changed since it was registered", path.display())
             }
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
             Self::LakeFileWithoutEvent { name } => {

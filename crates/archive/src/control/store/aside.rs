@@ -355,7 +355,14 @@ pub(super) fn undo(
         )?
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }
-    settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
+    settle(
+        tx,
+        site,
+        delivery,
+        event,
+        (&format!("{name}: older products are current again"), cause),
+        now,
+    )?;
     let mut kept = of_processings(tx, delivery)?;
     kept.retain(|kept| match kept.is_of_own_catalogue() {
         true => uncovered.contains(&kept.multiframe),
