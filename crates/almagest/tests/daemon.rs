@@ -167,7 +167,7 @@ fn sigterm_in_the_middle_of_a_load() {
     }
 }
 
-/// The server goes away for a while: the daemon says so, waits, and goes on.
+/// The server is unreachable for a while: the daemon reports it, waits, and resumes.
 #[test]
 fn an_unreachable_server_is_waited_for() {
     let Some(server) = Server::start(&Options::default()) else { return };

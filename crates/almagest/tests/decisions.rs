@@ -169,7 +169,7 @@ fn steps_leave_alone_what_was_paused_or_rejected() {
         assert_eq!((said.code, attempts()), (Some(0), 0), "{said:?}");
         desk.at_site(&["preview", "--delivery", "20071011_v1", "--force"]).ended(0);
         assert!(attempts() > 0);
-        // A part of the work is paused: the rest is done, and the exit code tells.
+        // A part of the work is paused: the rest is done, and the exit code reports it.
         desk.at_site(&["resume", "--all"]).ended(0);
         desk.at_site(&["pause", "--use-case", "preview", "--reason", "new recipe"]).ended(0);
         let said = desk.run(&desk.inbox().join("20071012_v1"));
@@ -337,7 +337,7 @@ fn every_report_follows_a_decision_at_once() {
     let text = desk.at_site(&["plan"]).ended(0);
     assert!(text.contains("nothing can start") && text.contains("resume --all"), "{text}");
     desk.at_site(&["approve", "--all"]).ended(5);
-    // What is approved and paused all the same is said to be.
+    // What is approved but paused is reported as such.
     desk.at_site(&["resume", "--all"]).ended(0);
     let plan = desk.at_site(&["plan"]).ended(0);
     let counted = header(&plan);

@@ -145,7 +145,7 @@ impl Moving {
     }
 
     /// Moves the files of the site into a directory of the same name, as if locks were not seen there: processes that have the
-    /// archive open keep it, and nobody knows of them.
+    /// archive open keep it, and no process knows them.
     fn hide_from_locks(&self) {
         let (site, aside) = (&self.desk.site, self.desk.site.with_extension("aside"));
         std::fs::rename(site, &aside).expect("renamed");

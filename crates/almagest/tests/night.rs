@@ -335,7 +335,7 @@ fn an_interrupted_run_is_taken_up() {
     desk.content().is_that_of(&straight.content(), "interrupted and gone on");
 }
 
-/// Bytes that changed where no row count tells, and files that nobody brought.
+/// Bytes that changed without a change of row counts, and stray files.
 #[test]
 fn rot_and_strays_are_found() {
     let desk = Desk::new();

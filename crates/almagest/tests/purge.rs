@@ -1,4 +1,4 @@
-//! `purge` deletes for good: it names what goes, asks, and keeps who did it and why.
+//! `purge` deletes permanently: it names what it deletes, asks for confirmation, and records who did it and why.
 
 mod operator;
 
@@ -125,7 +125,7 @@ fn who_purged_and_why_is_explained() {
         };
         for use_case in ["metadata", "preview", "catalogue"] {
             let line = line(use_case);
-            // The login stands beside the name.
+            // The login is next to the name.
             assert!(line.contains(" by pat") && line.ends_with(": bad flat"), "{line}");
         }
         let frame = desk.value("SELECT min(file.name) FROM file JOIN image USING (file_id)");

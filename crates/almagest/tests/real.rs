@@ -370,7 +370,7 @@ fn matched_standards_are_no_catalogue() {
 
 const NGTS: [&str; 3] = ["80220150421025551", "80220150514002449", "80220150514031839"];
 
-/// NGTS catalogues; their own images are not in the set, an exposure of the same camera stands for them.
+/// NGTS catalogues; their own images are not in the set, an exposure of the same camera replaces them.
 fn ngts(truth: &Truth, delivery: &Path) -> Option<()> {
     const UNPACK: &str =
         "import bz2, sys\nopen(sys.argv[2], 'wb').write(bz2.open(sys.argv[1]).read())";
@@ -403,7 +403,7 @@ fn edit_generic(desk: &Desk, old: &str, new: &str) {
 
 const UNNAMED: &str = "unnamed = \"GENERIC\"";
 const NGTS_OWNS_ALL: &str = "unnamed = \"NGTS\"";
-/// Magnitudes are NULL; and the exposure that stands for the images points elsewhere, which would refuse the catalogues.
+/// Magnitudes are NULL; and the exposure that replaces the images points elsewhere, which would refuse the catalogues.
 const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"\n\
     position.refuse_above_arcsec = 1000000.0";
 
@@ -442,7 +442,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
         return;
     }
     edit_generic(&desk, UNNAMED, "");
-    // The exposure that stands for the images points elsewhere, which would refuse the catalogues.
+    // The exposure that replaces the images points elsewhere, which would refuse the catalogues.
     edit_generic(&desk, "[catalogue]", "[catalogue]\nposition.refuse_above_arcsec = 1000000.0");
     desk.run(&delivery).ended(1);
     let mut wanted = Vec::new();
@@ -501,7 +501,7 @@ fn every_archived_number_of_the_ngts_catalogues() {
     everything_was_there(&desk, &delivery);
 }
 
-/// The list-driven photometry of an image comes after its catalogue and takes its place, which `explain` tells.
+/// The list-driven photometry of an image comes after its catalogue and takes its place, which `explain` reports.
 #[test]
 fn the_later_of_two_catalogues_counts() {
     let Some(truth) = Truth::find() else { return };
@@ -589,7 +589,7 @@ fn shaped(path: &str, known: &Value, seen: &Value) -> Vec<String> {
             continue;
         }
         for part in ["image", "table"] {
-            // What astropy could not read may be readable all the same.
+            // What astropy could not read may still be readable.
             let known = &known["hdus"][index];
             let alike = hdu.get(part).is_some() == known.get(part).is_some();
             assert!(alike || known.get("data_error_astropy").is_some(), "{place}: {part}");

@@ -102,7 +102,7 @@ impl Field {
         assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
     }
 
-    /// Jobs of ours that Slurm knows, whatever became of them.
+    /// Jobs of the test that Slurm knows, in any state.
     fn jobs(&self) -> Vec<String> {
         let said = self.cluster.run_tool("squeue", &["-h", "-r", "-t", "all", "-o", "%T %N %j.%K"]);
         String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect()
@@ -135,7 +135,7 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
     until("work on two nodes", || on("n1") && on("n2"));
     field.cluster.run(&["kill-node", "1"]);
     field.cluster.run(&["cut-node", "2"]);
-    // The first copy goes on writing while its second is made elsewhere.
+    // The first copy continues to write while the second runs elsewhere.
     std::thread::sleep(Duration::from_secs(20));
     field.cluster.run(&["heal-node", "2"]);
     field.cluster.run(&["restart-node", "1"]);
@@ -146,7 +146,7 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
 #[test]
 fn the_controller_is_deaf_then_killed_and_comes_back() {
     let Some(field) = Field::new(2, 3, 2.0, &[]) else { return };
-    // A submission that is not answered and heard all the same.
+    // A submission without a response that was accepted nevertheless.
     let controller = Pid::from_raw(field.cluster.controller() as i32).expect("a process");
     rustix::process::kill_process(controller, Signal::STOP).expect("it lives");
     let daemon = field.daemon();

@@ -223,7 +223,7 @@ fn faults_of_a_source_are_reported_without_its_secrets() {
     assert!(said.code == Some(2) && said.err.contains("chmod 600"), "{said:?}");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let said = desk.at_site(&["sources"]);
-    assert_eq!(said.code, Some(4), "nobody listens there: {said:?}");
+    assert_eq!(said.code, Some(4), "no server listens there: {said:?}");
     assert!(said.out.contains("casu") && !said.out.contains("geheim"), "{}", said.out);
     let shown = desk.at_site(&["config", "show"]).ended(0);
     assert!(shown.contains("casu.secret") && !shown.contains("geheim"), "{shown}");

@@ -502,7 +502,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         ]);
         let then: Vec<serde_json::Value> = serde_json::from_str(&then.ended(0)).unwrap();
         assert_eq!(then, first);
-        // A retraction and its undo bring back the same.
+        // A retraction and its undo restore the same state.
         desk.at_site(&["retract", FIRST, "--reason", "a test"]).ended(0);
         desk.at_site(&["retract", FIRST, "--undo", "--reason", "a test"]).ended(0);
         assert_eq!(desk.rows(OF_CATALOGUES), third);
@@ -602,7 +602,7 @@ fn metadata_of_a_detector_change_with_its_detections() {
         desk.run(&delivery).ended(1);
         check([1.0, 0.0, 1.0, 1.0], [2.0, 1.0, 2.0, 2.0]);
         desk.verified();
-        // Done again, it is refused again.
+        // Redone, it is refused again.
         let number = desk.refusals()[0]["number"].to_string();
         desk.at_site(&["refusals", "retry", &number, "--reason", "a test"]).ended(0);
         desk.run(&delivery);

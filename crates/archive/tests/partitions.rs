@@ -141,7 +141,7 @@ fn three_numbers(reader: &query::Reader) -> [i64; 3] {
     numbers.0.try_into().unwrap()
 }
 
-/// A reader idle in a transaction and one in REPEATABLE READ hold up neither ingest nor retraction, and nobody queues behind
+/// A reader idle in a transaction and one in REPEATABLE READ hold up neither ingest nor retraction, and no query queues behind
 /// them.
 #[test]
 fn readers_that_never_finish_hold_nobody_up() {

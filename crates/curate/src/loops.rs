@@ -40,7 +40,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
             let grace = if signal == SIGTERM { GRACE } else { KEY_GRACE };
             match first {
                 Some(at) if at.elapsed() >= grace => {
-                    // Returns only when the system refuses; the flag is set all the same.
+                    // Returns only when the system refuses; the flag is set nevertheless.
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
                 Some(_) => {}

@@ -1,7 +1,7 @@
 //! Slurm (22.05 and later), through the text output of its command-line tools.
 //!
 //! A job is identified by our name of it and its place in the array, never by its id alone: an `sbatch` without an answer may
-//! have been accepted all the same, and a restarted controller may have forgotten the last seconds. Jobs are never requeued by
+//! have been accepted nevertheless, and a restarted controller may have forgotten the last seconds. Jobs are never requeued by
 //! Slurm: the next attempt is ours. The formats are those of squeue(1), sinfo(1) and sbatch(1); exit codes of the tools are not
 //! specific and are not relied upon.
 

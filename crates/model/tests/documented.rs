@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Tables
 
 The public tables of the archive, generated from their definitions (`crates/model/tables/`). `NAME` shows the current rows, `NAME_all`
-every row with the events that began and ended it (`begin_event`, `end_event`). Units are those of VOUnits, UCDs are UCD1+. NULL stands for a
+every row with the events that began and ended it (`begin_event`, `end_event`). Units are those of VOUnits, UCDs are UCD1+. NULL means a
 value that is not known.
 ";
 

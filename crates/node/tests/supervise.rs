@@ -122,7 +122,7 @@ fn within(seconds: u64, what: &str, look: impl Fn() -> bool) {
     }
 }
 
-/// Products of an attempt by name, without what tells of the run.
+/// Products of an attempt by name, without the facts of the run.
 fn products(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = std::fs::read_dir(directory)
         .unwrap()

@@ -193,7 +193,7 @@ fn foreign_duckdb_agrees_with_our_sql() {
         return;
     }
     drop(archive);
-    check(dir.path(), "stored", Eyes::Ours); // nobody has it open now
+    check(dir.path(), "stored", Eyes::Ours); // no process has it open now
     let moved = dir.path().join("moved to another place");
     std::fs::create_dir(&moved).unwrap();
     for name in ["archive.db", "archive.db-wal", "archive.db-shm", "lake"] {

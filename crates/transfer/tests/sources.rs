@@ -70,7 +70,7 @@ fn every_source_delivers_the_same() {
         );
         let mode = fs::metadata(desk.library().join(LARGE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o440, "{name}: the library is read only");
-        // Again: nothing is brought.
+        // Again: nothing is fetched.
         desk.try_with(source).unwrap();
         assert_eq!(
             (desk.fetched.bytes, desk.fetched.unchanged.len()),
@@ -294,7 +294,7 @@ fn secrets_are_required_and_never_shown() {
     let provider = Provider::new();
     let refused = |source: &dyn Source| {
         let mut desk = provider.desk();
-        let fault = desk.try_with(source).expect_err("it is not let in");
+        let fault = desk.try_with(source).expect_err("the listing is refused");
         assert!(!fault.is_transient(), "{fault:?}");
         let text = format!("{} {fault:?}", chain(&fault));
         assert!(!text.contains("falsch") && !text.contains("X-Amz"), "{text}");
@@ -443,10 +443,10 @@ fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_st
         assert!(stored[&name] == first, "{}: the old content stays", way.name);
         assert!(
             stored[&format!("2/{name}")] == second,
-            "{}: the new one stands beside it",
+            "{}: the new one is stored next to it",
             way.name
         );
-        assert!(stored.contains_key(gone), "{}: what was brought stays", way.name);
+        assert!(stored.contains_key(gone), "{}: fetched files are kept", way.name);
         fs::write(provider.file(&name), &first).unwrap();
         fs::write(provider.file(gone), "").unwrap();
     }

@@ -15,7 +15,7 @@ use operator::Said;
 use std::path::{Path, PathBuf};
 use tried::Advice;
 
-/// A situation is a function; here stands which kinds of advice each covers.
+/// A situation is a function; this table names the kinds of advice that each covers.
 macro_rules! situations {
     ($($name:ident: [$($kind:ident),* $(,)?];)*) => {
         $(#[test]

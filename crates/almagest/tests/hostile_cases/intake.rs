@@ -200,7 +200,7 @@ fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
         let (stale, cut) = (number("datasum_mismatch"), number("truncated"));
         let take = ["refusals", "accept", &stale, "--take", "--reason", "checked by eye"];
         let said = desk.at_site(&["refusals", "accept", &cut, "--take", "--reason", "x"]).ended(3);
-        assert!(said.is_empty(), "what is lost cannot be let in: {said}");
+        assert!(said.is_empty(), "what is lost cannot be accepted: {said}");
         let show = desk.at_site(&["refusals", "show", &stale]).ended(0);
         assert!(show.contains(&format!(" refusals accept {stale} --take --reason")), "{show}");
         desk.at_site(&[&take[..], &["--dry-run"]].concat()).ended(0);

@@ -54,7 +54,7 @@ const LAKE: &str = "
 /// An image: its delivery and its multiframe.
 type Image = (String, i64);
 
-/// A detector of a file name, by its extension number; 0 stands for the whole image.
+/// A detector of a file name, by its extension number; 0 means the whole image.
 pub type Detector = (String, i64);
 
 /// Rows of a product of each detector, by the image that they are of: all, and those that have a current multiframe.

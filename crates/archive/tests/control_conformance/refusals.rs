@@ -216,7 +216,7 @@ pub fn findings_are_of_distinct_files<A: Engine>(fresh: &Fresh<A>) {
     };
     round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);
     assert_eq!(counts(&archive), wanted((4, 11), (1, 3)));
-    // The first two are done again: one has it no longer.
+    // The first two are redone: one no longer has it.
     archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     round(&mut archive, &|i| i.name.as_str() < "w00002", vec![[2, 2, 2], [9, 99, 1]]);
     assert_eq!(counts(&archive), wanted((3, 9), (1, 3)));

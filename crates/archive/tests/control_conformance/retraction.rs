@@ -136,12 +136,12 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
     let facts = archive.facts(SECOND).unwrap().unwrap();
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
-    // The older processing done again does not push the newer one aside.
+    // The older processing, redone, does not supersede the newer one.
     archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
-    // Without the newer one the older frames show again, and the other way round.
+    // Without the newer one the older frames are current again, and vice versa.
     let gone = archive.retract(SECOND, &[], &cause(), now()).unwrap();
     assert_eq!(gone.shown_again, [1, 2]);
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);

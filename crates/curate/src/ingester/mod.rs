@@ -142,7 +142,8 @@ impl Daemon<'_> {
     }
 }
 
-/// Records what a pass did, and tells the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by their
+/// Records what a pass did, and notifies the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by
+/// their
 /// reasons.
 pub(crate) fn log_pass(
     pass: &PassReport,

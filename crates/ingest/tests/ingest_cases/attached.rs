@@ -1,4 +1,4 @@
-//! On a server, tables that were attached and not published: nobody sees their rows, and nothing of them stays.
+//! On a server, tables that were attached and not published: no reader sees their rows, and none are left.
 
 use super::faults::verified;
 use super::kill::pass_killed_at;

@@ -32,7 +32,7 @@ pub(super) fn child_of(site: &Site) -> Command {
     command
 }
 
-/// Runs a pass in a child that dies at a point; tells whether it did.
+/// Runs a pass in a child that dies at a point; returns whether it did.
 pub(super) fn pass_killed_at(site: &Site, point: &str) -> bool {
     let status = child_of(site).env("ALMAGEST_CRASH_AT", point).output().unwrap().status;
     assert!(status.success() || status.signal() == Some(9), "{point}: {status}");

@@ -262,7 +262,7 @@ fn no_numbers_and_infinities() {
     }
 }
 
-/// A survey that nobody has heard of, by its profile alone.
+/// An unknown survey, by its profile alone.
 const INVENTED: &str = r#"
 name = "invented"
 survey_id = 77

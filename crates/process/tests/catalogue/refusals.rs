@@ -178,7 +178,7 @@ fn tables_that_are_no_catalogue() {
     let outcome = run_tables(&[words], &profile);
     assert_eq!(outcome.refusals()[0].1, "required_column_format");
 
-    // A table beyond the detectors is none of ours.
+    // A table beyond the detectors belongs to none.
     let outcome = run_with(&[wfcam(3), lame], vec![detector(7, 2)], &profile);
     assert_eq!(outcome.refusals(), []);
     let outcome = run_with(&[], vec![detector(7, 2)], &profile);

@@ -42,7 +42,7 @@ fn projects() {
         ("U/UKIDSS/LAS_SV", STACK, "OBJECT", "", "unknown_project"),
         ("u/05a/37", STACK, "OBJECT", "", "unknown_project"),
         ("        ", STACK, "OBJECT", "", "no_project"),
-        ("        ", "w20071011_00001.fit", "DARK", "200", ""), // a calibration frame may belong to nobody
+        ("        ", "w20071011_00001.fit", "DARK", "200", ""), // a calibration frame may belong to no programme
         ("u/05a/37", "w20071011_00001.fit", "DARK", "200", ""),
         ("u/05a/37", "w20071011_01818_st_conf.fit", "OBJECT", "", "unknown_project"),
     ];

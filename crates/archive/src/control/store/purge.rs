@@ -38,7 +38,7 @@ pub(super) fn purge(
 ) -> Result<(Purged, Vec<Doomed>), ArchiveFault> {
     // A concurrent fold would restore the deleted rows from its copy.
     if tx.server().is_some() && !partitions::keep_from_folding(tx)? {
-        return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
+        return Err(ArchiveFault::Conflict("partitions are being merged: retry".to_owned()));
     }
     let mut purged = Purged::default();
     let (mut previews, mut doomed) = (BTreeSet::new(), Vec::new());
