@@ -108,7 +108,7 @@ fn taken_during_an_ingest() {
 
 /// A killed backup or restore is repeated; a partial one is never taken for a complete one.
 #[test]
-fn killed_and_done_again() {
+fn killed_and_repeated() {
     for desk in Desk::of_both_engines() {
         let delivery = desk.simulate(&Small { frames: 3, ..Small::default() });
         desk.run(&delivery).ended(0);

@@ -40,7 +40,7 @@ fn get(port: u16, path: &str) -> String {
 }
 
 #[test]
-fn what_others_stage_becomes_visible_by_itself() {
+fn batches_of_other_processes_are_published() {
     for desk in Desk::of_both_engines() {
         let undisturbed = Desk::new();
         let delivery = undisturbed.simulate(&night());

@@ -504,7 +504,7 @@ fn two_signals_in_a_row_end_a_daemon_in_order() {
 }
 
 #[test]
-fn a_notice_that_reaches_nobody_is_reported() {
+fn an_undelivered_notification_is_reported() {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.configure(&[
@@ -595,7 +595,7 @@ fn reports_of_a_large_archive_stay_short() {
 }
 
 #[test]
-fn explain_says_what_took_the_place_of_something() {
+fn explain_names_the_successor() {
     for desk in Desk::of_both_engines() {
         let first = desk.simulate(&night(NIGHTS[0]));
         desk.run(&first).ended(0);

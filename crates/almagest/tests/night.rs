@@ -7,7 +7,7 @@ use serde_json::json;
 use std::path::Path;
 
 #[test]
-fn a_night_becomes_queryable_and_twice_is_once() {
+fn a_night_becomes_queryable_and_a_repeated_run_changes_nothing() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     let images = std::fs::read_dir(&delivery)
@@ -72,7 +72,7 @@ fn single_steps_do_what_run_does() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn a_dry_run_prints_its_effect_and_changes_nothing() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     let path = delivery.to_str().unwrap();
@@ -102,7 +102,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn a_lost_preview_is_made_again() {
+fn a_lost_preview_is_recreated() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     desk.run(&delivery).ended(0);

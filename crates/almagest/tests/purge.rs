@@ -111,7 +111,7 @@ fn a_dry_run_of_a_purge_deletes_nothing_and_prints_what_the_purge_does() {
 }
 
 #[test]
-fn who_purged_and_why_is_explained() {
+fn author_and_reason_of_a_purge_are_explained() {
     for desk in Desk::of_both_engines() {
         retracted(&desk);
         let mut command = desk.command(&PURGE);

@@ -186,7 +186,7 @@ fn every_archived_number_of_the_wfcam_cutout() {
 }
 
 #[test]
-fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
+fn a_delivery_of_casu_products_is_accepted_or_refused_with_a_reason() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = casu(&desk, &truth);
@@ -353,7 +353,7 @@ fn a_compressed_catalogue_is_refused() {
 
 /// Matched standards under the name of a catalogue: they have its columns, and others.
 #[test]
-fn matched_standards_are_no_catalogue() {
+fn matched_standards_are_not_a_catalogue() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = desk.inbox().join("20140511_v1");
@@ -599,7 +599,7 @@ fn shaped(path: &str, known: &Value, seen: &Value) -> Vec<String> {
 }
 
 #[test]
-fn inspect_tells_by_its_exit_code() {
+fn inspect_reports_by_its_exit_code() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let inspect = |files: &[&str]| -> Said {

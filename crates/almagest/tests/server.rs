@@ -399,7 +399,7 @@ fn a_reader_cannot_stop_ingest() {
 /// The server dies, or closes the connection, at some instant of a run: the run says so with code 4, and the next one ends
 /// as an undisturbed one does.
 #[test]
-fn a_server_that_goes_away_loses_nothing() {
+fn an_unreachable_server_loses_nothing() {
     let Some(server) = Server::start(&Options::default()) else { return };
     let boxed = Desk::new();
     let delivery = boxed.simulate(&night());

@@ -144,7 +144,7 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
 }
 
 #[test]
-fn the_controller_is_deaf_then_killed_and_comes_back() {
+fn the_controller_hangs_then_is_killed_and_restarts() {
     let Some(field) = Field::new(2, 3, 2.0, &[]) else { return };
     // A submission without a response that was accepted nevertheless.
     let controller = Pid::from_raw(field.cluster.controller() as i32).expect("a process");
@@ -162,7 +162,7 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
 }
 
 #[test]
-fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
+fn the_daemon_is_killed_repeatedly_and_submits_nothing_twice() {
     let Some(field) = Field::new(3, 3, 1.0, &[]) else { return };
     let kills =
         std::env::var("ALMAGEST_DAEMON_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6_u64);
@@ -241,7 +241,7 @@ fn a_drained_host_gets_nothing_new() {
 }
 
 #[test]
-fn a_task_that_wants_more_memory_gets_it_once() {
+fn a_task_beyond_its_memory_limit_gets_more_memory_once() {
     let changes = [
         ("memory_per_thread_mb = 150", "memory_per_thread_mb = 1"),
         ("memory_per_process_mb = 300", "memory_per_process_mb = 1"),
@@ -278,7 +278,7 @@ fn a_task_that_wants_more_memory_gets_it_once() {
 }
 
 #[test]
-fn a_task_that_takes_too_long_is_made_again() {
+fn a_task_beyond_its_time_limit_is_restarted() {
     // Slurm's shortest limit is a minute; it ends a job some seconds after that.
     let changes = [("options = []\n\n[ssh]", "options = [\"--time=1\"]\n\n[ssh]")];
     let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };

@@ -546,7 +546,7 @@ fn corrections_do_not_wait_for_a_catalogue() {
 
 /// Repairs an archive in which the zero points beside the older detections are those of a newer catalogue that was refused.
 #[test]
-fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
+fn zero_points_of_a_refused_catalogue_are_removed_by_a_repair() {
     for (desk, database) in with_databases() {
         let delivery = desk.simulate(&small());
         let name = catalogues(&delivery).remove(0);
@@ -616,7 +616,7 @@ fn metadata_of_a_detector_change_with_its_detections() {
 }
 
 #[test]
-fn a_detector_that_is_done_again_brings_its_metadata() {
+fn a_redone_detector_updates_its_metadata() {
     const OF_THIRD: &str = "SELECT version, phot_zp_cat, count(iso_flux) AS rows
         FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
         WHERE file_name = '{}' AND ext_num = 3 GROUP BY 1, 2";

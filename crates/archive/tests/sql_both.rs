@@ -266,7 +266,7 @@ const QUERIES: &[&str] = &[
 ];
 
 #[test]
-fn both_engines_answer_alike() {
+fn both_engines_return_the_same_answers() {
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site(&dir.path().join("embedded"));
     filled(&site, &mut archive);

@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_is_refused() {
+    fn a_file_that_is_not_a_database_is_refused() {
         for url in
             ["", "sqlite://x", "host/db", "postgres://me@host", "postgres://me@host/db?sslmode=x"]
         {

@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_goes_and_what_its_links_name_stays() {
+    fn a_tree_is_removed_without_the_targets_of_its_links() {
         let (_dir, base, outside) = tree();
         symlink(&outside, base.join("a/link")).unwrap();
         symlink(&outside, base.join("a/b/link")).unwrap();

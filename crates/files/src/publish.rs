@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn files_published_together_come_all_or_none() {
+    fn files_published_together_appear_all_or_none() {
         let dir = tempfile::tempdir().unwrap();
         let words = ["one", "two", "three", "four"];
         let publish = |bad: Option<&str>| {

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn carries_go_round() {
+    fn carries_wrap_around() {
         let sum = |bytes: &[u8]| {
             let mut accumulator = Accumulator::default();
             accumulator.add(bytes);

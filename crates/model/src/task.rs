@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nodes_report_is_bounded() {
+    fn reports_of_nodes_are_bounded() {
         let beat = Heartbeat {
             version: FORMAT_VERSION,
             host: "a\0\u{1b}[2J".to_owned(),

@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_leave_it_to_the_place() {
+    fn uninformative_names_defer_to_the_position() {
         let rules = same_hdu();
         let (image, table) = (chip("COMPRESSED_IMAGE"), chip("APM-BINARYTABLE"));
         let images: Side<'_> = &[(1, &image), (2, &image)];

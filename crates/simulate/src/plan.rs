@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_has_the_frames_asked_for_and_what_they_name() {
+    fn a_night_has_the_requested_frames_and_the_files_they_name() {
         for frames in [6, 7, 11, 12, 13, 16, 24, 60, 250, 3000] {
             let night = planned(frames, Mix::Night);
             assert_eq!(night.len(), frames);

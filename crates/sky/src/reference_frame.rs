@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_keep_what_is_no_position() {
+    fn columns_keep_values_that_are_not_positions() {
         let (mut lon, mut lat) = (vec![f64::NAN, 0.0, 12.0], vec![1.0, 90.5, f64::NAN]);
         let before = (format!("{lon:?}"), format!("{lat:?}"));
         ReferenceFrame::Galactic.to_icrs().columns(&mut lon, &mut lat);

@@ -231,7 +231,7 @@ fn corrupted_bytes_are_detected_and_refetched() {
 }
 
 #[test]
-fn a_file_that_is_not_what_its_list_says_is_refused_once_it_was_read_twice() {
+fn a_file_that_differs_from_its_list_is_refused_after_a_second_read() {
     let provider = Provider::new();
     provider.states_sums();
     let name = provider.catalogue();
@@ -428,7 +428,7 @@ fn a_file_that_changes_while_it_is_read_is_taken_as_it_is_then() {
 }
 
 #[test]
-fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_stays() {
+fn changed_content_is_a_new_version_and_files_deleted_at_the_source_are_kept() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let name = provider.catalogue();
@@ -508,7 +508,7 @@ fn clocks_need_not_agree() {
 }
 
 #[test]
-fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
+fn files_that_do_not_fit_are_not_started_and_a_full_disk_leaves_no_partial_file() {
     let provider = Provider::new();
     let directory = open(provider.root().to_str().unwrap(), |_| {});
     let mut desk = provider.desk();

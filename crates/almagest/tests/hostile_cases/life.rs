@@ -232,7 +232,7 @@ fn a_repaired_file_makes_the_next_round() {
 
 /// A retry of one HDU gives no object of another HDU a new id.
 #[test]
-fn a_retry_keeps_the_ids_of_what_is_well() {
+fn a_retry_keeps_the_ids_of_accepted_files() {
     let night = night(&["row_too_short", "sequence_zero"]);
     let objects = |run: u32| {
         night.desk.rows(&format!(

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_reach_the_archive_is_unwell() {
+    fn an_unreachable_archive_is_unhealthy() {
         let mut state = State::begin(crate::site::now());
         assert_eq!(health(&state, 10).0, "200 OK");
         state.failed("no server", crate::site::now());

@@ -452,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn nights_are_done_in_the_order_of_the_policy() {
+    fn nights_are_processed_in_the_order_of_the_policy() {
         use UseCase::{Metadata, Preview};
         let mut case = Case::new(vec![
             task("b", 20_071_012, Metadata),
@@ -522,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_keeps_its_core_and_what_follows_it_waits() {
+    fn running_tasks_keep_their_cores_and_their_successors_wait() {
         let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Catalogue)]);
         let attempt = |host: &str, waits| UnderWay {
             unit: ("a".to_owned(), UseCase::Metadata),
@@ -551,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_go_over_midnight_and_repeat() {
+    fn quiet_hours_cross_midnight_and_repeat() {
         let spans = [Span { from: 1320, to: 390 }, Span { from: 720, to: 780 }];
         let windows = quiet(&spans, now()); // 03:00
         assert_eq!(windows[0], (0.0, 3.5 * 3600.0), "it is quiet now, until 06:30");

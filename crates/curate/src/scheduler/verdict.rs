@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_taken_from_a_host_that_is_closed() {
+    fn waiting_tasks_leave_a_closed_host() {
         let mut signs = Signs {
             standing: Some(JobState::Waiting("Resources".to_owned())),
             age: 9000.0,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_gets_a_moment_for_its_files() {
+    fn a_finished_job_gets_a_moment_for_its_files() {
         let mut signs = Signs {
             standing: Some(JobState::Ended(JobEnd::HostFailed)),
             over_for: 2.0,
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_word_counts_first() {
+    fn its_own_report_counts_first() {
         let end = |code| TaskEnd {
             version: 1,
             code,

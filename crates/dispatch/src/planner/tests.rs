@@ -344,7 +344,7 @@ fn a_priority_is_kept_whatever_it_costs() {
 }
 
 #[test]
-fn work_goes_where_the_library_is() {
+fn tasks_run_where_the_library_is() {
     let mut hosts = vec![host("far", 4, 0), host("near", 4, 0)];
     hosts[0].has_library = false;
     let part = Task { input_bytes: 2_000_000_000, ..task(0, 10.0) };

@@ -246,7 +246,7 @@ fn what_follows_the_last_hdu() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused_and_what_is_whole_stays() {
+fn a_file_cut_anywhere_is_refused_and_complete_hdus_are_kept() {
     let whole = [
         small_image(),
         hdu(
@@ -457,7 +457,7 @@ fn rows_without_bytes_cost_nothing() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_name_their_place() {
     let error = first_fault(table_with(6, 1, 0, 1, &["TFORM1  = 'J'"], &[0; 6])).unwrap();
     assert_eq!(error.to_string(), "cannot use test.fits[1]");
     let error = bytes::open(b"hello".to_vec()).unwrap_err();

@@ -478,7 +478,7 @@ fn sweeping_follows_no_link_at_any_level() {
 
 /// A directory of the table that is not the attempt's own is not swept.
 #[test]
-fn sweeping_goes_by_the_attempt_and_not_by_the_table() {
+fn sweeping_follows_the_attempt_and_not_the_table() {
     on_both_engines(|| {
         let dir = tempfile::tempdir().unwrap();
         let (site, mut archive) = new_site(&dir.path().join("site"));

@@ -59,7 +59,7 @@ fn points(is_embedded: bool) -> Vec<String> {
 }
 
 #[test]
-fn killed_anywhere_it_comes_out_the_same() {
+fn killed_anywhere_the_result_is_the_same() {
     on_both_engines(killed_anywhere);
 }
 
@@ -89,7 +89,7 @@ fn killed_anywhere() {
 }
 
 #[test]
-fn killed_again_and_again_it_comes_out_the_same() {
+fn killed_repeatedly_the_result_is_the_same() {
     on_both_engines(killed_again_and_again);
 }
 

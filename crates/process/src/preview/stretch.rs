@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn sky_lies_at_a_quarter_whatever_the_range() {
+    fn sky_is_at_a_quarter_for_any_range() {
         for (level, sigma, star) in [
             (900.0, 3.0, 60_000.0),
             (0.0, 1.0, 5.0),

@@ -214,7 +214,7 @@ fn damaged_files_are_refused_where_they_are_damaged() {
 }
 
 #[test]
-fn programmes_come_one_after_the_other() {
+fn programmes_follow_one_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut inputs = Vec::new();
     let mut detectors = Vec::new();

@@ -121,7 +121,7 @@ fn a_value_of_another_type_or_out_of_range() {
 }
 
 #[test]
-fn keywords_that_nobody_knows() {
+fn unknown_keywords() {
     let mut new = extension(1);
     new.text("MOONDUST", "yes", "").integer("ESO INS FOO", 1, "");
     let bytes = || image(&primary("U/UKIDSS/LAS", "OBJECT"), &[new.clone(), new.clone()]);

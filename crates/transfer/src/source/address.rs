@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_its_secret() {
+    fn an_invalid_address_is_refused_without_its_secret() {
         for text in [
             "ftp://host/x",
             "ssh:///x",
