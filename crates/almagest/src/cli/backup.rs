@@ -57,7 +57,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 
 /// Prints the report of a backup or restore; `last` is the line after it.
 pub fn told(report: &BackupReport, last: &str) -> Exit {
-    let mut table = Table::new(["files copied", "there already", "size"]);
+    let mut table = Table::new(["files copied", "kept", "size"]);
     table.row([grouped(report.copied), grouped(report.kept), bytes(report.bytes)]);
     say_part!("{}", table.text());
     for name in &report.damaged {

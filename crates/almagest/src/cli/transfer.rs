@@ -184,7 +184,7 @@ pub fn expected_as_json(expected: &[Expected]) -> Value {
 
 /// Shows the files that a transfer would fetch.
 pub fn say_expected(expected: Vec<Expected>) {
-    let mut table = Table::new(["delivery", "new files", "size", "there already"]);
+    let mut table = Table::new(["delivery", "new files", "size", "unchanged"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
     let mut skipped = Table::new(["delivery", "would be skipped", "code", "why"]);
     for Expected { delivery: name, prospect } in expected {

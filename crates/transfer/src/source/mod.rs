@@ -2,8 +2,8 @@
 //! file.
 //!
 //! A source lists its deliveries and their files, and opens [`Connection`]s, each used by one thread at a time, that read ranges
-//! of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, as far as the
-//! protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
+//! of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, by the means of the
+//! protocol: `fstat` on SFTP, `If-Match` on HTTP and S3.
 //!
 //! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are the task of
 //! [`crate::connections`].

@@ -270,7 +270,7 @@ impl SftpConnection {
         self.follow(delivery, entries)
     }
 
-    /// Replaces links by their targets, as far as they are followed. Many are resolved at once, because each response of a
+    /// Replaces the links that are followed by their targets. Many are resolved at once, because each response of a
     /// distant server is slow.
     fn follow(&self, delivery: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
         let is_link = |e: &Entry| e.kind == EntryKind::Link;
