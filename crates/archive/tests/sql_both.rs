@@ -10,7 +10,7 @@ mod query;
 mod staging;
 
 use ::query::{Reader, SqlError, SqlLimits};
-use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
+use archive::{Archive, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};
 use query::Rows;
@@ -136,7 +136,7 @@ fn publish(archive: &mut Archive, unit: &model::UnitKey) {
         .filter(|f| f.table == "detection")
         .map(|f| f.rows)
         .sum();
-    let wanted = archive::records::RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows };
+    let wanted = archive::batches::RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows };
     let wanted: &[_] = if rows > 0 { &[wanted] } else { &[] };
     let ranges = archive.reserve(unit, wanted, now()).unwrap();
     let loaded = archive.load(&batch, &ranges).unwrap();
@@ -158,7 +158,7 @@ fn remembers(site: &Site, archive: &mut Archive) {
     filled(site, archive);
     let site = &as_reader(site);
     let mut seen = Vec::new();
-    let mut note = |archive: &Archive| {
+    let mut note = |archive: &archive::Reader| {
         let event = EventId::new(archive.status().unwrap().events).unwrap();
         seen.push((event, counts(site, None)));
     };

@@ -4,8 +4,9 @@
 //! A node reports by a file; this pass finds it. An attempt whose process has ended or whose lease has expired is lost, and only
 //! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
-use archive::records::{AttemptEnd, AttemptKey, Taken};
-use archive::{ArchiveError, Publication, Queue, Timestamp};
+use archive::attempts::results::Taken;
+use archive::attempts::{AttemptEnd, AttemptKey};
+use archive::{Archive, ArchiveError, Timestamp};
 use files::{Dir, OpenFault};
 use model::one_line;
 use stage::Verification;
@@ -34,8 +35,8 @@ pub struct SweepReport {
 ///
 /// # Errors
 /// [`ArchiveError`]; directories that could not be removed are left for the next sweep.
-pub fn sweep<A: Queue + Publication>(
-    archive: &mut A,
+pub fn sweep(
+    archive: &mut Archive,
     keep: chrono::TimeDelta,
     now: Timestamp,
 ) -> Result<SweepReport, ArchiveError> {

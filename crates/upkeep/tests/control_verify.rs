@@ -5,7 +5,7 @@
 #[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
-use archive::{Archive, Publication, Site};
+use archive::{Archive, Reader, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;
@@ -25,7 +25,7 @@ fn whole_site(root: &Path) -> Site {
     site
 }
 
-fn deliver(site: &Site, archive: &mut Archive, files: &[archive::records::Arrival]) {
+fn deliver(site: &Site, archive: &mut Archive, files: &[archive::deliveries::Arrival]) {
     std::fs::create_dir_all(site.library().join(NIGHT)).unwrap();
     for file in files {
         let text = match file.name.as_str() {
@@ -41,8 +41,7 @@ fn deliver(site: &Site, archive: &mut Archive, files: &[archive::records::Arriva
     record(archive, files);
 }
 
-fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWork) -> bool) {
-    use archive::Queue;
+fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork) -> bool) {
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
         for started in start_all(archive, &unit) {
@@ -52,7 +51,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWo
         let result = batch.tasks[0].result.as_ref().unwrap();
         let rows = result.detectors.iter().map(|d| d.rows).sum();
         let programme_id = model::ProgrammeId::new(7).unwrap();
-        let wanted = archive::records::RowsOfProgramme { programme_id, rows };
+        let wanted = archive::batches::RowsOfProgramme { programme_id, rows };
         let wanted = if rows > 0 { vec![wanted] } else { Vec::new() };
         let ranges = archive.reserve(&unit, &wanted, now()).unwrap();
         if use_case == UseCase::Preview {
@@ -69,7 +68,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWo
 }
 
 fn found(site: &Site) -> BTreeSet<&'static str> {
-    let archive = Archive::open(site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(site).unwrap();
     let report = verify(&archive, Options { checksums: true, ..Default::default() }).unwrap();
     for finding in &report.findings {
         assert!(!finding.to_string().is_empty() && !finding.repair().is_empty());
@@ -266,7 +265,7 @@ fn many_broken_references_are_one_finding() {
         )
         .unwrap();
     drop(connection);
-    let archive = Archive::open(&site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(&site).unwrap();
     let told: Vec<String> = verify(&archive, Options::default())
         .unwrap()
         .findings

@@ -3,8 +3,8 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, say, shown, tell};
-use archive::Curation;
-use archive::records::{Cause, PurgeScope, Purged};
+use archive::history::Cause;
+use archive::retraction::purge::{PurgeScope, Purged};
 use curate::site::{self, Site};
 use curate::{log, note};
 use std::collections::BTreeSet;

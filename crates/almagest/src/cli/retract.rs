@@ -3,8 +3,8 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
-use archive::Curation;
-use archive::records::{Cause, Retracted};
+use archive::history::Cause;
+use archive::retraction::Retracted;
 use curate::advice;
 use curate::site::{self, Site};
 use model::{Advice, UseCase};

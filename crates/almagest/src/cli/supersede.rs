@@ -4,8 +4,8 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
-use archive::Curation;
-use archive::records::{Cause, KeptProduct};
+use archive::history::Cause;
+use archive::products::kept::KeptProduct;
 use curate::advice;
 use curate::site::{self, Site};
 use model::{Advice, UseCase};
@@ -64,9 +64,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let newer = (arguments.delivery.as_str(), arguments.file.as_deref());
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let done = if arguments.undo {
-        archive.undo_set_aside(newer, &arguments.use_case, &cause, site::now())?
+        archive.undo_supersession(newer, &arguments.use_case, &cause, site::now())?
     } else {
-        archive.set_aside(newer, &arguments.use_case, &cause, site::now())?
+        archive.supersede(newer, &arguments.use_case, &cause, site::now())?
     };
     tell_dry_run(arguments.dry_run && !arguments.json);
     show(arguments, &done.products)?;

@@ -3,8 +3,8 @@
 use super::dry_run::note_dry_run;
 use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
-use archive::Holdings;
-use archive::records::{Cause, Soundness};
+use archive::history::Cause;
+use archive::library::Soundness;
 use curate::advice;
 use curate::site::{self, Site};
 use std::fmt::Write;

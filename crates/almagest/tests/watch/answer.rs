@@ -68,7 +68,7 @@ struct Product {
     /// A newer catalogue of the image has none.
     is_uncovered: bool,
     /// A decision to end them is in force.
-    is_set_aside: bool,
+    is_superseded: bool,
 }
 
 /// One answer.
@@ -106,7 +106,7 @@ impl Answer {
             "lake" => self.lake = Some(a),
             _ => {
                 let (is_kept, is_uncovered) = (b & 1 == 1, b & 2 == 2);
-                let product = Product { state: kind, is_kept, is_uncovered, is_set_aside: c > 0 };
+                let product = Product { state: kind, is_kept, is_uncovered, is_superseded: c > 0 };
                 self.products.entry(detector).or_default().insert(image, product);
             }
         }
@@ -197,7 +197,7 @@ impl Answer {
                 }
                 // Without detections of any version a decision about this or a newer one says why.
                 let mut newer = products.range(image..).map(|(_, product)| product);
-                let is_decided = newer.any(|product| product.is_set_aside);
+                let is_decided = newer.any(|product| product.is_superseded);
                 if shown.is_none() && product.state == "superseded" && !is_decided {
                     faults.push(format!("{file} shows nothing, and {image:?} is {product:?}"));
                 }

@@ -16,8 +16,7 @@ use crate::log::{act, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::site::{self, Archive, Site};
 use crate::words::shown;
-use archive::Publication;
-use archive::records::Cause;
+use archive::history::Cause;
 use ingest::PassReport;
 use model::UnitKey;
 use state::{Shared, State};
@@ -143,8 +142,7 @@ impl Daemon<'_> {
 }
 
 /// Records what a pass did, and notifies the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by
-/// their
-/// reasons.
+/// their reasons.
 pub(crate) fn log_pass(
     pass: &PassReport,
     is_shown: bool,

@@ -2,8 +2,7 @@
 
 use super::pass;
 use super::staging::*;
-use archive::records::Lease;
-use archive::{Publication, Queue};
+use archive::attempts::Lease;
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};
 
@@ -11,7 +10,7 @@ pub(super) const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// The lease of a process that stopped: this machine and boot, but another start time.
 pub(super) fn lease_of_the_dead() -> Lease {
-    let me = archive::lease::Process::me().to_string();
+    let me = archive::attempts::lease::Process::me().to_string();
     let (before, _start) = me.rsplit_once('/').unwrap();
     Lease { holder: format!("{before}/1"), ..lease() }
 }

@@ -10,10 +10,9 @@ use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
 use archive::partitions::{self, Digest, Wanted};
-use archive::records::Timestamp;
 use archive::site::Site;
-use archive::store::{Access, Archive, connect};
 use archive::unfinished::MIGRATED;
+use archive::{Access, Archive, Timestamp, connect};
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
     Int64Builder, StringBuilder,
@@ -62,7 +61,7 @@ pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, Arch
     }
     let target = site.clone().on(Database::default());
     check_free(site)?;
-    let handover = match Archive::open_alone(site, Access::Write, now) {
+    let handover = match Archive::open_alone(site, now) {
         Ok(_) => Handover::begin(site, &target, now),
         Err(error) if error.is_moved() => return handover::resume(site, &target, now),
         Err(error) => return Err(error),

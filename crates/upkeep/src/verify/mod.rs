@@ -20,10 +20,9 @@ pub use finding::{Delivered, Finding};
 pub use group::Group;
 pub use repair::{repair, request_lost_previews};
 
-use archive::control::Publication;
+use archive::Reader;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::site::Site;
-use archive::store::Archive;
 use engine::Connection;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -109,8 +108,8 @@ impl Report {
 ///
 /// # Errors
 /// [`ArchiveError`] when the database cannot be read at all.
-pub fn verify(archive: &Archive, options: Options) -> Result<Report, ArchiveError> {
-    let site = Publication::site(archive).clone();
+pub fn verify(archive: &Reader, options: Options) -> Result<Report, ArchiveError> {
+    let site = archive.site().clone();
     archive.read("verify the archive", |c| look(c, &site, options))
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Finding, Report};
 use archive::error::ArchiveError;
-use archive::records::{Cause, Timestamp};
-use archive::{Archive, Publication};
+use archive::history::Cause;
+use archive::{Archive, Timestamp};
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
@@ -49,7 +49,7 @@ pub fn repair(
                     continue;
                 }
                 archive.write("repair", "request previews again", |tx| {
-                    archive::store::request_preview(tx, multiframe, &cause.why, now)
+                    archive::rounds::request_preview(tx, multiframe, &cause.why, now)
                 })?;
                 done.push(line);
             }
@@ -76,9 +76,9 @@ fn realigned(
     if misplaced.is_empty() {
         return Ok(Vec::new());
     }
-    let site = Publication::site(archive).clone();
+    let site = archive.site().clone();
     let deliveries = archive.write("repair", "settle the current products", |tx| {
-        archive::store::realign(tx, &site, &misplaced, cause, now)
+        archive::products::supersession::realign(tx, &site, &misplaced, cause, now)
     })?;
     Ok(deliveries
         .iter()
@@ -96,7 +96,7 @@ pub fn request_lost_previews(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveError> {
-    let site = Publication::site(archive).clone();
+    let site = archive.site().clone();
     let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
         super::disk::previews(c, &site, &mut report)?;
@@ -115,7 +115,7 @@ pub fn request_lost_previews(
     lost.dedup();
     archive.write("again", "request lost previews again", |tx| {
         for multiframe in &lost {
-            archive::store::request_preview(tx, *multiframe, &cause.why, now)?;
+            archive::rounds::request_preview(tx, *multiframe, &cause.why, now)?;
         }
         Ok(())
     })?;

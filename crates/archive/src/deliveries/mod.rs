@@ -1,0 +1,276 @@
+//! Deliveries: their origins, the registration of files that arrived, and the deliveries that supersede each other.
+//!
+//! Start at [`Registration`] and [`crate::Archive::record`].
+
+pub mod origins;
+pub(crate) mod provider;
+pub mod registration;
+pub(crate) mod superseded;
+
+use crate::deliveries::registration::delivery_id;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::library::{Content, FileKind};
+use crate::refusals::StagedRefusal;
+use crate::time::text_of;
+use crate::{Archive, Reader, Timestamp};
+use engine::{Connection, Optional};
+use std::path::PathBuf;
+
+/// A file in the library whose transfer was verified.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arrival {
+    /// Name within the delivery.
+    pub name: String,
+    /// Path below `library/`; absolute when the file is kept in place.
+    pub path: String,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 of the content, lower-case hexadecimal.
+    pub sha256: String,
+    /// The result of examining its content.
+    pub content: Content,
+    /// Time of the end of its transfer.
+    pub arrived: Timestamp,
+    /// Duration of the transfer in seconds.
+    pub transfer_seconds: f64,
+    /// Course of the transfer.
+    pub transfer_record: TransferRecord,
+}
+
+/// The course of a file's transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferRecord {
+    /// Number of times that the file was read from its beginning.
+    pub tries: u32,
+    /// Bytes that an earlier try had transferred.
+    pub resumed_bytes: u64,
+    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `recheck`.
+    pub verified_by: &'static str,
+}
+
+impl Default for TransferRecord {
+    /// Returns the course of a transfer that read the file once and verified it by a second listing.
+    fn default() -> Self {
+        Self { tries: 1, resumed_bytes: 0, verified_by: "recheck" }
+    }
+}
+
+/// A file that could not be fetched for a reason that may be temporary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// Name within the delivery.
+    pub name: String,
+    /// The reason why the file could not be fetched.
+    pub why: String,
+}
+
+/// An entry that a source shows and that was not fetched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SkippedEntry {
+    /// The name as the source shows it, escaped if needed.
+    pub name: String,
+    /// Machine-readable reason.
+    pub code: String,
+    /// Reason in words.
+    pub why: String,
+}
+
+/// The facts about a delivery as a whole.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliveryFacts {
+    /// Name, e.g. `20071011_v1`; one plain path component.
+    pub name: String,
+    /// Observing night as yyyymmdd, when the name contains it.
+    pub night: Option<i32>,
+    /// Version of the pipeline, when the name contains it.
+    pub version: Option<String>,
+    /// Directory or address that the delivery was fetched from.
+    pub source: String,
+    /// Name of the marker file that was seen.
+    pub marker: Option<String>,
+    /// Name of the provider's manifest that was used.
+    pub manifest: Option<String>,
+    /// Number of files that marker or manifest announced.
+    pub expected_files: Option<u64>,
+    /// True when everything announced has arrived (by marker, manifest, count or quiet time).
+    pub all_there: bool,
+    /// Description of what is known to be still outstanding; until it arrives, catalogues without image are not reported.
+    pub awaited: Option<String>,
+    /// True while the fetch is running: the facts are those of one group of its files.
+    pub is_under_way: bool,
+    /// True when the operator declares that more will arrive, whatever was declared before.
+    pub is_reopened: bool,
+}
+
+/// A current file that may have a partner.
+#[derive(Clone, Copy, Debug)]
+pub struct Partner<'a> {
+    /// Image or catalogue.
+    pub kind: FileKind,
+    /// Name within the delivery.
+    pub name: &'a str,
+    /// Its survey profile, if any.
+    pub survey: Option<&'a str>,
+}
+
+/// The keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first image (by
+/// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
+pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
+
+/// The input of one act of registration.
+pub struct Registration<'a> {
+    /// The delivery.
+    pub delivery: DeliveryFacts,
+    /// Files of the library, new or known, that were examined.
+    pub arrivals: &'a [Arrival],
+    /// Names of files that are unchanged in the delivery and were not examined.
+    pub unchanged: &'a [String],
+    /// Names that the source shows now, sorted; `None` while files are being fetched.
+    pub present: Option<&'a [String]>,
+    /// Of the unchanged files, those whose modification time at the source differs from the recorded one, with the new time in
+    /// nanoseconds since 1970. The recorded time is updated, so that the files are not read again because of it.
+    pub touched: &'a [(String, i64)],
+    /// Rejected inputs.
+    pub refusals: &'a [StagedRefusal],
+    /// Files that could not be fetched this time.
+    pub postponed: &'a [Postponed],
+    /// Entries that the source shows and that were not fetched.
+    pub skipped: &'a [SkippedEntry],
+    /// Findings about the files.
+    pub findings: &'a [model::Finding],
+    /// The rule by which catalogues find their images.
+    pub pairing: &'a PairingRule<'a>,
+}
+
+/// The result of an act of registration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Number of images that got an id now.
+    pub images: u64,
+    /// Number of catalogue files recorded now.
+    pub catalogues: u64,
+    /// Number of other files recorded now.
+    pub others: u64,
+    /// Number of files that were known before, with the same content.
+    pub known: u64,
+    /// Number of files whose earlier content is superseded now.
+    pub superseded: u64,
+    /// Number of refusals met for the first time.
+    pub new_refusals: u64,
+    /// Number of refusals that newer content or a late image resolved.
+    pub resolved_refusals: u64,
+}
+
+impl Reader {
+    /// Lists the names of the deliveries in the order of their registration; of one night, if given.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
+        self.read("list deliveries", |c| deliveries(c, night))
+    }
+
+    /// Returns what is still awaited of a delivery; `None` when nothing is, or the delivery is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| awaited(c, delivery))
+    }
+
+    /// Returns the directory that a delivery was last fetched from.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is no such delivery.
+    pub fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| source(c, delivery))
+    }
+
+    /// Returns the observing night of a delivery; `None` for one that has no night, or is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| night(c, delivery))
+    }
+}
+
+impl Archive {
+    /// Marks deliveries complete that have everything they announced and nothing left to ingest. Returns their names.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
+        self.write("complete", "complete deliveries", |tx| complete_deliveries(tx, now))
+    }
+}
+
+/// Implements [`crate::Reader::deliveries`].
+pub(crate) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
+    )?;
+    Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Implements [`crate::Reader::awaited`].
+pub(crate) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
+    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
+}
+
+/// Implements [`crate::Reader::source`].
+pub(crate) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
+    let id = delivery_id(c, delivery)?;
+    let source: String = c
+        .prepare_cached("SELECT source FROM delivery WHERE delivery_id = ?1")?
+        .query_row([id], |r| r.get(0))?;
+    Ok(source.into())
+}
+
+/// Returns the night of a delivery; `None` when the delivery is unknown or has no night.
+pub(crate) fn night(c: &Connection, delivery: &str) -> Result<Option<i32>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT night FROM delivery WHERE name = ?1")?;
+    let found: Option<Option<i32>> = select.query_row([delivery], |r| r.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
+/// Implements [`crate::Archive::complete_deliveries`].
+pub(crate) fn complete_deliveries(
+    tx: &Connection,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveFault> {
+    crate::rounds::drop_requests_without_catalogue(tx)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET state = 'complete', completed = ?1
+         WHERE state = 'registered'
+             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
+             AND NOT EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id
+                                 AND state NOT IN ('ingested', 'retracted'))
+             AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
+                             WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
+                     SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                     WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1
+                         AND unit.state = 'ingested'))
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
+                     JOIN file AS of_image ON of_image.file_id = image.file_id
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
+                     AND of_image.state = 'current'
+                     AND NOT EXISTS (
+                         SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                         WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'catalogue'
+                             AND unit.state = 'ingested')
+                     AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
+                                         AND refusal.code = 'metadata_refused'
+                                         AND refusal.state IN ('open', 'accepted', 'dismissed')))
+         RETURNING name",
+    )?;
+    let rows = update.query_map([text_of(now)], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
