@@ -3,11 +3,11 @@
 //! A [`Night`] holds the curator of a site and the outcome of its work until now. [`Night::work`] alternates passes and ingest
 //! until no work is left. After a kill at any point, the next call finds the finished and the unfinished work.
 
-mod bring;
+mod fetching;
 pub mod gate;
 mod identity;
 
-pub use bring::{Brought, Coming, Whole, Word, came_from, profile_of, prospect};
+pub use fetching::{Coming, FetchedDelivery, Whole, Word, came_from, profile_of, prospect};
 pub use identity::{Identity, own};
 
 use crate::counts::Counts;
@@ -46,7 +46,7 @@ pub struct Night {
     /// Batches that could not be ingested for a transient reason.
     pub postponed: Vec<(UnitKey, String)>,
     /// Files that could not be fetched for a transient reason.
-    pub not_brought: Vec<(String, String)>,
+    pub not_fetched: Vec<(String, String)>,
     /// Requested work that operators stopped, as of the last check.
     pub stopped: Vec<Held>,
     /// The deliveries that were worked on.
@@ -84,7 +84,7 @@ impl Night {
             busy_elsewhere: 0,
             blocked: BTreeMap::new(),
             postponed: Vec::new(),
-            not_brought: Vec::new(),
+            not_fetched: Vec::new(),
             stopped: Vec::new(),
             deliveries: BTreeSet::new(),
             is_forced: false,

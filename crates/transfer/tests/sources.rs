@@ -128,10 +128,10 @@ fn a_connection_cut_in_mid_file_is_reopened_and_resumes() {
         provider.is_in(&desk);
         desk.is_tidy();
         assert_eq!(faults.cuts.load(SeqCst), 0, "{}: it was cut", way.name);
-        let brought = faults.bytes.load(SeqCst);
+        let received = faults.bytes.load(SeqCst);
         assert!(
-            brought < LARGE_BYTES * 2,
-            "{}: {brought} bytes came: the transfer restarted",
+            received < LARGE_BYTES * 2,
+            "{}: {received} bytes came: the transfer restarted",
             way.name
         );
         assert_eq!(desk.arrival(LARGE).tries, 1, "{}", way.name);

@@ -30,7 +30,7 @@ pub fn ended(night: &mut Night) -> Exit {
 pub fn exit_of(night: &Night) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
-    } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
+    } else if !night.postponed.is_empty() || !night.not_fetched.is_empty() {
         Exit::Infrastructure
     } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() || !night.blocked.is_empty() {
         Exit::Conflict
@@ -78,7 +78,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
     let blocked = night.blocked.iter().map(|((d, use_case), why)| unit(d, *use_case, why));
     let postponed =
         night.postponed.iter().map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}));
-    let not_fetched = night.not_brought.iter().map(|(file, why)| json!({"file": file, "why": why}));
+    let not_fetched = night.not_fetched.iter().map(|(file, why)| json!({"file": file, "why": why}));
     json!({
         "steps": steps,
         "waits": waits.collect::<Vec<_>>(),
@@ -109,7 +109,7 @@ fn tell_left(night: &Night) {
             "{unit} is not ingested yet, retry: {why}"
         );
     }
-    for (file, why) in &night.not_brought {
+    for (file, why) in &night.not_fetched {
         tell!(WARN, "not_fetched", file, "{file} is not fetched yet, retry: {why}");
     }
 }

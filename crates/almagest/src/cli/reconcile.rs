@@ -360,7 +360,7 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
             Right::Source => {
                 let word = fetched_again(compared);
                 for (origin, directory) in &compared.origins {
-                    work.bring(origin, directory, &word)?;
+                    work.fetch_all(origin, directory, &word)?;
                 }
             }
             Right::Library => {

@@ -117,7 +117,7 @@ fn curate_all(
         if night.interrupted() {
             return Ok(names);
         }
-        names.push(night.bring(origin, directory, word)?);
+        names.push(night.fetch_all(origin, directory, word)?);
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

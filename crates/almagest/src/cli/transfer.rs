@@ -82,7 +82,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         if night.interrupted() {
             break;
         }
-        names.push(night.bring(origin, directory, &word)?);
+        names.push(night.fetch_all(origin, directory, &word)?);
     }
     report_as(&night, arguments.json)?;
     if !arguments.json {

@@ -149,7 +149,7 @@ pub enum Finding {
         /// Table.
         table: String,
         /// Rows at publication.
-        brought: i64,
+        published: i64,
         /// Rows found.
         found: i64,
     },
@@ -475,8 +475,8 @@ impl Finding {
                      catalogue, its metadata of {described}"
                 )
             }
-            Self::BatchRows { round, table, brought, found } => {
-                write!(f, "{round} published {brought} rows of {table}, {found} exist")
+            Self::BatchRows { round, table, published, found } => {
+                write!(f, "{round} published {published} rows of {table}, {found} exist")
             }
             Self::RoundWithoutEvent { round, state } => {
                 write!(f, "{round} is {state}, which contradicts its event")

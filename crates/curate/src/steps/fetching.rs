@@ -1,6 +1,6 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
-//! [`Night::bring`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
+//! [`Night::fetch_all`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
 //! a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
 //! records the files that are still awaited.
 
@@ -112,7 +112,7 @@ impl Word {
 }
 
 /// A finished fetch.
-pub struct Brought {
+pub struct FetchedDelivery {
     /// Name of the delivery.
     pub name: String,
     /// Result of the fetch.
@@ -127,7 +127,7 @@ impl Night {
     /// # Errors
     /// `Kind::Gate` when the delivery would not fit or the operator has to decide which delivery it is, `Kind::Conflict` while
     /// another process fetches it, and when the source cannot be read.
-    pub fn bring(
+    pub fn fetch_all(
         &mut self,
         origin: &Origin,
         directory: &str,
@@ -142,12 +142,12 @@ impl Night {
             is_reopened: word.whole == Whole::MoreToCome,
             ..Coming::new(origin, directory, &|_| true, &judge)
         };
-        let Brought { name, fetched, .. } = self.fetch(&coming)?;
+        let FetchedDelivery { name, fetched, .. } = self.fetch(&coming)?;
         if let Some(why) = fetched.unreachable {
             return Err(anyhow::anyhow!("{name} could not be fetched completely, retry: {why}"));
         }
         tell_skipped(&name, &fetched);
-        self.not_brought.extend(
+        self.not_fetched.extend(
             fetched.postponed.into_iter().map(|(file, why)| (format!("{name}/{file}"), why)),
         );
         Ok(name)
@@ -167,7 +167,7 @@ impl Night {
     ///
     /// # Errors
     /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
-    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
+    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<FetchedDelivery> {
         let (name, _lock) = if coming.is_library {
             let name = coming.directory.to_owned();
             let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
@@ -175,15 +175,19 @@ impl Night {
         } else {
             self.identify((coming.origin, coming.directory), &coming.identity)?
         };
-        let brought = self.fetch_locked(coming, name);
-        if brought.is_err() && !coming.is_library {
+        let result = self.fetch_locked(coming, name);
+        if result.is_err() && !coming.is_library {
             // A fetch that registered nothing must not reserve a name.
             self.curator.archive.release_origin(&coming.origin.place_of(coming.directory))?;
         }
-        brought
+        result
     }
 
-    fn fetch_locked(&mut self, coming: &Coming<'_>, name: String) -> anyhow::Result<Brought> {
+    fn fetch_locked(
+        &mut self,
+        coming: &Coming<'_>,
+        name: String,
+    ) -> anyhow::Result<FetchedDelivery> {
         self.deliveries.insert(name.clone());
         let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
         let place = self.place_of(coming, &name, !known.is_empty())?;
@@ -217,14 +221,14 @@ impl Night {
         )?;
         new_refusals += recorded.new_refusals;
         fetched.arrivals = arrivals;
-        self.count_brought(&fetched, new_refusals);
+        self.count_fetched(&fetched, new_refusals);
         // An operator may have declared the delivery complete.
         let awaited = match delivery.awaited {
             None => None,
             awaited if coming.is_reopened => awaited,
             Some(awaited) => self.curator.archive.awaited(&name)?.map(|_| awaited),
         };
-        Ok(Brought { name, fetched, awaited })
+        Ok(FetchedDelivery { name, fetched, awaited })
     }
 
     /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
@@ -283,7 +287,7 @@ impl Night {
         Ok((fetched?, new_refusals))
     }
 
-    fn count_brought(&mut self, fetched: &Fetched, new_refusals: u64) {
+    fn count_fetched(&mut self, fetched: &Fetched, new_refusals: u64) {
         let hdus = fetched.arrivals.iter().flat_map(|a| &a.content.hdus);
         let detectors = hdus.filter(|hdu| hdu.is_image).count() as u64;
         let counts = self.count("transfer");
@@ -335,7 +339,7 @@ fn known_of(
 /// Returns the files that a transfer would fetch of a delivery, and the delivery's name.
 ///
 /// # Errors
-/// As [`Night::bring`].
+/// As [`Night::fetch_all`].
 pub fn prospect(
     site: &Site,
     archive: &Reader,
