@@ -297,7 +297,7 @@ fn a_task_beyond_its_time_limit_is_restarted() {
 }
 
 #[test]
-fn a_full_staging_disk_stops_nothing_for_good() {
+fn a_full_staging_disk_stops_nothing_permanently() {
     let mount = |desk: &Desk, words: &[&str]| {
         let mut mount = std::process::Command::new("mount");
         mount.args(words).arg(desk.site.join("staging")).status().is_ok_and(|s| s.success())

@@ -183,7 +183,7 @@ mod tests {
             "line 7: plan.auto_max_hours: -1 is not a number from 0",
             "line 8: plan.priority_nights: 20071311 is not a night",
             "line 10: ingest.listen: \"nonsense\" is not an address and port",
-            "line 12: hosts.n1.cores: 0 lets nothing run",
+            "line 12: hosts.n1.cores: 0 leaves no cores",
             "line 14: sources.a.url: ",
             "line 15: sources.a.max_connections: 0 is not from 1 to 1024",
             "line 16: sources.a.poll: unknown field `poll`",

@@ -646,7 +646,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_number_of_a_camera_is_no_number_of_a_detector() {
+    fn a_lone_number_of_a_camera_does_not_number_a_detector() {
         let rules = same_hdu();
         let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD3"))];
         let camera = [("DETECTOR", "Hawaii 2"), ("EXTNAME", "CASU-CAT")];

@@ -37,7 +37,8 @@ impl Drop for WebServer {
 
 fn launched(command: &mut Command, port: u16, directory: Option<TempDir>) -> WebServer {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut server = WebServer { port, child: child.expect("it starts"), _directory: directory };
+    let mut server =
+        WebServer { port, child: child.expect("the server starts"), _directory: directory };
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = server.child.try_wait().expect("ours");

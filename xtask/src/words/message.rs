@@ -1,7 +1,7 @@
 //! The opening of messages.
 
 /// Openings of a message that does not name its subject.
-const OPENINGS: [&str; 4] = ["it ", "it's ", "It ", "nobody "];
+const OPENINGS: [&str; 3] = ["it", "It", "nobody"];
 
 /// Finds the string literals outside of tests that begin with a pronoun: the line and the pronoun.
 pub fn pronouns(path: &str, text: &str) -> Vec<(usize, &'static str)> {
@@ -15,8 +15,8 @@ pub fn pronouns(path: &str, text: &str) -> Vec<(usize, &'static str)> {
             });
             literals.filter_map(move |(quote, _)| {
                 let literal = &line[quote + 1..];
-                let opening = OPENINGS.into_iter().find(|opening| literal.starts_with(opening))?;
-                Some((at + 1, opening.trim_end()))
+                let (first, _) = literal.split_once(' ')?;
+                Some((at + 1, OPENINGS.into_iter().find(|opening| *opening == first)?))
             })
         })
         .collect()

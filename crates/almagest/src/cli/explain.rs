@@ -75,7 +75,7 @@ fn print(explanation: &Explanation) {
         say!("{}", shown(line));
     }
     if !explanation.suggestions.is_empty() {
-        say_part!("\n{}", what_helps(&explanation.suggestions));
+        say_part!("\n{}", suggested(&explanation.suggestions));
     }
     if !explanation.findings.is_empty() {
         say_part!("\n{}", findings_section(&explanation.findings));
@@ -83,7 +83,7 @@ fn print(explanation: &Explanation) {
 }
 
 /// Returns suggestions with their commands, a line each; empty when there are none.
-pub fn what_helps(suggestions: &[Suggestion]) -> String {
+pub fn suggested(suggestions: &[Suggestion]) -> String {
     let mut lines = Vec::new();
     for Suggestion { text, commands } in suggestions {
         match commands.as_slice() {

@@ -94,7 +94,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             let report = Report::new("none", arguments);
             return report.print(&format!("the archive is at {} already", arguments.to));
         }
-        there_already(&site, arguments)?;
+        already_moved(&site, arguments)?;
         drop(alone);
         return made_roles(&site, arguments.roles);
     }
@@ -226,7 +226,7 @@ fn reopen(
 }
 
 /// Finishes a migration whose configuration names the new place already.
-fn there_already(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
+fn already_moved(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
     let to = &arguments.to;
     let (act, in_words) = match migrate::set_aside(&site.place)? {
         Some(_) if !site.place.is_embedded() => {

@@ -249,7 +249,7 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
         lines.push((change.state.name(), format!("{when} UTC by {}: {}", cause.who, cause.why)));
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
-    lines.collect::<String>() + &explain::what_helps(&help_for(record, setting))
+    lines.collect::<String>() + &explain::suggested(&help_for(record, setting))
 }
 
 /// Returns true for a refusal that an operator can overrule.

@@ -20,8 +20,8 @@ again. --undo restores all rows under the same ids. To ingest the delivery again
 metadata --again --delivery NAME, likewise preview and catalogue, then almagest ingest.
 
 With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows:
-{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings that show
-again.")]
+{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings
+that are current again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]

@@ -25,7 +25,7 @@ interrupted, left_to_daemon}.
 With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code,
 message}], skipped: [{file, code, why}]}]}.")]
 pub struct Arguments {
-    /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); [default: the
+    /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…) [default: the
     /// origins of known deliveries].
     #[arg(value_name = "DELIVERY", conflicts_with_all = ["night", "delivery", "source"])]
     deliveries: Vec<String>,

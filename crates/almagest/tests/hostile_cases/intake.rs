@@ -179,7 +179,7 @@ fn the_profiles_limits_hold_on_arrival_and_in_inspections() {
 }
 
 #[test]
-fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
+fn a_stale_datasum_is_accepted_by_the_operator_or_the_profile() {
     for desk in Desk::of_both_engines() {
         let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
         plant(&delivery, "datasum_of_image", 90_001).unwrap();

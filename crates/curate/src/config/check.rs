@@ -171,7 +171,7 @@ impl Check {
                 self.fault(
                     &at("expected_files"),
                     &0,
-                    "is missing: complete_when = \"count\" needs the number of files",
+                    "is not a number of files, which complete_when = \"count\" needs",
                 );
             }
             let is_url = source.endpoint.is_empty() || is_web_address(&source.endpoint);

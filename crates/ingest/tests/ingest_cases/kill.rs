@@ -90,10 +90,10 @@ fn killed_anywhere() {
 
 #[test]
 fn killed_repeatedly_the_result_is_the_same() {
-    on_both_engines(killed_again_and_again);
+    on_both_engines(killed_repeatedly);
 }
 
-fn killed_again_and_again() {
+fn killed_repeatedly() {
     let dir = tempfile::tempdir().unwrap();
     let template = staged_site(&dir.path().join("template"), 2);
     let undisturbed = copy_site(&template, &dir.path().join("undisturbed"));

@@ -254,7 +254,7 @@ fn fewer_detectors_than_a_file_should_have() {
 }
 
 #[test]
-fn a_component_that_is_no_file() {
+fn a_component_that_is_not_a_file() {
     let mut odd = without("PROV0001");
     odd.text("PROV0001", "the first one", "").text("XTALK", "Done", "");
     let bytes = image(&primary("U/UKIDSS/LAS", "OBJECT"), &[odd]);
