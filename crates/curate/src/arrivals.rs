@@ -509,7 +509,7 @@ impl Watcher<'_> {
             0 => String::new(),
             n => format!(", {} refused", counted(n, "file")),
         };
-        let files = counted(fetched.arrivals.len() as u64, "file");
+        let counted_files = counted(fetched.arrivals.len() as u64, "file");
         let skipped = match fetched.skipped.as_slice() {
             [] => String::new(),
             [one] => format!(", {} skipped", one.name),
@@ -527,7 +527,7 @@ impl Watcher<'_> {
             delivery = name,
             source,
             files,
-            "{name}: {files} fetched{refused}; {rest}"
+            "{name}: {counted_files} fetched{refused}; {rest}"
         );
     }
 
