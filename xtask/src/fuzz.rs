@@ -9,7 +9,7 @@ use std::process::Command;
 /// instrumentation is a set of compiler flags without unstable ones, so the stable tool chain is sufficient.
 pub fn run(words: &[String]) -> Result<(), String> {
     let seconds: u32 = match words.first() {
-        Some(word) => word.parse().map_err(|_| format!("{word:?} is no number of seconds"))?,
+        Some(word) => word.parse().map_err(|_| format!("{word:?} is not a number of seconds"))?,
         None => 60,
     };
     let fuzz = root().join("fuzz");

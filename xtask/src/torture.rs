@@ -33,7 +33,7 @@ pub fn run(words: &[String]) -> Result<(), String> {
         return headers(words.get(1).map(String::as_str));
     }
     let hours: f64 = match words.first() {
-        Some(word) => word.parse().map_err(|_| format!("{word:?} is no number of hours"))?,
+        Some(word) => word.parse().map_err(|_| format!("{word:?} is not a number of hours"))?,
         None => 1.0,
     };
     let outfit = outfit::prepare();
@@ -58,7 +58,7 @@ pub fn run(words: &[String]) -> Result<(), String> {
 fn headers(seed: Option<&str>) -> Result<(), String> {
     let seed = match seed {
         Some(word) => {
-            word.parse::<u32>().map_err(|_| format!("{word:?} is no seed (a whole number)"))?;
+            word.parse::<u32>().map_err(|_| format!("{word:?} is not a seed (a whole number)"))?;
             vec![("ALMAGEST_HEADER_SEED", word)]
         }
         None => Vec::new(),

@@ -5,6 +5,7 @@
 //! of tables, the survey profiles, the configuration template, SQL and Python. Start at [`check`].
 
 mod doc;
+mod message;
 mod source;
 mod text;
 
@@ -149,7 +150,8 @@ fn list(path: &Path, files: &mut Vec<String>) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Finds the banned phrases in a file, and the doc comments of functions that begin with a question word.
+/// Finds the banned phrases in a file, the doc comments of functions that begin with a question word, and the messages that begin
+/// with a pronoun.
 fn search(path: &str, text: &str, banned: &[Banned]) -> Vec<Hit> {
     let is_source = path.ends_with(".rs");
     let words = if is_source { source::words(text) } else { text::words(text) };
@@ -169,6 +171,12 @@ fn search(path: &str, text: &str, banned: &[Banned]) -> Vec<Hit> {
             line,
             phrase: format!("/// {word}"),
             replacement: "a third-person verb: Returns, Writes, Parses".to_owned(),
+        }));
+        hits.extend(message::pronouns(path, text).into_iter().map(|(line, word)| Hit {
+            path: path.to_owned(),
+            line,
+            phrase: format!("\"{word}"),
+            replacement: "the subject of the message: the file, the task, the host".to_owned(),
         }));
     }
     hits
@@ -233,6 +241,7 @@ mod tests {
             ("a.rs", "const BYTES_UTMOST: u8 = 1;", 1, "UTMOST"),
             ("a.rs", "/* it wends */ // on", 1, "wend/wends"),
             ("a.rs", "/// Whether it runs.\nfn f() {}", 1, "/// Whether"),
+            ("a.rs", "f(\"it is missing\");", 1, "\"it"),
             ("a.md", "It runs\nat the\ndouble.\n", 2, double),
             ("a.toml", "# Runs at\n# the double.\nx = 1\n", 1, double),
         ];

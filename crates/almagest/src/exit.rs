@@ -43,7 +43,7 @@ impl From<Kind> for Exit {
 }
 
 /// Prints the chain of a failure on stderr, control characters made visible, and returns its exit code. A reader of our results
-/// that closed the pipe (`| head`) is no failure.
+/// that closed the pipe (`| head`) is not a failure.
 pub fn report(fault: &anyhow::Error) -> Exit {
     let closed = |e: &std::io::Error| e.kind() == std::io::ErrorKind::BrokenPipe;
     if fault.chain().any(|e| e.downcast_ref().is_some_and(closed)) {

@@ -1,4 +1,4 @@
-//! Backups that are taken while an ingest goes on, each with what is new alone, and the archives that come of them.
+//! Backups taken during an ingest, each of new content alone, and the archives restored from them.
 
 mod operator;
 
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Stdio;
 use testkit::postgres::Server;
 
-/// Where an ingest of detections stands while the backup is taken.
+/// The point of an ingest of detections at which the backup is taken.
 const HELD_IN_BOX: [&str; 3] = ["load:lake-files:1", "publish:lake:3", "publish:before-commit:3"];
 const HELD_ON_SERVER: [&str; 4] =
     ["load:copied:1", "attach:after-commit:1", "publish:lake:3", "publish:before-commit:3"];
@@ -106,9 +106,9 @@ fn taken_during_an_ingest() {
     }
 }
 
-/// A backup and a restore that were killed are done again; a half one is never taken for a whole.
+/// A killed backup or restore is repeated; a partial one is never taken for a complete one.
 #[test]
-fn killed_and_done_again() {
+fn killed_and_repeated() {
     for desk in Desk::of_both_engines() {
         let delivery = desk.simulate(&Small { frames: 3, ..Small::default() });
         desk.run(&delivery).ended(0);

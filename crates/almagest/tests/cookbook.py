@@ -108,7 +108,7 @@ same(sorted([[r[0], *r[2:]] for r in found], key=lambda r: r[1]),
      sorted([[band[i], ra[i], dec[i], mag[i], mag_err[i]] for i in order], key=lambda r: r[1]), 'question 1')
 assert [r[4] for r in found] == sorted(r[4] for r in found) and len(found) > 50
 
-# 2 and 3: an own list.
+# 2 and 3: a list of your own.
 mine = {'A': STAR, 'B': (284.11371, 2.58250), 'C': (284.1, 2.7)}
 wanted, short = [], []
 for name, place in mine.items():

@@ -40,7 +40,7 @@ fn get(port: u16, path: &str) -> String {
 }
 
 #[test]
-fn what_others_stage_becomes_visible_by_itself() {
+fn batches_of_other_processes_are_published() {
     for desk in Desk::of_both_engines() {
         let undisturbed = Desk::new();
         let delivery = undisturbed.simulate(&night());
@@ -80,7 +80,7 @@ fn what_others_stage_becomes_visible_by_itself() {
         until("the second one", || desk.count(frames) > 8);
         let said = second.end();
         assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.err.contains("another ingester works on this site"), "{said:?}");
+        assert!(said.err.contains("another ingester runs on this site"), "{said:?}");
         assert!(
             !desk.at_site(&["status"]).ended(0).contains("ingester"),
             "both have gone in good order"
@@ -167,7 +167,7 @@ fn sigterm_in_the_middle_of_a_load() {
     }
 }
 
-/// The server goes away for a while: the daemon says so, waits, and goes on.
+/// The server is unreachable for a while: the daemon reports it, waits, and resumes.
 #[test]
 fn an_unreachable_server_is_waited_for() {
     let Some(server) = Server::start(&Options::default()) else { return };
@@ -189,7 +189,7 @@ fn an_unreachable_server_is_waited_for() {
     until("the night", || desk.complete() == 1);
     let said = daemon.end();
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("the archive cannot be used, trying again"), "{said:?}");
+    assert!(said.err.contains("the archive cannot be used, and is retried"), "{said:?}");
     desk.verified();
 }
 

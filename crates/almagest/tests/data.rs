@@ -28,7 +28,7 @@ fn one_approval_brings_three_nights_in() {
             "plan 1, proposed at",
             "20071011_v1/metadata",
             "20071013_v1/catalogue",
-            "to come, estimated",
+            "expected, estimated",
             "approve --all",
         ] {
             assert!(plan.contains(words), "{words}:\n{plan}");
@@ -245,7 +245,7 @@ fn new_files_become_queryable_and_a_failure_is_reported_once() {
     desk.verified();
 }
 
-/// Task files of attempts that nobody has answered yet: `UNIT/ROUND/TASK/ATTEMPT/task.json`.
+/// Task files of attempts without a result yet: `UNIT/ROUND/TASK/ATTEMPT/task.json`.
 fn waiting(staging: &Path, answered: &mut Vec<PathBuf>) -> Vec<PathBuf> {
     let mut directories = vec![staging.to_owned()];
     for _ in 0..4 {
@@ -265,7 +265,7 @@ fn waiting(staging: &Path, answered: &mut Vec<PathBuf>) -> Vec<PathBuf> {
     new
 }
 
-/// The node of one night leaves what no node of ours would; that night's tasks fail with a reason, and an honest night comes
+/// The node of one night leaves files that no honest node would; that night's tasks fail with a reason, and an honest night comes
 /// through beside it: the scheduler and the ingester neither stop nor wait.
 #[test]
 fn a_hostile_node_holds_up_its_own_night_alone() {

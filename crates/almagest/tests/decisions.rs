@@ -109,7 +109,7 @@ fn a_level_is_resumed_with_all_within_it_and_nothing_beyond() {
     assert_eq!(instructions(&desk), [format!("host {host} pause")]);
     desk.at_site(&["resume", "--host", &host]).ended(0);
     assert_eq!(instructions(&desk), Vec::<String>::new());
-    // A pause of an operator stays one when a plan with the unit is rejected, and is no part of it.
+    // A pause of an operator stays one when a plan with the unit is rejected, and is not part of it.
     desk.at_site(&["plan"]).ended(0);
     pause(&["--unit", "20071011_v1/metadata"]);
     desk.at_site(&["reject", "--reason", "no"]);
@@ -169,7 +169,7 @@ fn steps_leave_alone_what_was_paused_or_rejected() {
         assert_eq!((said.code, attempts()), (Some(0), 0), "{said:?}");
         desk.at_site(&["preview", "--delivery", "20071011_v1", "--force"]).ended(0);
         assert!(attempts() > 0);
-        // A part of the work is paused: the rest is done, and the exit code tells.
+        // A part of the work is paused: the rest is done, and the exit code reports it.
         desk.at_site(&["resume", "--all"]).ended(0);
         desk.at_site(&["pause", "--use-case", "preview", "--reason", "new recipe"]).ended(0);
         let said = desk.run(&desk.inbox().join("20071012_v1"));
@@ -256,7 +256,7 @@ fn steps_do_not_work_beside_the_scheduler() {
     assert_eq!(desk.count("SELECT count(*) FROM attempt"), 0);
     // A repetition is requested; the scheduler does it.
     let said = desk.at_site(&["preview", "--again", "--delivery", "20071011_v1"]).ended(0);
-    assert!(said.contains("the data daemon does it"), "{said}");
+    assert!(said.contains("left to the data daemon"), "{said}");
     desk.at_site(&["metadata", "--delivery", "20071011_v1", "--force"]).ended(0);
     assert!(desk.count("SELECT count(*) FROM attempt") > 0);
     daemon.end().ended(0);
@@ -337,7 +337,7 @@ fn every_report_follows_a_decision_at_once() {
     let text = desk.at_site(&["plan"]).ended(0);
     assert!(text.contains("nothing can start") && text.contains("resume --all"), "{text}");
     desk.at_site(&["approve", "--all"]).ended(5);
-    // What is approved and paused all the same is said to be.
+    // What is approved but paused is reported as such.
     desk.at_site(&["resume", "--all"]).ended(0);
     let plan = desk.at_site(&["plan"]).ended(0);
     let counted = header(&plan);
@@ -383,7 +383,7 @@ fn all_headers_count_the_same_tasks() {
         .filter(|u| u["to_come"] == true)
         .map(|u| u["tasks"].as_u64().expect("a number"))
         .sum();
-    assert!(plan.contains(&format!("({to_come} in rounds to come)")), "{plan}");
+    assert!(plan.contains(&format!("({to_come} in expected rounds)")), "{plan}");
     let said = desk.at_site(&["approve", "--all"]).ended(0);
     let now = tasks - to_come;
     assert!(said.contains(&format!("{now} tasks of")), "{said}");
@@ -499,12 +499,12 @@ fn two_signals_in_a_row_end_a_daemon_in_order() {
     }
     let said = daemon.wait();
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(said.err.contains("data daemon ends"), "{said:?}");
+    assert!(said.err.contains("data daemon stopped"), "{said:?}");
     assert_eq!(desk.status()["running_attempts"], 0, "nothing was left");
 }
 
 #[test]
-fn a_notice_that_reaches_nobody_is_reported() {
+fn an_undelivered_notification_is_reported() {
     let desk = Desk::new();
     desk.in_a_hurry();
     desk.configure(&[
@@ -512,13 +512,13 @@ fn a_notice_that_reaches_nobody_is_reported() {
         ("low_disk_gb = 20", "low_disk_gb = 900000000"),
     ]);
     let daemon = Daemon::start(&desk, &["data"], &[]);
-    until("the fault", || desk.at_site(&["doctor"]).out.contains("nobody is notified"));
-    assert!(desk.at_site(&["status"]).ended(0).contains("nobody is notified"));
+    until("the fault", || desk.at_site(&["doctor"]).out.contains("notifications fail"));
+    assert!(desk.at_site(&["status"]).ended(0).contains("notifications fail"));
     desk.configure(&[("command = [\"/nowhere/tell\"]", "command = [\"true\"]")]);
     let said = daemon.end();
-    assert_eq!(said.err.matches("nobody is notified").count(), 1, "once: {}", said.err);
+    assert_eq!(said.err.matches("notifications fail").count(), 1, "once: {}", said.err);
     let daemon = Daemon::start(&desk, &["data"], &[]);
-    until("its end", || !desk.at_site(&["doctor"]).out.contains("nobody is notified"));
+    until("its end", || !desk.at_site(&["doctor"]).out.contains("notifications fail"));
     daemon.end().ended(0);
 }
 
@@ -555,11 +555,11 @@ fn reports_of_a_large_archive_stay_short() {
              INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, path, state, arrived, registered)
                  SELECT i, i, 'SHA256SUMS', printf('%064d', i), 1, 'other', 'text', printf('%d/SHA256SUMS', i), 'current',
                      '2001-01-01T00:00:00Z', '2001-01-01T00:00:00Z' FROM n;
-             INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+             INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
                  SELECT i, i, 'preview', 1, '', 'ready', '2001-01-01T00:00:00Z' FROM n;
              INSERT INTO unit_history SELECT i, 1, 'waiting', 'ready', '2001-01-01T00:00:00Z', 'x', 'new files' FROM n;
              INSERT INTO task (unit_id, number, survey, state) SELECT n.i, m.i, 'wfcam', 'open' FROM n, n AS m WHERE m.i <= 7;
-             INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+             INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
                  SELECT i, 'delivery', 'd' || i, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n;
              COMMIT;",
         )
@@ -595,7 +595,7 @@ fn reports_of_a_large_archive_stay_short() {
 }
 
 #[test]
-fn explain_says_what_took_the_place_of_something() {
+fn explain_names_the_successor() {
     for desk in Desk::of_both_engines() {
         let first = desk.simulate(&night(NIGHTS[0]));
         desk.run(&first).ended(0);
@@ -644,7 +644,7 @@ fn explain_says_what_took_the_place_of_something() {
         let pasted = format!("{} {}", at["central_ra"], at["central_dec"]);
         assert_eq!(desk.at_site(&["explain", &pasted]).ended(0), told);
         let told = desk.at_site(&["explain", "10", "-89"]).ended(0);
-        assert!(told.contains("lies on no detector of this archive"), "{told}");
+        assert!(told.contains("is on no detector of this archive"), "{told}");
         let wrong = desk.at_site(&["explain", "10", "95"]);
         assert_eq!(wrong.code, Some(2), "{wrong:?}");
         desk.at_site(&["explain", "multiframe", "999999"]).ended(3);
@@ -674,5 +674,8 @@ fn an_image_whose_catalogue_was_refused_has_one() {
         told.contains(&format!("the catalogue {name} of the image was refused (refusal ")),
         "{told}"
     );
-    assert!(!told.contains("the image has no catalogue") && told.contains("what helps:"), "{told}");
+    assert!(
+        !told.contains("the image has no catalogue") && told.contains("suggestions:"),
+        "{told}"
+    );
 }

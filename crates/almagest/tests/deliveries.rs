@@ -245,7 +245,7 @@ fn sources_of_every_kind_are_providers_of_their_own() {
 }
 
 #[test]
-fn a_run_is_the_word_that_all_is_here() {
+fn a_run_declares_the_delivery_complete() {
     for desk in Desk::of_both_engines() {
         let delivery = desk.simulate(&small(1));
         fs::remove_file(delivery.join("OK_TO_COPY")).unwrap();

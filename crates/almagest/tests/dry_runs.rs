@@ -207,7 +207,7 @@ fn of_a_repair_and_a_scrub() {
         let report = place.tried(&["scrub", "--json"]).json(3);
         assert_eq!(
             (&report["dry_run"], &report["unsound"][0]["found"]),
-            (&true.into(), &"rotten".into())
+            (&true.into(), &"corrupt".into())
         );
     }
 }
@@ -283,7 +283,7 @@ fn of_a_backup_and_a_restore() {
 }
 
 #[test]
-fn of_what_writes_files_alone() {
+fn only_commands_that_write_files() {
     let desk = Desk::new();
     desk.run(&desk.simulate(&small())).ended(0);
     let here = || {

@@ -151,7 +151,7 @@ fn pending_requests_without_a_catalogue_are_dropped() {
     let delivery = desk.simulate(&small());
     desk.run(&delivery).ended(0);
     let archive = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
-    let ask = "INSERT INTO redo (file_id, use_case, asked, why)
+    let ask = "INSERT INTO redo (file_id, use_case, requested, why)
         SELECT file_id, 'catalogue', '2001-01-01T00:00:00Z', 'again' FROM image
         WHERE multiframe_id NOT IN (SELECT multiframe_id FROM catalogue)";
     assert!(archive.execute(ask, []).unwrap() > 0);

@@ -70,7 +70,7 @@ fn drift_is_accepted_and_seen() {
     assert_eq!(told(&all), wanted);
     assert_eq!(all[0]["delivery"], json!("20071011_v1"));
     assert_eq!(all[0]["stage"], json!("metadata"));
-    assert_eq!(all[1]["message"], json!("OBSERVER = 7 is of another type than its column"));
+    assert_eq!(all[1]["message"], json!("OBSERVER = 7 is of the wrong type for its column"));
     let new = desk.at_site(&["findings", "--code", "keyword_new", "--json"]).json(0);
     assert_eq!(told(&new), wanted[..1]);
     let of_one = desk.at_site(&["findings", "--delivery", "20071011_v1", "--json"]).json(0);

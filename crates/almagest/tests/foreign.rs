@@ -287,7 +287,7 @@ fn readable_by_all(desk: &Desk) {
     assert!(status.success());
 }
 
-/// Renames cards of a file, by how they begin, so that nobody finds them; checksums too, which would tell.
+/// Renames cards of a file, by their prefix, so that no reader finds them; checksums too, which would reveal it.
 fn hide_cards(file: &Path, cards: &[&str]) {
     let mut bytes = std::fs::read(file).unwrap();
     for card in bytes.chunks_exact_mut(80) {

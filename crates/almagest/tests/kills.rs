@@ -141,7 +141,7 @@ fn killed_anywhere_on_a_server_too() {
     killed_anywhere(true);
 }
 
-/// Killed while a delivery is taken out, brought back or purged, the archive is as before or as after.
+/// Killed while a delivery is taken out, restored or purged, the archive is as before or as after.
 #[test]
 fn killed_while_retracting() {
     const PURGE: &[&str] = &["purge", "--reason", "x", "--yes"];

@@ -166,21 +166,21 @@ fn a_failing_notification_is_in_the_log_and_in_status() {
     until("the failure", || fault().is_string());
     assert!(fault().as_str().is_some_and(|why| why.contains("/bin/false")), "{}", fault());
     let shown = desk.at_site(&["status"]).ended(0);
-    assert!(shown.contains("nobody is notified: /bin/false"), "{shown}");
+    assert!(shown.contains("notifications fail: /bin/false"), "{shown}");
     let examined = desk.at_site(&["doctor"]).ended(3);
-    assert!(examined.contains("nobody is notified: /bin/false"), "{examined}");
+    assert!(examined.contains("notifications fail: /bin/false"), "{examined}");
     let said = daemon.end();
     let text = log(&desk, "data.log");
     let found = |line: &&str| line.contains(" ERROR ") && line.contains("event=notify_failed");
     assert_eq!(text.lines().filter(found).count(), 1, "{text}");
-    assert_eq!(times(&said.err, "almagest: nobody is notified, trying again: "), 1, "{said:?}");
+    assert_eq!(times(&said.err, "almagest: notifications fail and are retried: "), 1, "{said:?}");
     said.ended(0);
 }
 
 #[track_caller]
 fn reported_once(said: &Said, path: &Path) {
     let report =
-        format!("almagest: the log {} cannot be written, the work goes on: ", path.display());
+        format!("almagest: cannot write to the log {}, and work continues: ", path.display());
     assert_eq!(times(&said.err, &report), 1, "{report}: {said:?}");
 }
 

@@ -145,7 +145,7 @@ impl Moving {
     }
 
     /// Moves the files of the site into a directory of the same name, as if locks were not seen there: processes that have the
-    /// archive open keep it, and nobody knows of them.
+    /// archive open keep it, and no process knows them.
     fn hide_from_locks(&self) {
         let (site, aside) = (&self.desk.site, self.desk.site.with_extension("aside"));
         std::fs::rename(site, &aside).expect("renamed");
@@ -495,7 +495,7 @@ fn a_place_that_cannot_be_reached_is_given_up_by_force() {
     assert_eq!(killed.expect("it starts").status.code(), None);
     refused();
     let said = moving.reopen(&["--force"]).ended(0);
-    assert!(said.contains("was not closed"), "{said}");
+    assert!(said.contains("without being closed"), "{said}");
     assert!(knows(desk, "20071011"));
 }
 
@@ -517,7 +517,7 @@ fn decisions_at_the_new_place_are_not_given_up_silently() {
     let server = Server::shared().expect("it is installed");
     server.psql(
         moving.database().expect("it moved to one"),
-        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+        "INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
          VALUES (1000, 'all', '', 'pause', '', 1, '2026-01-01T00:00:00Z', 'a test', 'a test')",
     );
     signal(&process, Signal::CONT);

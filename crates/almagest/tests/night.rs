@@ -7,7 +7,7 @@ use serde_json::json;
 use std::path::Path;
 
 #[test]
-fn a_night_becomes_queryable_and_twice_is_once() {
+fn a_night_becomes_queryable_and_a_repeated_run_changes_nothing() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     let images = std::fs::read_dir(&delivery)
@@ -39,7 +39,7 @@ fn a_night_becomes_queryable_and_twice_is_once() {
     let before = desk.content();
     let events = status["events"].clone();
     let said = desk.run(&delivery).ended(0);
-    assert!(said.contains("everything was there already"), "{said}");
+    assert!(said.contains("everything is in the archive already"), "{said}");
     desk.content().is_that_of(&before, "the second run");
     assert_eq!(
         desk.at_site(&["status", "--json"]).json(0)["events"],
@@ -59,7 +59,7 @@ fn single_steps_do_what_run_does() {
     assert_eq!(
         steps.at_site(&["catalogue"]).code,
         Some(0),
-        "nothing is ready yet, which is no failure"
+        "nothing is ready yet, which is not a failure"
     );
     let planned = steps.at_site(&["metadata", "--dry-run"]).ended(0);
     assert!(planned.contains("metadata") && planned.contains("new files"), "{planned}");
@@ -72,7 +72,7 @@ fn single_steps_do_what_run_does() {
 }
 
 #[test]
-fn a_dry_run_says_what_would_be_done_and_does_nothing() {
+fn a_dry_run_prints_its_effect_and_changes_nothing() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     let path = delivery.to_str().unwrap();
@@ -92,7 +92,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 
     let other = desk.dir.path().join("other");
     let said = desk.plain(&["init", other.to_str().unwrap(), "--dry-run"]).ended(0);
-    assert!(said.contains("would make site") && !other.exists(), "{said}");
+    assert!(said.contains("would create site") && !other.exists(), "{said}");
 
     desk.run(&delivery).ended(0);
     let said = desk.at_site(&["run", path, "--dry-run"]).ended(0);
@@ -102,7 +102,7 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
 }
 
 #[test]
-fn a_lost_preview_is_made_again() {
+fn a_lost_preview_is_recreated() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small::default());
     desk.run(&delivery).ended(0);
@@ -205,7 +205,7 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     let project = "u/07b/12";
     assert!(
         !text.to_lowercase().contains(&format!("\"{project}\"")),
-        "the night's PI project is no shipped programme"
+        "the night's PI project is not a shipped programme"
     );
     desk.run(&delivery).ended(1);
     let parked: Vec<_> =
@@ -219,7 +219,7 @@ fn an_unknown_project_is_parked_until_its_programme_is_added() {
     let before = desk.count("SELECT count(*) FROM multiframe");
     let other = desk.at_site(&["programme", "add", "U99A1", "u/99a/1"]).ended(0);
     assert!(!other.contains("parked"), "it explains none of them: {other}");
-    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+    assert!(desk.run(&delivery).ended(0).contains("everything is in the archive already"));
     desk.at_site(&["programme", "add", "", project]).ended(2);
     desk.at_site(&["programme", "add", "U07B12", project]).ended(0);
     desk.run(&delivery).ended(0);
@@ -335,7 +335,7 @@ fn an_interrupted_run_is_taken_up() {
     desk.content().is_that_of(&straight.content(), "interrupted and gone on");
 }
 
-/// Bytes that changed where no row count tells, and files that nobody brought.
+/// Bytes that changed without a change of row counts, and stray files.
 #[test]
 fn rot_and_strays_are_found() {
     let desk = Desk::new();
@@ -407,7 +407,7 @@ fn a_backup_becomes_the_same_archive() {
     std::fs::remove_dir_all(desk.site.join("lake")).unwrap();
     desk.plain(&["restore", backup.to_str().unwrap(), desk.site.to_str().unwrap()]).ended(0);
     desk.verified();
-    assert!(desk.run(&delivery).ended(0).contains("everything was there already"));
+    assert!(desk.run(&delivery).ended(0).contains("everything is in the archive already"));
 
     let lake = backup.join("lake/detection");
     let file = std::fs::read_dir(&lake).unwrap().next().unwrap().unwrap().file_name();

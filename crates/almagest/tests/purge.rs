@@ -1,4 +1,4 @@
-//! `purge` deletes for good: it names what goes, asks, and keeps who did it and why.
+//! `purge` deletes permanently: it names what it deletes, asks for confirmation, and records who did it and why.
 
 mod operator;
 
@@ -49,7 +49,7 @@ fn a_purge_without_a_terminal_needs_a_reason_and_a_confirmation() {
     desk.at_site(&["purge", "--yes"]).ended(2);
     desk.at_site(&["purge", "--yes", "--reason", "  "]).ended(2);
     let said = desk.at_site(&["purge", "--reason", "bad flat"]);
-    assert!(said.code == Some(2) && said.err.contains("--yes confirms it"), "{said:?}");
+    assert!(said.code == Some(2) && said.err.contains("give --yes"), "{said:?}");
     assert_eq!(rows_kept(&desk), before);
     // A mistyped delivery is not one without retracted rounds.
     desk.at_site(&[&PURGE[..], &["20071099_v1"]].concat()).ended(3);
@@ -111,7 +111,7 @@ fn a_dry_run_of_a_purge_deletes_nothing_and_prints_what_the_purge_does() {
 }
 
 #[test]
-fn who_purged_and_why_is_explained() {
+fn author_and_reason_of_a_purge_are_explained() {
     for desk in Desk::of_both_engines() {
         retracted(&desk);
         let mut command = desk.command(&PURGE);
@@ -125,7 +125,7 @@ fn who_purged_and_why_is_explained() {
         };
         for use_case in ["metadata", "preview", "catalogue"] {
             let line = line(use_case);
-            // The login stands beside the name.
+            // The login is next to the name.
             assert!(line.contains(" by pat") && line.ends_with(": bad flat"), "{line}");
         }
         let frame = desk.value("SELECT min(file.name) FROM file JOIN image USING (file_id)");

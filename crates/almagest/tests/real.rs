@@ -79,7 +79,7 @@ fn explained(desk: &Desk, name: &str, wanted: &[&str]) {
 #[track_caller]
 fn everything_was_there(desk: &Desk, delivery: &Path) {
     let said = desk.run(delivery).ended(0);
-    assert!(said.contains("everything was there already"), "{said}");
+    assert!(said.contains("everything is in the archive already"), "{said}");
 }
 
 /// Detections of one detector against the table they come from; gives how many columns were compared.
@@ -186,7 +186,7 @@ fn every_archived_number_of_the_wfcam_cutout() {
 }
 
 #[test]
-fn a_delivery_of_casu_products_is_taken_or_says_why_not() {
+fn a_delivery_of_casu_products_is_accepted_or_refused_with_a_reason() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = casu(&desk, &truth);
@@ -329,7 +329,7 @@ fn derived_numbers_are_those_of_astropy() {
     assert_eq!(said.as_deref(), Some("9 831\n"));
 }
 
-/// A table packed by fpack is no catalogue that can be read, and says so instead of lying there unseen.
+/// A table packed by fpack is not a catalogue that can be read, and says so instead of lying there unseen.
 #[test]
 fn a_compressed_catalogue_is_refused() {
     let Some(truth) = Truth::find() else { return };
@@ -353,7 +353,7 @@ fn a_compressed_catalogue_is_refused() {
 
 /// Matched standards under the name of a catalogue: they have its columns, and others.
 #[test]
-fn matched_standards_are_no_catalogue() {
+fn matched_standards_are_not_a_catalogue() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = desk.inbox().join("20140511_v1");
@@ -370,7 +370,7 @@ fn matched_standards_are_no_catalogue() {
 
 const NGTS: [&str; 3] = ["80220150421025551", "80220150514002449", "80220150514031839"];
 
-/// NGTS catalogues; their own images are not in the set, an exposure of the same camera stands for them.
+/// NGTS catalogues; their own images are not in the set, an exposure of the same camera replaces them.
 fn ngts(truth: &Truth, delivery: &Path) -> Option<()> {
     const UNPACK: &str =
         "import bz2, sys\nopen(sys.argv[2], 'wb').write(bz2.open(sys.argv[1]).read())";
@@ -403,7 +403,7 @@ fn edit_generic(desk: &Desk, old: &str, new: &str) {
 
 const UNNAMED: &str = "unnamed = \"GENERIC\"";
 const NGTS_OWNS_ALL: &str = "unnamed = \"NGTS\"";
-/// Magnitudes are NULL; and the exposure that stands for the images points elsewhere, which would refuse the catalogues.
+/// Magnitudes are NULL; and the exposure that replaces the images points elsewhere, which would refuse the catalogues.
 const MAGNITUDES_NULL: &str = "[catalogue]\nphotometry.missing_zero_point = \"null\"\n\
     position.refuse_above_arcsec = 1000000.0";
 
@@ -416,7 +416,7 @@ fn obey(desk: &Desk, code: &str, words: &[(&str, &str)]) {
     let mut obeyed = std::collections::BTreeSet::new();
     for number in numbers {
         let shown = desk.at_site(&["refusals", "show", &number]).ended(0);
-        let helps = shown.split_once("what helps:").expect(&shown).1;
+        let helps = shown.split_once("suggestions:").expect(&shown).1;
         let commands: Vec<&str> =
             helps.lines().filter_map(|line| line.trim().strip_prefix(site.as_str())).collect();
         assert!(commands.len() > 1, "{shown}");
@@ -442,7 +442,7 @@ fn ngts_catalogues_wait_for_project_and_zero_point() {
         return;
     }
     edit_generic(&desk, UNNAMED, "");
-    // The exposure that stands for the images points elsewhere, which would refuse the catalogues.
+    // The exposure that replaces the images points elsewhere, which would refuse the catalogues.
     edit_generic(&desk, "[catalogue]", "[catalogue]\nposition.refuse_above_arcsec = 1000000.0");
     desk.run(&delivery).ended(1);
     let mut wanted = Vec::new();
@@ -501,7 +501,7 @@ fn every_archived_number_of_the_ngts_catalogues() {
     everything_was_there(&desk, &delivery);
 }
 
-/// The list-driven photometry of an image comes after its catalogue and takes its place, which `explain` tells.
+/// The list-driven photometry of an image comes after its catalogue and takes its place, which `explain` reports.
 #[test]
 fn the_later_of_two_catalogues_counts() {
     let Some(truth) = Truth::find() else { return };
@@ -589,7 +589,7 @@ fn shaped(path: &str, known: &Value, seen: &Value) -> Vec<String> {
             continue;
         }
         for part in ["image", "table"] {
-            // What astropy could not read may be readable all the same.
+            // What astropy could not read may still be readable.
             let known = &known["hdus"][index];
             let alike = hdu.get(part).is_some() == known.get(part).is_some();
             assert!(alike || known.get("data_error_astropy").is_some(), "{place}: {part}");
@@ -599,7 +599,7 @@ fn shaped(path: &str, known: &Value, seen: &Value) -> Vec<String> {
 }
 
 #[test]
-fn inspect_tells_by_its_exit_code() {
+fn inspect_reports_by_its_exit_code() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let inspect = |files: &[&str]| -> Said {

@@ -73,7 +73,7 @@ for ext in range(1, 5):
         near(f"bare magnitude {n}", column(table, f"aper_mag_no_aper_corr{n}"), bare, 2e-6)
         near(f"magnitude {n}", column(table, f"aper_mag{n}"), bare - header[f"APCOR{n}"], 2e-6)
         near(f"its error {n}", column(table, f"aper_mag{n}_err"), wanted_error, 2e-6)
-    # Nothing of ours: on average the calibrated magnitudes are those of the reference catalogue.
+    # Independent of Almagest: on average the calibrated magnitudes are those of the reference catalogue.
     standards = fits.getdata(f"{real}/{rows['standards']}", ext)
     known = {(s["X_coordinate"], s["Y_coordinate"]): s["refmag"] for s in standards}
     pairs = [(r["aper_mag3"], known[r["x"], r["y"]]) for r in table if (r["x"], r["y"]) in known]

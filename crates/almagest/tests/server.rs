@@ -73,7 +73,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     assert_eq!(desk.count("SELECT count(*) FROM detection_all"), count);
     desk.verified();
     desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
-    desk.content().is_that_of(&before, "retracted and brought back");
+    desk.content().is_that_of(&before, "retracted and restored");
     desk.verified();
     let attach = desk.at_site(&["attach"]).ended(0);
     assert!(attach.contains("(TYPE postgres, READ_ONLY)"), "{attach}");
@@ -212,7 +212,7 @@ fn passwords_and_certificates() {
         let said = Said::from(command.output().expect("it starts"));
         assert_eq!(said.code, Some(code), "{mode}: {said:?}");
     }
-    // While it runs, nobody sees the password in its arguments.
+    // While it runs, its arguments do not show the password.
     let text = format!("[database]\nurl = \"{url}\"\n{login}");
     std::fs::write(site.join("almagest.toml"), text).expect("written");
     let mut command = almagest();
@@ -396,10 +396,10 @@ fn a_reader_cannot_stop_ingest() {
     assert!(desk.count("SELECT count(*) FROM detection") > 0);
 }
 
-/// The server dies, or cuts the line, while a run stands at some instant: the run says so with code 4, and the next one ends
+/// The server dies, or closes the connection, at some instant of a run: the run says so with code 4, and the next one ends
 /// as an undisturbed one does.
 #[test]
-fn a_server_that_goes_away_loses_nothing() {
+fn an_unreachable_server_loses_nothing() {
     let Some(server) = Server::start(&Options::default()) else { return };
     let boxed = Desk::new();
     let delivery = boxed.simulate(&night());

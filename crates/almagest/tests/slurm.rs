@@ -46,7 +46,7 @@ fn nights(count: u32, size: usize) -> Vec<Small<'static>> {
 }
 
 impl Field {
-    /// Nights in the library, and a node program that takes its time. `None` where there is no Slurm.
+    /// Nights in the library, and a node program that is slow. `None` where there is no Slurm.
     fn new(nights: u32, nodes: u32, seconds_more: f64, changes: &[(&str, &str)]) -> Option<Self> {
         Self::prepared(nights, nodes, seconds_more, changes, SIZE, &|_| {})
     }
@@ -102,7 +102,7 @@ impl Field {
         assert_eq!(names.len(), jobs.len(), "no job twice: {jobs:?}");
     }
 
-    /// Jobs of ours that Slurm knows, whatever became of them.
+    /// Jobs of the test that Slurm knows, in any state.
     fn jobs(&self) -> Vec<String> {
         let said = self.cluster.run_tool("squeue", &["-h", "-r", "-t", "all", "-o", "%T %N %j.%K"]);
         String::from_utf8_lossy(&said.stdout).lines().map(str::to_owned).collect()
@@ -135,7 +135,7 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
     until("work on two nodes", || on("n1") && on("n2"));
     field.cluster.run(&["kill-node", "1"]);
     field.cluster.run(&["cut-node", "2"]);
-    // The first copy goes on writing while its second is made elsewhere.
+    // The first copy continues to write while the second runs elsewhere.
     std::thread::sleep(Duration::from_secs(20));
     field.cluster.run(&["heal-node", "2"]);
     field.cluster.run(&["restart-node", "1"]);
@@ -144,9 +144,9 @@ fn a_node_is_killed_and_another_cut_off_while_their_tasks_run() {
 }
 
 #[test]
-fn the_controller_is_deaf_then_killed_and_comes_back() {
+fn the_controller_hangs_then_is_killed_and_restarts() {
     let Some(field) = Field::new(2, 3, 2.0, &[]) else { return };
-    // A submission that is not answered and heard all the same.
+    // A submission without a response that was accepted nevertheless.
     let controller = Pid::from_raw(field.cluster.controller() as i32).expect("a process");
     rustix::process::kill_process(controller, Signal::STOP).expect("it lives");
     let daemon = field.daemon();
@@ -162,7 +162,7 @@ fn the_controller_is_deaf_then_killed_and_comes_back() {
 }
 
 #[test]
-fn the_daemon_is_killed_again_and_again_and_submits_nothing_twice() {
+fn the_daemon_is_killed_repeatedly_and_submits_nothing_twice() {
     let Some(field) = Field::new(3, 3, 1.0, &[]) else { return };
     let kills =
         std::env::var("ALMAGEST_DAEMON_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(6_u64);
@@ -241,7 +241,7 @@ fn a_drained_host_gets_nothing_new() {
 }
 
 #[test]
-fn a_task_that_wants_more_memory_gets_it_once() {
+fn a_task_beyond_its_memory_limit_gets_more_memory_once() {
     let changes = [
         ("memory_per_thread_mb = 150", "memory_per_thread_mb = 1"),
         ("memory_per_process_mb = 300", "memory_per_process_mb = 1"),
@@ -278,7 +278,7 @@ fn a_task_that_wants_more_memory_gets_it_once() {
 }
 
 #[test]
-fn a_task_that_takes_too_long_is_made_again() {
+fn a_task_beyond_its_time_limit_is_restarted() {
     // Slurm's shortest limit is a minute; it ends a job some seconds after that.
     let changes = [("options = []\n\n[ssh]", "options = [\"--time=1\"]\n\n[ssh]")];
     let Some(field) = Field::new(1, 2, 0.0, &changes) else { return };
@@ -293,11 +293,11 @@ fn a_task_that_takes_too_long_is_made_again() {
     let over = field.jobs().iter().filter(|j| j.starts_with("TIMEOUT ")).count();
     assert!(over >= 1, "{:?}", field.jobs());
     let log = std::fs::read_to_string(field.desk.site.join("logs/data.log")).expect("a log");
-    assert!(log.contains("it took longer than it might"), "{log}");
+    assert!(log.contains("the task exceeded its time limit"), "{log}");
 }
 
 #[test]
-fn a_full_staging_disk_stops_nothing_for_good() {
+fn a_full_staging_disk_stops_nothing_permanently() {
     let mount = |desk: &Desk, words: &[&str]| {
         let mut mount = std::process::Command::new("mount");
         mount.args(words).arg(desk.site.join("staging")).status().is_ok_and(|s| s.success())

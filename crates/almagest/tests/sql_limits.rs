@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A query that takes longer than anybody waits: one call of one function, or rows that never come.
+/// A query that exceeds any patience: one call of one function, or rows that never come.
 fn endless(desk: &Desk) -> &'static str {
     match desk.is_on_server() {
         true => "SELECT count(*) FROM generate_series(1, 1000000000000) AS g (x) WHERE sqrt(x) < 0",
@@ -65,7 +65,7 @@ fn limits_of_time_hold_whatever_a_query_does() {
             desk.command(&["sql", &long_rows(&desk, 1_000_000, 100_000), "--seconds", "1"]);
         let unread = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut unread = unread.expect("it starts");
-        until("the end of what nobody reads", || unread.try_wait().expect("it runs").is_some());
+        until("the end of the unread query", || unread.try_wait().expect("it runs").is_some());
         assert_eq!(unread.wait().expect("it ended").code(), Some(3));
     }
 }

@@ -110,7 +110,7 @@ fn a_computer_is_lost_and_the_daemon_killed_while_tasks_run() {
 }
 
 #[test]
-fn what_runs_elsewhere_can_be_cancelled() {
+fn tasks_on_other_hosts_can_be_cancelled() {
     let Some((_servers, desk)) = of_five(60.0) else { return };
     desk.transfer(&nights(1));
     let daemon = started(&desk, &["data", "--auto"]);

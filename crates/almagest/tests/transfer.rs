@@ -167,7 +167,10 @@ fn deliveries_are_complete_by_list_or_count() {
     fs::rename(aside, delivery.join(LARGE)).unwrap();
     until("all of it", || desk.status()["deliveries"][0]["state"] == "registered");
     daemon.end();
-    assert_eq!(desk.value(&format!("SELECT proof FROM transfer WHERE name = '{LARGE}'")), "sha256");
+    assert_eq!(
+        desk.value(&format!("SELECT verified_by FROM transfer WHERE name = '{LARGE}'")),
+        "sha256"
+    );
 
     let desk = Desk::new();
     let delivery = provided(&desk);
@@ -220,7 +223,7 @@ fn faults_of_a_source_are_reported_without_its_secrets() {
     assert!(said.code == Some(2) && said.err.contains("chmod 600"), "{said:?}");
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let said = desk.at_site(&["sources"]);
-    assert_eq!(said.code, Some(4), "nobody listens there: {said:?}");
+    assert_eq!(said.code, Some(4), "no server listens there: {said:?}");
     assert!(said.out.contains("casu") && !said.out.contains("geheim"), "{}", said.out);
     let shown = desk.at_site(&["config", "show"]).ended(0);
     assert!(shown.contains("casu.secret") && !shown.contains("geheim"), "{shown}");
@@ -323,7 +326,7 @@ fn rot_is_found_and_repaired_from_the_right_copy() {
         codes.sort();
         codes
     };
-    let all = ["lost", "not_brought", "rotten", "size_differs", "stray"];
+    let all = ["corrupt", "missing", "not_fetched", "size_differs", "stray"];
     assert_eq!(codes(desk.at_site(&["reconcile", "--json"]), 3), all);
     assert_eq!(codes(desk.at_site(&["reconcile", "--json"]), 3), all, "a report changes nothing");
     assert_eq!(codes(desk.at_site(&["reconcile", "--right", "source", "--json"]), 3), ["stray"]);

@@ -110,8 +110,7 @@ fn kept_products_are_explained_and_counted() {
         assert_eq!(desk.status()["kept_products"], 2);
         let status = desk.at_site(&["status"]).ended(0);
         assert!(
-            status
-                .contains("2 older products kept beside newer frames or catalogues that lack them"),
+            status.contains("2 older products kept because newer frames or catalogues lack them"),
             "{status}"
         );
         // A decision about one of them, which is explained in its turn.
@@ -190,7 +189,7 @@ fn what_ended_without_a_decision_shows_after_a_repair() {
         };
         let wanted = shown();
         desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
-        let forget = "DELETE FROM set_aside";
+        let forget = "DELETE FROM supersession";
         match &database {
             None => {
                 let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
@@ -236,7 +235,7 @@ fn detectors_that_ended_without_a_decision_show_after_a_repair() {
         let detectors = |of: u64| wanted.iter().filter(|r| r["multiframe_id"] == of).count();
         assert_eq!((detectors(old), detectors(new)), (1, 3));
         desk.at_site(&["supersede", SECOND, "--reason", "a test"]).ended(0);
-        let forget = "DELETE FROM set_aside";
+        let forget = "DELETE FROM supersession";
         match &database {
             None => {
                 let database = rusqlite::Connection::open(desk.site.join("archive.db")).unwrap();
@@ -503,7 +502,7 @@ fn metadata_change_with_the_detections_of_their_catalogue() {
         ]);
         let then: Vec<serde_json::Value> = serde_json::from_str(&then.ended(0)).unwrap();
         assert_eq!(then, first);
-        // A retraction and its undo bring back the same.
+        // A retraction and its undo restore the same state.
         desk.at_site(&["retract", FIRST, "--reason", "a test"]).ended(0);
         desk.at_site(&["retract", FIRST, "--undo", "--reason", "a test"]).ended(0);
         assert_eq!(desk.rows(OF_CATALOGUES), third);
@@ -547,7 +546,7 @@ fn corrections_do_not_wait_for_a_catalogue() {
 
 /// Repairs an archive in which the zero points beside the older detections are those of a newer catalogue that was refused.
 #[test]
-fn zero_points_of_a_refused_catalogue_go_after_a_repair() {
+fn zero_points_of_a_refused_catalogue_are_removed_by_a_repair() {
     for (desk, database) in with_databases() {
         let delivery = desk.simulate(&small());
         let name = catalogues(&delivery).remove(0);
@@ -603,7 +602,7 @@ fn metadata_of_a_detector_change_with_its_detections() {
         desk.run(&delivery).ended(1);
         check([1.0, 0.0, 1.0, 1.0], [2.0, 1.0, 2.0, 2.0]);
         desk.verified();
-        // Done again, it is refused again.
+        // Redone, it is refused again.
         let number = desk.refusals()[0]["number"].to_string();
         desk.at_site(&["refusals", "retry", &number, "--reason", "a test"]).ended(0);
         desk.run(&delivery);
@@ -617,7 +616,7 @@ fn metadata_of_a_detector_change_with_its_detections() {
 }
 
 #[test]
-fn a_detector_that_is_done_again_brings_its_metadata() {
+fn a_redone_detector_updates_its_metadata() {
     const OF_THIRD: &str = "SELECT version, phot_zp_cat, count(iso_flux) AS rows
         FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
         WHERE file_name = '{}' AND ext_num = 3 GROUP BY 1, 2";
@@ -730,8 +729,8 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in one
-/// event, and the later ones come back.
+/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
+/// one event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
     for (desk, database) in with_databases() {

@@ -49,8 +49,8 @@ const INSTANTS: [&str; 17] = [
     "retract:after-commit",
     "restore:before-commit",
     "restore:after-commit",
-    "set-aside:before-commit",
-    "set-aside:after-commit",
+    "supersede:before-commit",
+    "supersede:after-commit",
 ];
 
 /// The version that shows the detections of each detector that has some.

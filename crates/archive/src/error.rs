@@ -69,8 +69,8 @@ pub enum ArchiveFault {
     },
     /// The archive has the schema of a version before the first release.
     #[error(
-        "the archive was made by a version before the first release, and this program cannot read it: make a new archive, and \
-         transfer the deliveries to it again"
+        "the archive was created by a version before the first release, which this program cannot read: create a \
+         new archive, and transfer the deliveries again"
     )]
     EarlierSchema,
     /// The archive was written by a newer program.
@@ -82,7 +82,7 @@ pub enum ArchiveFault {
         known: u32,
     },
     /// A definition lost or changed a column that the archive has.
-    #[error("the definition of {table} does not fit the archive: {reason}")]
+    #[error("the definition of {table} does not match the archive: {reason}")]
     Definition {
         /// Table.
         table: String,
@@ -98,7 +98,7 @@ pub enum ArchiveFault {
         name: String,
     },
     /// A transition between two states is not allowed.
-    #[error("{what} is {from}, which may not become {to}")]
+    #[error("{what} is {from}, which cannot become {to}")]
     State {
         /// The round.
         what: String,

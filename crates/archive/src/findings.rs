@@ -6,7 +6,7 @@
 
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::products::aside;
+use crate::products::supersession;
 use crate::refusals::{Stage, ext_num};
 use crate::status::reports::{Chosen, known_id};
 use engine::{Connection, Optional};
@@ -228,7 +228,7 @@ pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
         })
     })?;
     let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
-    findings.extend(aside::findings(c, delivery)?);
+    findings.extend(supersession::findings(c, delivery)?);
     Ok(findings)
 }
 

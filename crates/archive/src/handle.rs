@@ -250,9 +250,8 @@ impl Archive {
             prepare().map_err(ArchiveError::during("prepare the archive"))?;
         }
         let site = self.site.clone();
-        let rights = self.write("open", "bring the archive up to date", |tx| {
-            migrations::bring_up(tx, &site, now)
-        })?;
+        let rights =
+            self.write("open", "upgrade the archive", |tx| migrations::bring_up(tx, &site, now))?;
         self.reader.note = rights.map(|fault| {
             format!(
                 "the rights of the database's roles are not up to date: {fault}: {}",
@@ -287,7 +286,7 @@ impl Archive {
         changed.map_err(ArchiveError::during("wait for changes"))
     }
 
-    /// Rolls back every write from now on, which has answered as it would: a command shows what it would do. Only for acts that
+    /// Rolls back every later write after computing its result, so that a command can show what it would do. Only for acts that
     /// change nothing but the database and the lake, whose new files are removed again.
     #[must_use]
     pub fn rehearse(mut self, is_rehearsal: bool) -> Self {

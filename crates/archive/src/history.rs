@@ -66,7 +66,7 @@ pub(crate) fn next_event(tx: &Connection) -> Result<EventId, ArchiveFault> {
 
 /// Parses a stored event number.
 pub(crate) fn event_id(number: i64) -> Result<EventId, ArchiveFault> {
-    EventId::new(number).ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no event")))
+    EventId::new(number).ok_or_else(|| ArchiveFault::Damaged(format!("{number} is not an event")))
 }
 
 /// Writes an event.

@@ -12,7 +12,7 @@
 //! conformance suite runs on both engines (`tests/control_conformance`).
 //!
 //! Start at [`Archive::create`], [`Archive::open`] and [`Reader::open`], then the module of the concept. A new column begins in
-//! `model/tables/`, a new control table in [`schema`]. Does not decide what is to be done (that is `register::plan` and `ingest`),
+//! `model/tables/`, a new control table in [`schema`]. Does not decide which work to do (that is `register::plan` and `ingest`),
 //! read FITS files, run tasks, or answer queries.
 
 #[cfg(test)]

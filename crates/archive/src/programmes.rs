@@ -85,7 +85,7 @@ pub(crate) fn add_programme(
         }
     };
     let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
-    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no programme id")))?;
+    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is not a programme id")))?;
     let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
     Ok((id, refusals::release(tx, releases, &cause, now)?))
 }
@@ -100,7 +100,7 @@ pub(crate) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
     for row in rows {
         let (id, name, project) = row?;
         let programme_id = ProgrammeId::new(id)
-            .ok_or_else(|| ArchiveFault::Damaged(format!("{id} is no programme id")))?;
+            .ok_or_else(|| ArchiveFault::Damaged(format!("{id} is not a programme id")))?;
         programmes.push(Programme { programme_id, name, project });
     }
     Ok(programmes)

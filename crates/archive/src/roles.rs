@@ -69,7 +69,7 @@ fn made(
     let run = || -> Result<Vec<(String, &'static str)>, ArchiveFault> {
         let Some(address) = site.address()? else {
             let message =
-                "roles are for an archive on a server, and this one is embedded in its site";
+                "roles are for an archive on a server, and this archive is embedded in its site";
             return Err(ArchiveFault::Conflict(message.to_owned()));
         };
         let server = Connection::Postgres(Server::connect(&address)?);
@@ -234,7 +234,7 @@ struct Roles {
     query: String,
 }
 
-/// Tables beside those of the definitions that every reader may read.
+/// Tables in addition to those of the definitions that every reader may read.
 const PUBLIC: [&str; 24] = [
     "detection",
     "detection_all",
@@ -253,7 +253,7 @@ const PUBLIC: [&str; 24] = [
     "refusal_history",
     "product",
     "product_detector",
-    "set_aside",
+    "supersession",
     "hdu_rows",
     "unit",
     "unit_history",

@@ -149,7 +149,7 @@ impl Archive {
         })
     }
 
-    /// Opens a round with its tasks: `waiting` and at once `ready`. The round includes the pending requests to redo files.
+    /// Opens a round with its tasks: `waiting` and then `ready`. The round includes the pending requests to redo files.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when another open round of the use case already covers one of the files.
@@ -229,7 +229,7 @@ pub(crate) fn open(
         |r| r.get(0),
     )?;
     tx.execute(
-        "INSERT INTO unit (delivery_id, use_case, round, recipe, state, made) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5)",
+        "INSERT INTO unit (delivery_id, use_case, round, recipe, state, opened) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5)",
         params![delivery, round.use_case.name(), number, round.recipe, text_of(now)],
     )?;
     let key = UnitKey { delivery: round.delivery.clone(), use_case: round.use_case, round: number };
@@ -390,7 +390,7 @@ pub(crate) fn request_again(
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     tx.prepare_cached(
-        "INSERT INTO redo (file_id, use_case, asked, why)
+        "INSERT INTO redo (file_id, use_case, requested, why)
          SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
          WHERE CAST(?2 AS TEXT) <> 'catalogue' OR EXISTS (
              SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id

@@ -15,5 +15,5 @@ pub fn text_of(time: Timestamp) -> String {
 pub(crate) fn time_of(text: &str) -> Result<Timestamp, ArchiveFault> {
     DateTime::parse_from_rfc3339(text)
         .map(|time| time.with_timezone(&Utc))
-        .map_err(|_| ArchiveFault::Damaged(format!("{text:?} is no time")))
+        .map_err(|_| ArchiveFault::Damaged(format!("{text:?} is not a time")))
 }

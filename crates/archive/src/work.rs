@@ -1,4 +1,4 @@
-//! All data that decide what is to be done about a delivery, in a few queries.
+//! All data that determine the work to do on a delivery, in a few queries.
 
 use crate::attempts::results::Outcome;
 use crate::deliveries::registration::delivery_id;
@@ -51,7 +51,7 @@ pub struct CatalogueWork {
     pub rows: u64,
 }
 
-/// A current image of a delivery, with all data that decide what is to be done about it.
+/// A current image of a delivery, with all data that determine the work to do on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageWork {
     /// Its identity.
@@ -129,7 +129,7 @@ pub struct RoundWork {
     pub tasks_over: u32,
 }
 
-/// All data that decide what is to be done about a delivery.
+/// All data that determine the work to do on a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryWork {
     /// Name of the delivery.
@@ -145,7 +145,7 @@ pub struct DeliveryWork {
 }
 
 impl Reader {
-    /// Returns all data that decide what is to be done about a delivery.
+    /// Returns all data that determine the work to do on a delivery.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
@@ -271,7 +271,7 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
 /// Parses a stored multiframe id.
 pub(crate) fn multiframe_id(raw: i64) -> Result<MultiframeId, ArchiveFault> {
     MultiframeId::new(raw)
-        .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is no multiframe id")))
+        .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is not a multiframe id")))
 }
 
 fn unpaired(c: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {

@@ -142,10 +142,10 @@ fn three_numbers(reader: &query::Reader) -> [i64; 3] {
     numbers.0.try_into().unwrap()
 }
 
-/// A reader idle in a transaction and one in REPEATABLE READ hold up neither ingest nor retraction, and nobody queues behind
+/// A reader idle in a transaction and one in REPEATABLE READ hold up neither ingest nor retraction, and no query queues behind
 /// them.
 #[test]
-fn readers_that_never_finish_hold_nobody_up() {
+fn readers_that_never_finish_block_no_other_process() {
     let Some(server) = Server::shared() else { return };
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site_on_server(&dir.path().join("site")).unwrap();

@@ -130,8 +130,8 @@ impl Player {
             }
             12..=14 => self.retract(),
             15..=16 => self.restore(),
-            17 => self.set_aside(),
-            18 => self.undo_set_aside(),
+            17 => self.supersede(),
+            18 => self.undo_supersession(),
             _ => self.purge(),
         }
     }
@@ -181,7 +181,7 @@ impl Player {
                 has_catalogue,
                 products: [State::Absent; 2],
                 detectors: [Detector::ABSENT; 2],
-                aside: Default::default(),
+                superseded: Default::default(),
             });
         }
         arrivals.extend(self.newer_catalogues(delivery, &arrivals));
@@ -367,7 +367,7 @@ impl Player {
         self.agree("restore", done.map(drop), wanted);
     }
 
-    fn set_aside(&mut self) {
+    fn supersede(&mut self) {
         let beside: Vec<usize> =
             self.model.kept().iter().map(|k| self.model.frame(k.newer).delivery).collect();
         let any = self.any_delivery();
@@ -383,42 +383,41 @@ impl Player {
         let is_of_detectors = self.model.kept().iter().any(|kept| {
             kept.newer == kept.multiframe && self.model.frame(kept.newer).delivery == delivery
         });
-        let done = self.archive.set_aside((name, None), &[], &cause(), now());
+        let done = self.archive.supersede((name, None), &[], &cause(), now());
         if is_of_detectors {
-            self.count("set_aside of detectors");
+            self.count("supersede of detectors");
         }
         self.acts.push(format!("supersede {name}: {}", done.is_ok()));
-        let wanted = self.model.set_aside(delivery);
-        self.agree("set_aside", done.map(drop), wanted);
+        let wanted = self.model.supersede(delivery);
+        self.agree("supersede", done.map(drop), wanted);
     }
 
     /// Undoes decisions; the model forgets those that were taken beside the delivery.
-    fn undo_set_aside(&mut self) {
+    fn undo_supersession(&mut self) {
         let Some(delivery) = self.any_delivery() else { return };
         let name = self.name(delivery);
-        let (before, own_before) = (self.asides(), self.own_asides());
-        let done = self.archive.undo_set_aside((name, None), &[], &cause(), now());
+        let (before, own_before) = (self.supersessions(), self.own_supersessions());
+        let done = self.archive.undo_supersession((name, None), &[], &cause(), now());
         self.acts.push(format!("undo supersede {name}: {}", done.is_ok()));
-        let (after, own_after) = (self.asides(), self.own_asides());
+        let (after, own_after) = (self.supersessions(), self.own_supersessions());
         let undone: Vec<_> = before.difference(&after).copied().collect();
         let own_undone: Vec<_> = own_before.difference(&own_after).copied().collect();
         assert_eq!(done.is_ok(), !(undone.is_empty() && own_undone.is_empty()));
         if done.is_ok() {
-            self.count("undo_set_aside");
+            self.count("undo_supersession");
         }
         for (multiframe, product, newer) in undone {
-            self.model.frame_mut(multiframe).aside[product].remove(&newer);
+            self.model.frame_mut(multiframe).superseded[product].remove(&newer);
         }
         for (multiframe, at) in own_undone {
             assert_eq!(self.model.frame(multiframe).delivery, delivery);
-            self.model.frame_mut(multiframe).detectors[at].is_aside = false;
+            self.model.frame_mut(multiframe).detectors[at].is_superseded = false;
         }
     }
 
     /// Detectors whose detections a decision ended, which a newer catalogue of the frame had left.
-    fn own_asides(&self) -> BTreeSet<(i64, usize)> {
-        let sql =
-            "SELECT multiframe_id, ext_num FROM product_detector WHERE aside_event IS NOT NULL";
+    fn own_supersessions(&self) -> BTreeSet<(i64, usize)> {
+        let sql = "SELECT multiframe_id, ext_num FROM product_detector WHERE supersession_event IS NOT NULL";
         let place = |row: &String| {
             let (multiframe, ext_num) = row.split_once('|').unwrap();
             let ext_num: i16 = ext_num.parse().unwrap();
@@ -429,10 +428,10 @@ impl Player {
     }
 
     /// Decisions in force, with the newer delivery of each.
-    fn asides(&self) -> BTreeSet<(i64, usize, usize)> {
-        let mut aside = BTreeSet::new();
-        let sql = "SELECT set_aside.multiframe_id, set_aside.use_case, delivery.name FROM set_aside
-                 JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
+    fn supersessions(&self) -> BTreeSet<(i64, usize, usize)> {
+        let mut superseded = BTreeSet::new();
+        let sql = "SELECT supersession.multiframe_id, supersession.use_case, delivery.name FROM supersession
+                 JOIN event ON event.event_id = supersession.event_id JOIN unit ON unit.unit_id = event.unit_id
                  JOIN delivery ON delivery.delivery_id = unit.delivery_id
              WHERE undone_event IS NULL";
         for row in raw(&self.site, sql) {
@@ -442,9 +441,9 @@ impl Player {
             let product = ALL.into_iter().find(|p| use_case_of(*p).name() == use_case).unwrap();
             let mut deliveries = 0..self.model.deliveries.len();
             let newer = deliveries.find(|d| self.name(*d) == name).unwrap();
-            aside.insert((multiframe.parse().unwrap(), product, newer));
+            superseded.insert((multiframe.parse().unwrap(), product, newer));
         }
-        aside
+        superseded
     }
 
     fn purge(&mut self) {
@@ -635,7 +634,7 @@ fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
     let whole = |cell: &Cell| match cell {
         Cell::Integer(n) => Some(*n),
         Cell::Null => None,
-        other => panic!("{other:?} is no whole number"),
+        other => panic!("{other:?} is not a whole number"),
     };
     rows.rows.iter().map(|row| row.iter().map(whole).collect()).collect()
 }
@@ -752,9 +751,9 @@ fn every_sequence_is_reversible() {
     });
     let tally = tally.into_inner();
     // A sample of a few sequences need not meet the rare ones.
-    let rare = ["undo_set_aside", "blocked", "kept by detector"];
+    let rare = ["undo_supersession", "blocked", "kept by detector"];
     let rare = rare.iter().filter(|_| count >= 60);
-    for kind in ["retract", "restore", "set_aside", "purge"].iter().chain(rare) {
+    for kind in ["retract", "restore", "supersede", "purge"].iter().chain(rare) {
         assert!(tally.contains_key(*kind), "no sequence did {kind}: {tally:?}");
     }
     println!("{count} sequences of {acts} acts on each engine: {tally:?}");

@@ -266,7 +266,7 @@ const QUERIES: &[&str] = &[
 ];
 
 #[test]
-fn both_engines_answer_alike() {
+fn both_engines_return_the_same_answers() {
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site(&dir.path().join("embedded"));
     filled(&site, &mut archive);
@@ -344,7 +344,7 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     }
     assert!(fault("SELECT * FROM generate_series(1, 10)").is_stopped());
     assert_eq!(psql(&site, "SELECT count(*) FROM counter"), "3");
-    // Types without a binary form of ours come as text; the session goes on after a fault.
+    // Types without a binary decoder arrive as text; the session continues after a fault.
     let rows = ask(&reader, "SELECT date '2026-01-02', ARRAY[1,2], interval '1 day', 1.5").unwrap();
     let text = |s: &str| Cell::Text(s.to_owned());
     assert_eq!(rows[0][..3], [text("2026-01-02"), text("{1,2}"), text("1 day")]);

@@ -30,7 +30,7 @@ pub fn of_retracted(sheet: &DeliveryFactsheet) -> Option<String> {
     let commands = commands(&archive::explain::restoration(sheet)?.commands);
     let name = &sheet.status.name;
     Some(match sheet.can_come_back {
-        true => format!("rounds of {name} are retracted; to show them again: {commands}"),
+        true => format!("rounds of {name} are retracted; to restore them: {commands}"),
         false => format!("rounds of {name} were retracted and purged; to redo them: {commands}"),
     })
 }

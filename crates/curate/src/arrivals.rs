@@ -1,9 +1,9 @@
 //! The loops that watch sources: new files are fetched into the library and registered, each source in a thread of its own.
 //!
 //! A delivery is first listed remotely ([`Probe`]). It is fetched only when it changed or some of its files are awaited.
-//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins while
-//! the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are remembered
-//! here: after a restart every delivery is checked again.
+//! Files that did not change for a while are fetched immediately ([`SourceConfig::fetch_early`]), so that the work on them begins
+//! while the rest is on its way. [`transfer::completeness`] decides when the delivery is complete. Only earlier listings are
+//! remembered here: after a restart every delivery is checked again.
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
@@ -13,7 +13,7 @@ use crate::profiles::{self, Loaded};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
 use crate::state_file;
-use crate::steps::{Brought, Coming, Night, own};
+use crate::steps::{Coming, FetchedDelivery, Night, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
 use archive::status::DeliveryStatus;
@@ -79,7 +79,7 @@ pub fn read(logs: &Path) -> Option<State> {
 }
 
 impl State {
-    /// Returns true when the process of this state is running, as far as this machine can determine.
+    /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }
@@ -294,7 +294,7 @@ impl Watcher<'_> {
         self.board.of(self.origin, |s| {
             if s.fault.as_deref() != Some(why) {
                 let source = &self.origin.name;
-                tell!(ERROR, "source_unreachable", source, "{source}, trying again: {why}");
+                tell!(ERROR, "source_unreachable", source, "{source} is retried: {why}");
             }
             "away".clone_into(&mut s.state);
             s.fault = Some(why.to_owned());
@@ -360,9 +360,9 @@ impl Watcher<'_> {
         let source = &self.origin.name;
         note!(DEBUG, "fetching", delivery = name, source, "{name} is due at {source}");
         self.board.of(self.origin, |s| "reading".clone_into(&mut s.state));
-        let brought = self.bring(name, memory, marker, (is_marked, quiet));
+        let outcome = self.fetch(name, memory, marker, (is_marked, quiet));
         (memory.gone_into, memory.again) = (Some(probe.fingerprint), None);
-        match brought {
+        match outcome {
             Ok((is_open, again)) => {
                 memory.is_open = is_open;
                 memory.again = again.map(|after| Instant::now() + after);
@@ -440,7 +440,7 @@ impl Watcher<'_> {
 
     /// Fetches the files that are due. Returns true when files are awaited, and the delay after which another try makes
     /// sense.
-    fn bring(
+    fn fetch(
         &self,
         name: &str,
         memory: &Memory,
@@ -473,12 +473,12 @@ impl Watcher<'_> {
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
                 Night::open_until(self.site.clone(), &self.origin.name, "transfer", halt)?;
-            let brought = night.fetch(&coming)?;
+            let delivery = night.fetch(&coming)?;
             let refused = night.counts().get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(i32::from(refused > 0));
-            Ok((brought, refused))
+            Ok((delivery, refused))
         });
-        let (Brought { name, fetched, awaited }, refused) = fetched?;
+        let (FetchedDelivery { name, fetched, awaited }, refused) = fetched?;
         self.told(&name, &fetched, refused, awaited.as_deref());
         let again = match () {
             () if fetched.unreachable.is_some() || !fetched.postponed.is_empty() => Some(AGAIN),
@@ -509,7 +509,7 @@ impl Watcher<'_> {
             0 => String::new(),
             n => format!(", {} refused", counted(n, "file")),
         };
-        let brought = counted(fetched.arrivals.len() as u64, "file");
+        let counted_files = counted(fetched.arrivals.len() as u64, "file");
         let skipped = match fetched.skipped.as_slice() {
             [] => String::new(),
             [one] => format!(", {} skipped", one.name),
@@ -527,7 +527,7 @@ impl Watcher<'_> {
             delivery = name,
             source,
             files,
-            "{name}: {brought} brought{refused}; {rest}"
+            "{name}: {counted_files} fetched{refused}; {rest}"
         );
     }
 
@@ -585,16 +585,16 @@ mod tests {
         assert!(!is_due(&memory(&["a"]), &count, true, SECOND));
         assert!(is_due(&memory(&["a", "b"]), &count, false, SECOND));
 
-        let mut brought = memory(&["a"]);
-        brought.gone_into = Some(1);
-        assert!(!is_due(&brought, &early, true, 99 * SECOND), "brought, and complete");
-        brought.again = Some(Instant::now() + 99 * SECOND);
-        assert!(!is_due(&brought, &early, false, 60 * SECOND), "not yet");
-        brought.again = Some(Instant::now());
-        assert!(is_due(&brought, &early, false, SECOND), "now");
-        brought.again = None;
-        brought.see(probe(&["a", "b"]));
-        assert!(is_due(&brought, &marker, false, SECOND), "late files come without a word");
+        let mut fetched = memory(&["a"]);
+        fetched.gone_into = Some(1);
+        assert!(!is_due(&fetched, &early, true, 99 * SECOND), "fetched, and complete");
+        fetched.again = Some(Instant::now() + 99 * SECOND);
+        assert!(!is_due(&fetched, &early, false, 60 * SECOND), "not yet");
+        fetched.again = Some(Instant::now());
+        assert!(is_due(&fetched, &early, false, SECOND), "now");
+        fetched.again = None;
+        fetched.see(probe(&["a", "b"]));
+        assert!(is_due(&fetched, &marker, false, SECOND), "late files come without a word");
     }
 
     #[test]

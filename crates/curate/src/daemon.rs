@@ -89,7 +89,7 @@ pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<(
     })
 }
 
-/// Stops the other loops when the thread of one panics: what it did must not be missing unnoticed.
+/// Stops the other loops when the thread of one panics: its work must not be missing without notice.
 struct StopOnPanic<'a>(&'a AtomicBool);
 
 impl Drop for StopOnPanic<'_> {

@@ -64,7 +64,7 @@ pub fn is_moved(fault: &anyhow::Error) -> bool {
     archive.is_some_and(ArchiveError::is_moved)
 }
 
-/// Returns whether an act failed because another process acted in between.
+/// Returns whether an act failed because another process changed the data meanwhile.
 pub fn is_conflict(fault: &anyhow::Error) -> bool {
     let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
     archive.is_some_and(ArchiveError::is_conflict)

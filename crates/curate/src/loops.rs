@@ -1,5 +1,5 @@
-//! Functions shared by the loops of daemons: they stop on a signal, stand by beside another daemon, and wait while the archive is
-//! unreachable.
+//! Functions shared by the loops of daemons: they stop on a signal, stand by while another daemon runs, and wait while the archive
+//! is unreachable.
 
 use crate::failure::Failure;
 use crate::log::tell;
@@ -40,7 +40,7 @@ pub fn stop_flag() -> anyhow::Result<Arc<AtomicBool>> {
             let grace = if signal == SIGTERM { GRACE } else { KEY_GRACE };
             match first {
                 Some(at) if at.elapsed() >= grace => {
-                    // Returns only when the system refuses; the flag is set all the same.
+                    // Returns only when the system refuses; the flag is set nevertheless.
                     let _ = signal_hook::low_level::emulate_default_handler(signal);
                 }
                 Some(_) => {}

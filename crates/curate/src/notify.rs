@@ -22,7 +22,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Longest time that a program, or curl, may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
-/// File with the reason why nobody can be notified, as long as that lasts.
+/// File with the reason why notifications fail, while the failure lasts.
 const FAULT: &str = "notify-fault.txt";
 /// Minutes for which an unreachable source is not reported.
 const AWAY_MINUTES: i64 = 10;
@@ -42,7 +42,7 @@ fn notice(kind: &str, key: String, message: String) -> Notice {
     Notice { key: format!("{kind}/{key}"), kind: kind.to_owned(), message }
 }
 
-/// Runs until a signal ends it; returns immediately when nobody is to be notified.
+/// Runs until a signal ends it; returns immediately when no notification is configured.
 ///
 /// # Errors
 /// Never: conditions that cannot be checked or sent now are reported, kept for `status` and `doctor`, and retried.
@@ -64,7 +64,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the reason why nobody can be notified, as the daemon recorded it. A record that cannot be read is a reason too.
+/// Reads the reason why notifications fail, as the daemon recorded it. A record that cannot be read is a reason too.
 pub fn fault(site: &Site) -> Option<String> {
     let path = site.place.logs().join(FAULT);
     match std::fs::read_to_string(&path) {
@@ -82,7 +82,7 @@ fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
     let path = site.place.logs().join(FAULT);
     let written = match fault {
         Some(fault) => {
-            tell!(ERROR, "notify_failed", "nobody is notified, trying again: {fault}");
+            tell!(ERROR, "notify_failed", "notifications fail and are retried: {fault}");
             let published = files::publish_bytes(&path, format!("{fault}\n").as_bytes());
             published.map(|_| ()).map_err(|f| f.to_string())
         }
@@ -137,7 +137,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
             && config.stuck_hours > 0.0
         {
             let name = &delivery.name;
-            let message = format!("nothing of {name} came for {waited:.1} h: {awaited}");
+            let message = format!("no file of {name} arrived for {waited:.1} h: {awaited}");
             notices.push(notice("stuck", format!("{name}/arriving"), message));
         }
         for round in delivery.rounds {
@@ -221,7 +221,7 @@ fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
     let mut told: BTreeSet<String> = match std::fs::read(path) {
         Ok(text) => serde_json::from_slice(&text).unwrap_or_else(|fault| {
             let path = path.display();
-            tell!(ERROR, "notified_lost", "{path}: {fault}: lasting conditions are sent again");
+            tell!(ERROR, "notified_lost", "{path}: {fault}: current conditions are sent again");
             BTreeSet::new()
         }),
         Err(error) if error.kind() == ErrorKind::NotFound => BTreeSet::new(),

@@ -48,7 +48,7 @@ impl Site {
     /// Opens the site that was named, else the one [`around`] the working directory.
     ///
     /// # Errors
-    /// `Kind::Usage` when the directory is no site, or its configuration does not parse.
+    /// `Kind::Usage` when the directory is not a site, or its configuration does not parse.
     pub fn find(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::open_on(&root, &config.database)?;
@@ -59,7 +59,7 @@ impl Site {
     /// Returns the site like [`Site::find`], even when its archive is lost.
     ///
     /// # Errors
-    /// `Kind::Usage` when the directory is no site, or its configuration does not parse.
+    /// `Kind::Usage` when the directory is not a site, or its configuration does not parse.
     pub fn find_without_archive(named: Option<PathBuf>) -> anyhow::Result<Self> {
         let (root, config) = configured(named)?;
         let place = archive::Site::at(&root)?.on(config.database.clone());
@@ -76,7 +76,7 @@ impl Site {
         Ok(archive)
     }
 
-    /// Opens the archive of the site for work, which is logged from now on.
+    /// Opens the archive of the site for work, and starts logging.
     ///
     /// # Errors
     /// When the database cannot be opened or updated.
@@ -133,7 +133,7 @@ fn configured(named: Option<PathBuf>) -> anyhow::Result<(PathBuf, config::Config
         Some(path) if is_site(&path) => path,
         Some(path) => {
             return Err(failure::usage(format!(
-                "{} is no site: it has no {} (make one with `{}`)",
+                "{} is not a site: it has no {} (make one with `{}`)",
                 path.display(),
                 config::FILE_NAME,
                 Advice::Init { site: path.display().to_string() }

@@ -225,7 +225,7 @@ pub fn of_known(site: &Site, known: &KnownOrigin) -> anyhow::Result<(Origin, Str
 /// has the delivery, with its settings and secrets.
 ///
 /// # Errors
-/// `Kind::Usage` for a text that is no address, `Kind::Gate` for a directory that is no delivery.
+/// `Kind::Usage` for a text that is not an address, `Kind::Gate` for a directory that is not a delivery.
 pub fn of_delivery(site: &Site, text: &str) -> anyhow::Result<(Origin, String)> {
     if !text.contains("://") {
         let (root, name, link) = delivery_of(Path::new(text))?;
@@ -280,7 +280,7 @@ fn open(
         return Err("complete_when = \"count\" needs expected_files".to_owned());
     }
     if !(settings.mb_per_second >= 0.0 && settings.mb_per_second.is_finite()) {
-        return Err("mb_per_second is no speed".to_owned());
+        return Err("mb_per_second is not a speed".to_owned());
     }
     let is_s3 = matches!(address, Address::S3(_));
     let (user, secret, session) = credentials(site, &settings, is_s3)?;
@@ -382,7 +382,7 @@ fn delivery_of(source: &Path) -> anyhow::Result<(PathBuf, String, Option<PathBuf
     }
     let target = named.canonicalize().map_err(gone)?;
     if !target.is_dir() {
-        return Err(failure::gate(format!("{} is no directory", source.display())));
+        return Err(failure::gate(format!("{} is not a directory", source.display())));
     }
     let parent = named.parent().unwrap_or(&named).canonicalize().map_err(gone)?;
     let name = named.file_name().unwrap_or_default();

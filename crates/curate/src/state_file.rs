@@ -51,14 +51,14 @@ pub fn write(directory: &Path, state: &impl Serialize) {
         Err(fault) if !IS_REPORTED.swap(true, Ordering::Relaxed) => tell!(
             ERROR,
             "state_not_written",
-            "what this daemon does is not in `status`: cannot write to {}: {fault}",
+            "`status` does not show this daemon: cannot write to {}: {fault}",
             directory.display()
         ),
         Err(_) => {}
     }
 }
 
-/// Returns true when the daemon that wrote a state is running, as far as this machine can determine.
+/// Returns true when the daemon that wrote a state is running, if this machine can determine it.
 pub fn is_alive(process: &str, state: &str) -> bool {
     state != "stopped" && Process::parse(process).is_some_and(|p| !p.has_stopped())
 }

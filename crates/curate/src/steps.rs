@@ -3,11 +3,11 @@
 //! A [`Night`] holds the curator of a site and the outcome of its work until now. [`Night::work`] alternates passes and ingest
 //! until no work is left. After a kill at any point, the next call finds the finished and the unfinished work.
 
-mod bring;
+mod fetching;
 pub mod gate;
 mod identity;
 
-pub use bring::{Brought, Coming, Whole, Word, came_from, profile_of, prospect};
+pub use fetching::{Coming, FetchedDelivery, Whole, Word, came_from, profile_of, prospect};
 pub use identity::{Identity, own};
 
 use crate::counts::Counts;
@@ -46,7 +46,7 @@ pub struct Night {
     /// Batches that could not be ingested for a transient reason.
     pub postponed: Vec<(UnitKey, String)>,
     /// Files that could not be fetched for a transient reason.
-    pub not_brought: Vec<(String, String)>,
+    pub not_fetched: Vec<(String, String)>,
     /// Requested work that operators stopped, as of the last check.
     pub stopped: Vec<Held>,
     /// The deliveries that were worked on.
@@ -84,14 +84,14 @@ impl Night {
             busy_elsewhere: 0,
             blocked: BTreeMap::new(),
             postponed: Vec::new(),
-            not_brought: Vec::new(),
+            not_fetched: Vec::new(),
             stopped: Vec::new(),
             deliveries: BTreeSet::new(),
             is_forced: false,
         })
     }
 
-    /// Shows the progress of the steps from now on.
+    /// Shows the progress of the steps from this point.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.curator.show(progress);
     }
@@ -166,7 +166,8 @@ impl Night {
     /// # Errors
     /// When the archive fails.
     pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
-        let cause = Cause::new(self.curator.cause.who.clone(), "their files are lost or damaged");
+        let cause =
+            Cause::new(self.curator.cause.who.clone(), "preview files are missing or damaged");
         let now = site::now();
         Ok(upkeep::verify::request_lost_previews(
             &mut self.curator.archive,
@@ -203,7 +204,7 @@ impl Night {
                 self.curator.recheck();
             }
             if stopping {
-                self.curator.cancel(&|_, _| true, true, "interrupted before it began")?;
+                self.curator.cancel(&|_, _| true, true, "interrupted before it started")?;
             } else {
                 self.stopped = self.held(deliveries, use_cases)?;
             }
@@ -212,7 +213,7 @@ impl Night {
             contested = if pass.contested > 0 { contested + 1 } else { 0 };
             if contested > MAX_CONTESTED {
                 let why = "another process opens or approves the same rounds";
-                return Err(failure::conflict(format!("{why}, again and again: try later")));
+                return Err(failure::conflict(format!("{why}, repeatedly: retry later")));
             }
             let is_at_work = self.curator.is_at_work(!stopping)?;
             if stopping && !is_at_work {

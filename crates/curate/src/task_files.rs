@@ -31,7 +31,7 @@ pub fn write(
 /// made by another user, and is removed.
 fn write_new(staging: &Path, directory: &Path, text: &[u8]) -> anyhow::Result<()> {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
-        anyhow::bail!("it has no directory");
+        anyhow::bail!("the attempt has no directory");
     };
     Dir::make_below(staging, parent)?.remove_tree(name)?;
     let directory = Dir::make_below(staging, directory)?;

@@ -69,7 +69,7 @@ pub fn utc(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a time of one of our files or tables in the format of tables; a text that is no time stays as it is.
+/// Returns a time of one of our files or tables in the format of tables; a text that is not a time stays as it is.
 pub fn utc_of(text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), utc)
 }

@@ -9,11 +9,11 @@ use std::path::Path;
 const HEAD: &str = "\
 # Configuration
 
-Every setting of a site's `almagest.toml`, generated from the program. `almagest init` writes the file with all settings behind `#`;
+Every setting of a site's `almagest.toml`, generated from the program. `almagest init` writes the file with all settings commented out;
 [the template](../crates/curate/src/config/almagest.toml) shows them in place. Unknown keys and impossible values are refused, all at once, with
 line and key. `almagest config show` prints the values in force, and where each comes from. Relative paths are below the site.
 
-The environment adds `ALMAGEST_SITE` (the site, where `--site` is not given), `ALMAGEST_OPERATOR` (the name in the history of decisions), and the
+The environment adds `ALMAGEST_SITE` (the site, unless `--site` is given), `ALMAGEST_OPERATOR` (the name in the history of decisions), and the
 variables that the database client (`PGPASSWORD`, `PGPASSFILE`, `PGUSER`) and the settings of sources name.
 ";
 
@@ -113,6 +113,10 @@ fn kind_in_words(kind: &str, all: &Items) -> String {
 
 /// Returns the unit that the name of a key ends with.
 fn unit(key: &str) -> &'static str {
+    // Spans of the day are not a number of hours.
+    if key == "quiet_hours" {
+        return "";
+    }
     const UNITS: [(&str, &str); 7] = [
         ("mb_per_second", "MB/s"),
         ("seconds", "s"),

@@ -58,7 +58,7 @@ impl std::fmt::Display for NoAnswer {
 
 /// An interface to programs: a trait, so that executors can be tested without a cluster.
 pub trait Programs {
-    /// Runs a program to its end, with a text as its stdin.
+    /// Runs a program to completion, with a text as its stdin.
     ///
     /// # Errors
     /// [`NoAnswer`].

@@ -10,7 +10,7 @@ pub const MAX_ARRAY_SIZE: usize = 500;
 /// One start of a task, to be sent somewhere: its task file is written, its directory exists.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Start {
-    /// Name of ours that no other start has: `array.number`, of letters, digits and `-`, and a number below [`MAX_ARRAY_SIZE`].
+    /// Unique name of the start: `array.number`, of letters, digits and `-`, and a number below [`MAX_ARRAY_SIZE`].
     /// Starts of one array request the same resources of the same host, and follow each other.
     pub name: String,
     /// Task file of the attempt.
@@ -49,7 +49,7 @@ pub struct Job {
     pub task_file: PathBuf,
 }
 
-/// The state of a job, as far as its executor knows. The existence of a result is determined by files, never by this state.
+/// The state of a job, as known to its executor. The existence of a result is determined by files, never by this state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobState {
     /// The job waits to begin, for the reason given.
@@ -65,7 +65,7 @@ pub enum JobState {
 /// The end of a job, as reported by its executor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JobEnd {
-    /// The job ended by itself.
+    /// The job ended without being cancelled.
     Ended,
     /// The job ended with a failure.
     Failed,

@@ -14,7 +14,7 @@ type Work = dyn Fn(&Path) -> Outcome + Send + Sync;
 /// The outcome of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The task ran to its end; `result.json` should exist.
+    /// The task ran to completion; `result.json` should exist.
     Finished,
     /// The task failed, for the reason given.
     Failed {

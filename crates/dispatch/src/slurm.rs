@@ -1,7 +1,7 @@
 //! Slurm (22.05 and later), through the text output of its command-line tools.
 //!
 //! A job is identified by our name of it and its place in the array, never by its id alone: an `sbatch` without an answer may
-//! have been accepted all the same, and a restarted controller may have forgotten the last seconds. Jobs are never requeued by
+//! have been accepted nevertheless, and a restarted controller may have forgotten the last seconds. Jobs are never requeued by
 //! Slurm: the next attempt is ours. The formats are those of squeue(1), sinfo(1) and sbatch(1); exit codes of the tools are not
 //! specific and are not relied upon.
 
@@ -169,7 +169,7 @@ impl<P: Programs> Slurm<P> {
     }
 }
 
-/// Splits a name of ours, `array.number`: all starts of one array have the first part in common.
+/// Splits a name of the form `array.number`: all starts of one array have the first part in common.
 fn array_of(name: &str) -> (&str, u64) {
     match name.rsplit_once('.') {
         Some((array, number)) => (array, number.parse().unwrap_or(0)),
@@ -380,7 +380,7 @@ mod tests {
 
     fn options() -> Options {
         Options {
-            configuration: PathBuf::from("/proc/version"), // a file that is there
+            configuration: PathBuf::from("/proc/version"), // an existing file
             partition: "main".to_owned(),
             more: vec!["--nice=10".to_owned()],
             node_program: "/opt/almagest-node".to_owned(),

@@ -125,7 +125,7 @@ impl Address {
         config.application_name("almagest").connect_timeout(CONNECT_TIMEOUT);
         config.keepalives_idle(KEEPALIVE).keepalives_interval(KEEPALIVE).keepalives_retries(3);
         if matches!(config.get_hosts().first(), Some(postgres::config::Host::Unix(_))) {
-            security.mode = SslMode::Disable; // as libpq has it: nobody is between
+            security.mode = SslMode::Disable; // as in libpq: no network is involved
         }
         config.ssl_mode(security.mode);
         Ok(Self { url, config, security })
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_database_is_refused() {
+    fn a_file_that_is_not_a_database_is_refused() {
         for url in
             ["", "sqlite://x", "host/db", "postgres://me@host", "postgres://me@host/db?sslmode=x"]
         {

@@ -98,7 +98,7 @@ impl EngineError {
         }
     }
 
-    /// Returns true when a code of PostgreSQL denotes a failure that may pass by itself: a lost connection, short
+    /// Returns true when a code of PostgreSQL denotes a failure that may be temporary: a lost connection, short
     /// resources, a lock not granted, a conflict with another transaction, the server shutting down.
     pub fn is_transient_code(code: &SqlState) -> bool {
         let class = code.code().get(..2).unwrap_or_default();

@@ -73,7 +73,7 @@ impl Server {
         let mut writer = client.copy_in(statement)?;
         for chunk in rows.chunks(256 << 10) {
             if writer.write_all(chunk).is_err() {
-                break; // what is wrong is said at the end
+                break; // faults are reported at the end
             }
         }
         Ok(writer.finish()?)

@@ -49,7 +49,7 @@ impl Dir {
     /// Makes a directory below one of our own, and the directories between, following no link beneath `base`.
     ///
     /// # Errors
-    /// As [`Dir::below`]; an existing entry that is no directory is kept.
+    /// As [`Dir::below`]; an existing entry that is not a directory is kept.
     pub fn make_below(base: &Path, path: &Path) -> Result<Self, OpenFault> {
         let mut dir = Self::open(base)?;
         for name in names_below(base, path)? {
@@ -275,7 +275,7 @@ fn remove_one(dir: &Dir, name: &OsStr) -> io::Result<bool> {
     }
 }
 
-/// Opens a regular file below a directory of ours for reading, following no link beneath `base`.
+/// Opens a regular file below a directory of the site for reading, following no link beneath `base`.
 ///
 /// # Errors
 /// As [`Dir::below`] and [`Dir::open_regular`].
@@ -284,7 +284,7 @@ pub fn open_below(base: &Path, path: &Path) -> Result<File, OpenFault> {
     dir.open_regular(&name)
 }
 
-/// Removes a file below a directory of ours, following no link beneath `base`. Returns `false` when there is none.
+/// Removes a file below a directory of the site, following no link beneath `base`. Returns `false` when there is none.
 ///
 /// # Errors
 /// Errors of the system.
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_goes_and_what_its_links_name_stays() {
+    fn a_tree_is_removed_without_the_targets_of_its_links() {
         let (_dir, base, outside) = tree();
         symlink(&outside, base.join("a/link")).unwrap();
         symlink(&outside, base.join("a/b/link")).unwrap();

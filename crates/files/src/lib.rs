@@ -1,7 +1,7 @@
 //! The only access to the file system: opens delivered files, publishes our own.
 //!
 //! A delivered file is opened without following links and without blocking, and only if it is a regular file
-//! ([`open_regular`]). A file of ours appears whole or not at all ([`publish()`]). Only the contents of an attempt's
+//! ([`open_regular`]). A file is published whole or not at all ([`publish()`]). Only the contents of an attempt's
 //! directory, the log of a site and the nights of the simulator are written elsewhere.
 //!
 //! Files that nodes may write are opened, moved and removed through a [`Dir`], a handle that follows no link.

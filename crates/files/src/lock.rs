@@ -50,7 +50,7 @@ fn lock(dir: &Path, operation: FlockOperation) -> io::Result<Option<DirLock>> {
     }
 }
 
-/// Returns the processes of this machine that hold a lock on a directory, as far as the system lists them.
+/// Returns the processes of this machine that hold a lock on a directory, if the system lists them.
 pub fn lock_holders(dir: &Path) -> Vec<u32> {
     use std::os::unix::fs::MetadataExt;
     let Ok(metadata) = std::fs::metadata(dir) else { return Vec::new() };

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Permissions that no file of ours has, unless configured: writing by the group, everything by others.
+/// Permissions that no file of a site has, unless configured: writing by the group, everything by others.
 const FORBIDDEN: u32 = 0o027;
 /// Write permissions of group and others.
 const WRITING: u32 = 0o022;
@@ -18,7 +18,7 @@ const MAX_DEPTH: usize = 256;
 /// The mask set by the last call of [`limit_permissions`].
 static MASK: AtomicU32 = AtomicU32::new(FORBIDDEN);
 
-/// Removes permissions from all files and directories that this process makes from now on: those of `mask`, or else
+/// Removes permissions from all files and directories that this process creates later: those of `mask`, or else
 /// those that the caller's umask forbids already, together with 027. To be called at the start of a program.
 pub fn limit_permissions(mask: Option<u32>) {
     let wanted = match mask {

@@ -10,7 +10,7 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A file of ours that could not be published.
+/// A file that could not be published.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot publish {}", path.display())]
 pub struct PublishFault {
@@ -65,7 +65,7 @@ pub fn remove_own_temporaries(dir: &Path) {
     }
 }
 
-/// Writes a file under a temporary name beside its final one, syncs, closes, renames, and syncs the directory. `write`
+/// Writes a file under a temporary name next to its final one, syncs, closes, renames, and syncs the directory. `write`
 /// receives the open file; its result is returned. An older file of the name is replaced.
 ///
 /// # Errors
@@ -116,7 +116,7 @@ pub fn publish_together<I: Sync, T: Send, E: From<PublishFault> + Send>(
     Ok(values)
 }
 
-/// A file beside its final name, removed unless it is renamed to that.
+/// A temporary file next to its final name, removed unless it is renamed to that.
 struct Temporary {
     temporary: PathBuf,
     path: PathBuf,
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn files_published_together_come_all_or_none() {
+    fn files_published_together_appear_all_or_none() {
         let dir = tempfile::tempdir().unwrap();
         let words = ["one", "two", "three", "four"];
         let publish = |bad: Option<&str>| {

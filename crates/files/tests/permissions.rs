@@ -103,7 +103,7 @@ fn a_directory_that_became_a_link_leads_nowhere() {
     }
     assert_eq!((mode(&outside), mode(&outside.join("file"))), (0o777, 0o666));
     assert!(listed(&site, None).is_empty(), "what a link leads to is not listed");
-    // A file that got another name is another tree's, too; a FIFO is nobody's.
+    // A renamed file also belongs to another tree; a FIFO belongs to none.
     let (file, fifo) = (site.join("file"), site.join("fifo"));
     file_of(&file, 0o666);
     file_of(&fifo, 0o666);
@@ -115,7 +115,7 @@ fn a_directory_that_became_a_link_leads_nowhere() {
     assert_eq!(mode(&file), 0o666);
 }
 
-/// A directory is exchanged for a link, and trees are made and removed, again and again while the walk lists and narrows.
+/// A directory is exchanged for a link, and trees are made and removed, repeatedly while the walk lists and narrows.
 #[test]
 fn a_walk_beside_work_that_moves_everything() {
     let (_dir, top, site) = site();

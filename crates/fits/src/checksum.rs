@@ -7,7 +7,7 @@ use crate::hdu::{Hdu, HduIndex};
 use crate::header::Header;
 use crate::scan::BLOCK_BYTES;
 
-/// Bytes read at once while summing.
+/// Bytes read at a time while summing.
 const PIECE_BYTES: usize = 256 << 10;
 
 /// A sum over bytes, added in pieces of any length.
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn carries_go_round() {
+    fn carries_wrap_around() {
         let sum = |bytes: &[u8]| {
             let mut accumulator = Accumulator::default();
             accumulator.add(bytes);

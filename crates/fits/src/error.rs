@@ -205,7 +205,7 @@ pub enum FitsFault {
 
     // Tables.
     /// TFORMn is not a format of the table's kind.
-    #[error("TFORM{column} = {found:?} is no column format")]
+    #[error("TFORM{column} = {found:?} is not a column format")]
     BadFormat {
         /// Column number, from 1.
         column: usize,
@@ -257,7 +257,7 @@ pub enum FitsFault {
         heap_bytes: u64,
     },
     /// A cell of an ASCII table that is not a number.
-    #[error("column {column}, row {row}: {found:?} is no number")]
+    #[error("column {column}, row {row}: {found:?} is not a number")]
     BadCell {
         /// TTYPEn, or `#n`.
         column: String,

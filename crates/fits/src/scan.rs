@@ -13,7 +13,7 @@ use crate::structure;
 /// FITS files are made of blocks of this size.
 pub(crate) const BLOCK_BYTES: u64 = 2880;
 
-/// Bytes read at once at the start of a header: most headers of surveys fit.
+/// Bytes read at a time at the start of a header: most headers of surveys fit.
 const HEADER_BYTES: usize = 8 * BLOCK_BYTES as usize;
 
 /// The place and fault at which the scan stopped before it found a single HDU.

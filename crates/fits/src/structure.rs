@@ -22,11 +22,11 @@ pub(crate) fn of_header(header: &Header, primary: bool) -> Result<Structure, Fit
     check_repeated(header)?;
     let bitpix = in_place(header, 2, "BITPIX")?;
     if !matches!(bitpix, 8 | 16 | 32 | 64 | -32 | -64) {
-        return Err(bad_value("BITPIX", bitpix, "no FITS pixel type"));
+        return Err(bad_value("BITPIX", bitpix, "not a FITS pixel type"));
     }
     let naxis = in_place(header, 3, "NAXIS")?;
     if !(0..=999).contains(&naxis) {
-        return Err(bad_value("NAXIS", naxis, "no number of axes, 0 to 999"));
+        return Err(bad_value("NAXIS", naxis, "not a number of axes, 0 to 999"));
     }
     let mut axes = Vec::new();
     for axis in 1..=naxis as usize {

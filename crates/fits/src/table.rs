@@ -94,7 +94,7 @@ impl<'a> Table<'a> {
         self.heap
     }
 
-    /// Returns the number of rows to read at once: at least one, and no more than a cache holds.
+    /// Returns the number of rows to read at a time: at least one, and no more than a cache holds.
     pub fn batch_rows(&self) -> u64 {
         (BATCH_BYTES / self.row_bytes.max(1)).max(1)
     }

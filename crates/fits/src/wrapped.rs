@@ -128,7 +128,7 @@ fn is_zero_to_end(packed: &mut impl BufRead) -> io::Result<bool> {
     }
 }
 
-/// Bytes that are unpacked at once.
+/// Bytes that are unpacked at a time.
 const CHUNK_BYTES: usize = 64 << 10;
 
 /// Bytes that stay in memory; a larger file goes to a scratch file.

@@ -74,7 +74,7 @@ pub struct PassReport {
     pub refused: Vec<Misfit>,
     /// Rounds that wait, each with the reason.
     pub blocked: Vec<(UnitKey, String)>,
-    /// Rounds with a failure that may pass by itself, each with the reason.
+    /// Rounds with a failure that may be temporary, each with the reason.
     pub postponed: Vec<(UnitKey, String)>,
     /// Deliveries that are complete now.
     pub completed: Vec<String>,

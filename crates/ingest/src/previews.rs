@@ -90,7 +90,7 @@ fn settle_one(jpeg: &StagedFile, from: Option<&Dir>, home: &Dir) -> Result<(), F
     from.remove_file(name).map_err(|fault| passing(&to, fault))
 }
 
-/// Checks that the moved file is the one that was checked: another process may have exchanged it in between.
+/// Checks that the moved file is the one that was checked: another process may have replaced it meanwhile.
 fn settled(jpeg: &StagedFile, home: &Dir) -> Result<(), Failure> {
     let name = OsStr::new(&jpeg.name);
     let to = home.path().join(name);

@@ -31,7 +31,7 @@ pub struct SweepReport {
     pub not_removed: Vec<String>,
 }
 
-/// Runs one sweep. Safe to repeat, and to run beside running attempts. Ingested batches stay staged for `keep` after ingest.
+/// Runs one sweep. Safe to repeat, and to run alongside running attempts. Ingested batches stay staged for `keep` after ingest.
 ///
 /// # Errors
 /// [`ArchiveError`]; directories that could not be removed are left for the next sweep.
@@ -87,7 +87,7 @@ pub fn sweep(
 /// without following links, and the target of a link stays.
 fn remove_directory(directory: &Path, staging: &Path) -> Result<(), String> {
     let (Some(parent), Some(name)) = (directory.parent(), directory.file_name()) else {
-        return Err("is no directory of an attempt".to_owned());
+        return Err("is not a directory of an attempt".to_owned());
     };
     match Dir::below(staging, parent) {
         Ok(dir) => dir.remove_tree(name).map_err(|fault| fault.to_string())?,

@@ -41,7 +41,7 @@ const BEGIN_EVENT: &str = "begin_event";
 /// One staged file of a batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<'a> {
-    /// The directory of ours below which it is. No link beneath it is followed.
+    /// The directory below which it is. No link beneath it is followed.
     pub base: &'a Path,
     /// Its path. Its temporary ids are -1, -2, … in the order of its rows.
     pub path: &'a Path,
@@ -60,7 +60,7 @@ impl Staged<'_> {
     }
 }
 
-/// Opens a file below a directory of ours that nodes may write to, following no link beneath `base`.
+/// Opens a file below a directory of the site that nodes may write to, following no link beneath `base`.
 ///
 /// # Errors
 /// [`LakeError::Staged`] when another kind of entry has its name, [`LakeError::Io`] when it is absent or cannot be

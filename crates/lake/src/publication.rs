@@ -262,7 +262,7 @@ impl<'tx> Publication<'tx> {
             }
             (None, 0) => return Ok(()),
             (Some(shown), _) => shown,
-            (None, _) => self.show_again(file_id)?,
+            (None, _) => self.reopen(file_id)?,
         };
         if !ended.is_empty() {
             self.add_delete_file(shown, &name, ended)?;
@@ -340,7 +340,7 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Registers a file of `detection_all` in `detection` again, with its statistics there.
-    fn show_again(&mut self, file_id: i64) -> Result<i64, LakeError> {
+    fn reopen(&mut self, file_id: i64) -> Result<i64, LakeError> {
         let id = self.take_file_id();
         self.tx.execute(
             "INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative,

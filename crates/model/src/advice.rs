@@ -365,7 +365,7 @@ advice! {
     DaemonData => ["daemon", "data"],
     /// Starts the ingester.
     DaemonIngest => ["daemon", "ingest"],
-    /// Starts the daemon that watches the sources.
+    /// Starts the transfer daemon.
     DaemonTransfer => ["daemon", "transfer"],
     /// Lists the deliveries.
     Status => ["status"],

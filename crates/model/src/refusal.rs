@@ -58,7 +58,7 @@ pub struct Refusal {
     /// Number of rows, when rows are refused.
     #[serde(default)]
     pub rows: u64,
-    /// The refused rows, as far as they were listed.
+    /// The refused rows, if they were listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub row_ranges: Vec<RowRange>,
     /// Parked: waits for a decision or another file, and is retried automatically when that arrives.

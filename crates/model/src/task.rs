@@ -287,7 +287,7 @@ pub struct Heartbeat {
     pub host: String,
     /// Its process on that host.
     pub pid: u32,
-    /// Start time of the process in clock ticks since boot, which tells it from a later one of the same number.
+    /// Start time of the process in clock ticks since boot, which distinguishes it from a later one of the same number.
     pub pid_start: u64,
     /// Counter 1, 2 … that grows with every heartbeat, so that clocks need not agree.
     pub beat: u64,
@@ -430,7 +430,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_nodes_report_is_bounded() {
+    fn reports_of_nodes_are_bounded() {
         let beat = Heartbeat {
             version: FORMAT_VERSION,
             host: "a\0\u{1b}[2J".to_owned(),

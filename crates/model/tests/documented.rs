@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Tables
 
 The public tables of the archive, generated from their definitions (`crates/model/tables/`). `NAME` shows the current rows, `NAME_all`
-every row with the events that began and ended it (`begin_event`, `end_event`). Units are those of VOUnits, UCDs are UCD1+. NULL stands for a
+every row with the events that began and ended it (`begin_event`, `end_event`). Units are those of VOUnits, UCDs are UCD1+. NULL means a
 value that is not known.
 ";
 
@@ -63,10 +63,11 @@ const REFUSALS: &str = "\
 # Refusals and findings
 
 Every code of refusals and findings, generated from the register (`crates/model/src/refusal_code/`). A *refusal* is a file, HDU or set of
-rows that is not in the archive; `almagest refusals list` shows them, and `almagest refusals show NUMBER` prints the commands that help in
-the case at hand; here only the verb of the first one follows the colon. A *finding* is something unexpected in what was accepted, listed by `almagest findings`, or a deviation that `almagest
-verify` found. A parked refusal waits for a decision or another file, and is retried automatically when that arrives. Every refusal can also be
-settled with `almagest refusals accept` (the input stays out, and that is right) or `almagest refusals dismiss` (off the list).
+rows that is not in the archive. `almagest refusals list` lists refusals, and `almagest refusals show NUMBER` prints the commands that settle
+one; the tables below name the first command only. A *finding* is an unexpected property of accepted files, listed by `almagest findings`, or a
+deviation that `almagest verify` found. A parked refusal waits for a decision or another file, and is retried automatically when that arrives.
+Every refusal can also be settled with `almagest refusals accept` (confirmed: the input stays out) or `almagest refusals dismiss` (removed from
+the list).
 
 Codes are stable: scripts may rely on them. An archive that was written by another version may have codes that are not listed here.
 ";
@@ -89,7 +90,7 @@ fn the_codes_are_documented_as_they_are_registered() {
     for section in REGISTER {
         let _ = write!(
             text,
-            "\n## {}\n\n| code | | meaning | what helps |\n| --- | --- | --- | --- |\n",
+            "\n## {}\n\n| code | | meaning | remedy |\n| --- | --- | --- | --- |\n",
             section.title
         );
         for entry in section.entries {

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_tells_of_this_host() {
+    fn a_report_describes_this_host() {
         let directory = tempfile::tempdir().unwrap();
         let report = report(directory.path(), 7).unwrap();
         assert!(report.cores >= 1 && report.memory_bytes > report.memory_free_bytes);

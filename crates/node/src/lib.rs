@@ -110,7 +110,7 @@ pub(crate) fn read_task(path: &Path) -> Result<TaskFile, NodeFault> {
     if task.version != FORMAT_VERSION {
         return Err(fault(format!("the format version is {}, not {FORMAT_VERSION}", task.version)));
     }
-    // All output of a task is beside its task file, and in no other place.
+    // All output of a task is in the directory of its task file.
     let home = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let is_home = home.canonicalize().ok().zip(task.output_dir.canonicalize().ok());
     if is_home.is_none_or(|(home, output)| home != output) {

@@ -122,7 +122,7 @@ fn within(seconds: u64, what: &str, look: impl Fn() -> bool) {
     }
 }
 
-/// Products of an attempt by name, without what tells of the run.
+/// Products of an attempt by name, without the facts of the run.
 fn products(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<(String, Vec<u8>)> = std::fs::read_dir(directory)
         .unwrap()
@@ -135,7 +135,7 @@ fn products(directory: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn an_attempt_tells_how_far_it_is_and_leaves_the_same_bytes_again() {
+fn an_attempt_reports_progress_and_writes_the_same_bytes_again() {
     let bench = Bench::new(4, 256);
     let (task, first) = bench.attempt(1, AMPLE);
     let run = node(&[Path::new("run"), &task]);
@@ -156,7 +156,7 @@ fn an_attempt_tells_how_far_it_is_and_leaves_the_same_bytes_again() {
 }
 
 #[test]
-fn memory_is_limited_and_the_end_says_so() {
+fn memory_is_limited_and_the_end_note_reports_it() {
     let bench = Bench::new(1, 2048);
     let (task, directory) = bench.attempt(1, TaskLimits { threads: 1, memory_bytes: 8 << 20 });
     let run = node(&[Path::new("run"), &task]);
@@ -184,7 +184,7 @@ fn sigterm_ends_it_and_another_attempt_does_it() {
 }
 
 #[test]
-fn a_report_names_what_runs_and_stop_ends_it() {
+fn a_report_names_running_tasks_and_stop_ends_them() {
     let bench = Bench::new(2, 64);
     let (task, directory) = bench.attempt(1, AMPLE);
     let mut child = started(&task);

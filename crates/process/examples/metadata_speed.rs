@@ -81,7 +81,7 @@ const PRIMARY: [(&str, &str); 5] = [
     ("OBSTYPE", "OBJECT"),
 ];
 
-/// Cards for the keywords of a table's columns, as far as the structure of an HDU does not give them.
+/// Cards for the keywords of a table's columns, unless the structure of an HDU defines them.
 fn cards(table: &str, origin: Origin, cards: &mut HeaderBuilder) {
     let table = tables::table(table).expect("a table of the archive");
     for column in table.columns.iter().filter(|c| c.origin == Some(origin)) {

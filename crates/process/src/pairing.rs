@@ -521,7 +521,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_say_nothing_leave_it_to_the_place() {
+    fn uninformative_names_defer_to_the_position() {
         let rules = same_hdu();
         let (image, table) = (chip("COMPRESSED_IMAGE"), chip("APM-BINARYTABLE"));
         let images: Side<'_> = &[(1, &image), (2, &image)];
@@ -646,7 +646,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_number_of_a_camera_is_no_number_of_a_detector() {
+    fn a_lone_number_of_a_camera_does_not_number_a_detector() {
         let rules = same_hdu();
         let images: Side<'_> = &[(1, &chip("CCD1")), (2, &chip("CCD2")), (3, &chip("CCD3"))];
         let camera = [("DETECTOR", "Hawaii 2"), ("EXTNAME", "CASU-CAT")];

@@ -24,7 +24,7 @@ pub(crate) enum Scalar {
     Null,
     Whole(i64),
     Real(f64),
-    /// Text that is no number, or bytes: greater than every number.
+    /// Text that is not a number, or bytes: greater than every number.
     BeyondNumbers,
 }
 
@@ -43,7 +43,7 @@ impl Scalar {
     fn of_text(text: &[u8]) -> Self {
         let Ok(text) = std::str::from_utf8(text) else { return Self::BeyondNumbers };
         let text = text.trim_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-        // Rust would read "inf", "nan" and the like, which SQLite does not.
+        // Rust would read "inf", "nan" and similar texts, which SQLite does not.
         if !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
             return Self::BeyondNumbers;
         }

@@ -25,7 +25,7 @@ const ROW_GROUP_ROWS: usize = 100_000;
 /// Bytes in memory of a row group.
 const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Writes the rows of one query as Parquet. It must be completed by [`finish`](Self::finish), or the file is no Parquet
+/// Writes the rows of one query as Parquet. It must be completed by [`finish`](Self::finish), or the file is not Parquet
 /// file.
 pub struct ParquetSink<W: Write + Send> {
     out: Option<W>,

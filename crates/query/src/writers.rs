@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 /// Greatest width of a column of a table.
 const MAX_WIDTH: usize = 1000;
-/// Bytes of a text that are escaped or quoted at once.
+/// Bytes of a text that are escaped or quoted at a time.
 const PIECE: usize = 16 << 10;
 
 /// Returns the shortest text that reads back as the same number.
@@ -58,7 +58,7 @@ struct Layout {
     numeric: Vec<bool>,
 }
 
-/// Returns the number of characters of a text as shown, as far as they matter for the width of a column.
+/// Returns the number of characters of a text as shown, as they count for the width of a column.
 fn width(text: &str) -> usize {
     if text.len() > 4 * MAX_WIDTH { MAX_WIDTH } else { shown(text).chars().count().min(MAX_WIDTH) }
 }

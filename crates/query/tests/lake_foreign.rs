@@ -193,7 +193,7 @@ fn foreign_duckdb_agrees_with_our_sql() {
         return;
     }
     drop(archive);
-    check(dir.path(), "stored", Eyes::Ours); // nobody has it open now
+    check(dir.path(), "stored", Eyes::Ours); // no process has it open now
     let moved = dir.path().join("moved to another place");
     std::fs::create_dir(&moved).unwrap();
     for name in ["archive.db", "archive.db-wal", "archive.db-shm", "lake"] {
@@ -269,7 +269,7 @@ fn foreign_duckdb_travels_in_time() {
 }
 
 #[test]
-fn foreign_reader_of_another_user_attaches_while_nobody_writes_and_during_ingest() {
+fn foreign_reader_of_another_user_attaches_at_rest_and_during_ingest() {
     if !root() {
         testkit::skipped("only root can become another user");
         return;
@@ -330,7 +330,7 @@ fn foreign_programs_list_and_count_every_object() {
 }
 
 #[test]
-fn foreign_duckdb_sees_columns_that_came_later() {
+fn foreign_duckdb_sees_columns_added_later() {
     use lake::{LakeColumn, LakeSchema, init};
     let dir = tempfile::tempdir().unwrap();
     let archive = grown(dir.path());

@@ -65,7 +65,7 @@ fn only_reading_is_permitted() {
 }
 
 #[test]
-fn mistakes_are_answered_with_what_helps() {
+fn mistakes_are_answered_with_a_remedy() {
     let dir = tempfile::tempdir().unwrap();
     let _archive = archive(dir.path());
     let session = session(dir.path());

@@ -36,7 +36,7 @@ pub struct Delivery<'a> {
     pub awaited: Option<String>,
     /// Number of files that the provider of the delivery announced.
     pub expected_files: Option<u64>,
-    /// True when the operator declares that more is to come.
+    /// True when the operator declares that more files are expected.
     pub is_reopened: bool,
 }
 
@@ -150,8 +150,8 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
 
 /// Returns the entry of a fetched file. A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired
 /// one replaces it.
-fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival {
-    let content = &brought.content;
+fn arrival(fetched: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival {
+    let content = &fetched.content;
     let kind = match content.kind {
         _ if content.is_refused() => FileKind::Other,
         transfer::FileKind::Image => FileKind::Image,
@@ -164,11 +164,11 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         FileKind::Other => false,
     });
     Arrival {
-        name: brought.name.clone(),
-        path: site.stored_path(&brought.path).to_string_lossy().into_owned(),
-        modified_ns: brought.modified_ns,
-        bytes: brought.bytes,
-        sha256: brought.sha256.clone(),
+        name: fetched.name.clone(),
+        path: site.stored_path(&fetched.path).to_string_lossy().into_owned(),
+        modified_ns: fetched.modified_ns,
+        bytes: fetched.bytes,
+        sha256: fetched.sha256.clone(),
         content: Content {
             kind,
             format: if content.hdus.is_empty() { "other" } else { "fits" }.to_owned(),
@@ -177,11 +177,11 @@ fn arrival(brought: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
             rows: if kind == FileKind::Catalogue { content.rows() } else { 0 },
         },
         arrived: now,
-        transfer_seconds: brought.seconds,
+        transfer_seconds: fetched.seconds,
         transfer_record: TransferRecord {
-            tries: brought.tries,
-            resumed_bytes: brought.resumed_bytes,
-            verified_by: brought.verified_by.name(),
+            tries: fetched.tries,
+            resumed_bytes: fetched.resumed_bytes,
+            verified_by: fetched.verified_by.name(),
         },
     }
 }

@@ -49,7 +49,7 @@ enum Due {
     Waits(Behind),
 }
 
-/// The reason why a file waits, and whether the wait ends by itself.
+/// The reason why a file waits, and whether the wait ends without an operator.
 struct Behind {
     why: String,
     ends_by_itself: bool,
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due() {
+    fn due_deliveries() {
         use UnitState::{Failed, Ingested, Running, Staged};
         let done = |state| coverage(state, Some(Outcome::Done));
         // (preview, metadata, catalogue) → rounds and first wait
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_due_again() {
+    fn deliveries_due_again() {
         let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
         let whole = || ImageWork {
             preview: done(),

@@ -25,7 +25,7 @@ pub enum SimulateError {
     #[error("no such night can be simulated")]
     Spec(#[from] SpecFault),
     /// The delivery exists already.
-    #[error("{} is there already", .0.display())]
+    #[error("{} exists already", .0.display())]
     Exists(PathBuf),
     /// The system refused.
     #[error("cannot write {}", path.display())]
@@ -36,7 +36,7 @@ pub enum SimulateError {
         #[source]
         source: io::Error,
     },
-    /// A header or table that is no FITS: a defect of this crate.
+    /// A header or table that is not FITS: a defect of this crate.
     #[error("{file} would not be FITS")]
     Format {
         /// Name of the file.

@@ -72,7 +72,7 @@ impl FromStr for Night {
         digits
             .then(|| Self::new(number(0..4)? as i32, number(4..6)?, number(6..8)?))
             .flatten()
-            .ok_or_else(|| format!("{text:?} is no night (YYYYMMDD)"))
+            .ok_or_else(|| format!("{text:?} is not a night (YYYYMMDD)"))
     }
 }
 

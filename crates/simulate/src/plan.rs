@@ -172,7 +172,7 @@ fn night(spec: &NightSpec) -> Vec<Frame> {
         run += (group.exposures * microsteps * microsteps) as u32;
     }
     if spec.frames < 3 {
-        frames.remove(0); // a stack says more than an exposure
+        frames.remove(0); // a stack shows more than an exposure
     }
     frames.truncate(spec.frames);
     frames
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_has_the_frames_asked_for_and_what_they_name() {
+    fn a_night_has_the_requested_frames_and_the_files_they_name() {
         for frames in [6, 7, 11, 12, 13, 16, 24, 60, 250, 3000] {
             let night = planned(frames, Mix::Night);
             assert_eq!(night.len(), frames);

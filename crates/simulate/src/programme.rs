@@ -40,7 +40,7 @@ impl Filter {
 /// The target of a programme.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Target {
-    /// A position in degrees; further pointings are beside it.
+    /// A position in degrees; further pointings are next to it.
     At(f64, f64),
     /// RA 0 runs through the western detectors.
     AcrossRaZero(f64),

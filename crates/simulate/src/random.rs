@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn streams_differ_by_their_words() {
+    fn streams_differ_by_their_names() {
         let first = |words: &[u64]| Random::of(words).bits();
         assert_eq!(first(&[1, 2]), first(&[1, 2]));
         let all = [first(&[1, 2]), first(&[2, 1]), first(&[1]), first(&[1, 2, 0]), first(&[])];

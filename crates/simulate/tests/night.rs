@@ -65,7 +65,7 @@ fn a_night_is_whole_and_counted() {
 }
 
 #[test]
-fn a_night_of_stacks_has_exactly_the_rows_asked_for() {
+fn a_night_of_stacks_has_exactly_the_requested_rows() {
     let dir = tempfile::tempdir().unwrap();
     let spec = NightSpec { mix: Mix::Stacks, ..small() };
     let summary = simulate::night(dir.path(), &spec, &|_| {}).unwrap();

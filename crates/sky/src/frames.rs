@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn eta_lies_in_its_range() {
+    fn eta_is_in_its_range() {
         for i in 0..3600 {
             for dec in [-89.9, -45.0, -1e-13, 0.0, 1e-13, 33.3, 89.9] {
                 let eta = sdss_lambda_eta(unit_vector(f64::from(i) * 0.1, dec)).eta_deg;

@@ -37,13 +37,13 @@ pub fn parent(id: u64) -> Option<u64> {
     (id >= 32).then_some(id >> 2)
 }
 
-/// Returns the depth of a trixel number: 0 for the roots 8 to 15; `None` for a number that is no trixel.
+/// Returns the depth of a trixel number: 0 for the roots 8 to 15; `None` for a number that is not a trixel.
 pub fn depth(id: u64) -> Option<u8> {
     let bits = 64 - id.leading_zeros();
     (bits >= 4 && bits.is_multiple_of(2)).then(|| ((bits - 4) / 2) as u8)
 }
 
-/// Returns the three corners of a trixel, counter-clockwise from outside; `None` for a number that is no trixel.
+/// Returns the three corners of a trixel, counter-clockwise from outside; `None` for a number that is not a trixel.
 pub fn corners(id: u64) -> Option<[UnitVector; 3]> {
     let depth = depth(id)?;
     let mut v = root_corners(id >> (2 * depth));

@@ -172,7 +172,7 @@ mod tests {
     const IMAGE: PixelSize = PixelSize { width: 5, height: 3 };
 
     #[test]
-    fn where_the_first_pixel_and_its_neighbours_go() {
+    fn places_of_the_first_pixel_and_its_neighbours() {
         // (column, row) of the FITS pixels (1,1), (2,1), (1,2) in a 5 x 3 image.
         let cases = [
             ("identity", (0.0, 2.0), (1.0, 2.0), (0.0, 1.0)),

@@ -61,10 +61,10 @@ impl std::fmt::Display for ReferenceFrame {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum FrameFault {
     /// A name that is not one of ICRS, FK5, FK4, FK4-NO-E.
-    #[error("{0:?} is no reference system that is converted")]
+    #[error("{0:?} is not a reference system that is converted")]
     Unknown(String),
     /// An impossible equinox.
-    #[error("{0} is no equinox in years")]
+    #[error("{0} is not an equinox in years")]
     Equinox(f64),
 }
 
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_keep_what_is_no_position() {
+    fn columns_keep_values_that_are_not_positions() {
         let (mut lon, mut lat) = (vec![f64::NAN, 0.0, 12.0], vec![1.0, 90.5, f64::NAN]);
         let before = (format!("{lon:?}"), format!("{lat:?}"));
         ReferenceFrame::Galactic.to_icrs().columns(&mut lon, &mut lat);

@@ -23,7 +23,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Rows decoded at once.
+/// Rows decoded at a time.
 const ROWS_AT_ONCE: usize = 8192;
 /// Greatest length in bytes of one text, and of one binary value.
 const TEXT_BYTES: usize = 1 << 20;

@@ -79,7 +79,7 @@ fn limited(field: &str, text: &str, max_bytes: usize) -> Checked {
 fn code(field: &str, text: &str) -> Checked {
     let is_code = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
     let is_one = !text.is_empty() && text.len() <= WORD_BYTES && text.bytes().all(is_code);
-    ensure(is_one, field, || format!("{} is no code", brief(text)))
+    ensure(is_one, field, || format!("{} is not a code", brief(text)))
 }
 
 fn file_name(field: &str, text: &str) -> Checked {
@@ -93,7 +93,7 @@ fn brief(text: &str) -> String {
 }
 
 fn id(field: &str, number: i64) -> Checked {
-    ensure(number >= 1, field, || format!("{number} is no id"))
+    ensure(number >= 1, field, || format!("{number} is not an id"))
 }
 
 fn files(result: &TaskResult) -> Checked {
@@ -122,7 +122,7 @@ fn examine_file(file: &StagedFile) -> Checked {
     count("bytes", file.bytes)?;
     let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
     let is_sum = file.sha256.len() == 64 && file.sha256.bytes().all(is_hex);
-    ensure(is_sum, "sha256", || format!("{} is no SHA-256", brief(&file.sha256)))?;
+    ensure(is_sum, "sha256", || format!("{} is not a SHA-256", brief(&file.sha256)))?;
     match file.programme_id {
         Some(programme) => id("programme_id", programme.into()),
         None => Ok(()),
@@ -147,7 +147,7 @@ fn examine_hdu(hdu: &HduReport) -> Checked {
     file_name("file", &hdu.file)?;
     id("multiframe_id", hdu.multiframe_id)?;
     // Extension numbers, which count from 1, are numbers of 16 bits.
-    ensure(hdu.hdu < i16::MAX as u16, "hdu", || format!("{} is no HDU", hdu.hdu))?;
+    ensure(hdu.hdu < i16::MAX as u16, "hdu", || format!("{} is not an HDU", hdu.hdu))?;
     if let Some(ext_num) = hdu.ext_num {
         id("ext_num", ext_num.into())?;
     }

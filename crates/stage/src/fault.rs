@@ -56,8 +56,8 @@ pub enum StageFault {
         /// The fault.
         problem: String,
     },
-    /// A result names something that is no plain file of its own directory.
-    #[error("the result names {0:?}, which is no plain file name")]
+    /// A result names something that is not a plain file of its own directory.
+    #[error("the result names {0:?}, which is not a plain file name")]
     NotPlain(String),
     /// A result names a file twice.
     #[error("the result names {0:?} twice")]

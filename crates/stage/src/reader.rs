@@ -27,7 +27,7 @@ pub struct TableReader {
 /// Opens a staged file of a table. Columns that were added to the definition after it was written are NULL.
 ///
 /// # Errors
-/// A missing file, one that is no Parquet, or one whose columns are not those of the definition.
+/// A missing file, one that is not Parquet, or one whose columns are not those of the definition.
 pub fn read_table(path: &Path, table: &Table, columns: &[&str]) -> Result<TableReader, StageError> {
     open(path, table, columns).map_err(|fault| fault.at(path))
 }

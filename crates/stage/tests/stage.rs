@@ -392,7 +392,7 @@ fn stage_metadata(dir: &Path, wcs_source: &str) {
         "CRVAL1  =                 66.0",
         "CRVAL1  =                 99.0",
         "PV2_7   =                    5",
-        "OBJECT  = 'nothing of ours'",
+        "OBJECT  = 'nothing of note'",
     ]
     .iter()
     .map(|card| format!("{card:80}"))

@@ -437,7 +437,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_committed_survives_a_kill_and_nothing_stays_behind() {
+    fn committed_rows_survive_a_kill_and_nothing_is_left() {
         let Some(server) = Server::start(&Options { tls: true, ..Options::default() }) else {
             return;
         };

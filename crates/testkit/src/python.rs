@@ -1,4 +1,4 @@
-//! The foreign checkers: a Python interpreter with astropy, fitsio, DuckDB and the like.
+//! External checkers: a Python interpreter with astropy, fitsio, DuckDB and others.
 
 use std::ffi::OsStr;
 use std::io::Write;

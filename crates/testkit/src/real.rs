@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-/// Returns the directory of real files: `ALMAGEST_REAL_FITS`, else `shared/data/real` beside the workspace. Without it,
+/// Returns the directory of real files: `ALMAGEST_REAL_FITS`, else `shared/data/real` next to the workspace. Without it,
 /// prints that the calling test is skipped.
 pub fn real_data() -> Option<PathBuf> {
     let named = std::env::var_os("ALMAGEST_REAL_FITS").filter(|path| !path.is_empty());

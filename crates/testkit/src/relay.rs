@@ -23,7 +23,7 @@ pub struct Faults {
     pub is_down: AtomicBool,
     /// Number of open connections.
     pub open: AtomicUsize,
-    /// Greatest number of connections that were open at once.
+    /// Greatest number of connections that were open at a time.
     pub max_open: AtomicUsize,
     /// Number of bytes from the server.
     pub bytes: AtomicU64,

@@ -68,9 +68,9 @@ impl Servers {
     /// Panics when it does not run.
     pub fn kill(&self, number: usize) {
         let child = self.running.lock().expect("no panic")[number - 1].take();
-        let mut child = child.expect("it runs");
-        child.kill().expect("it lives");
-        child.wait().expect("it ends");
+        let mut child = child.expect("sshd runs");
+        child.kill().expect("sshd lives");
+        child.wait().expect("sshd ends");
     }
 
     /// Restarts a server that was killed.

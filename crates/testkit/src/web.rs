@@ -37,7 +37,8 @@ impl Drop for WebServer {
 
 fn launched(command: &mut Command, port: u16, directory: Option<TempDir>) -> WebServer {
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let mut server = WebServer { port, child: child.expect("it starts"), _directory: directory };
+    let mut server =
+        WebServer { port, child: child.expect("the server starts"), _directory: directory };
     let began = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
         let ended = server.child.try_wait().expect("ours");
@@ -98,7 +99,7 @@ pub fn nginx(root: &Path, password: Option<&str>) -> Option<WebServer> {
     Some(launched(&mut command, port, Some(directory)))
 }
 
-/// Makes a directory of ours accessible to a server that dropped its privileges.
+/// Makes a test directory accessible to a server that dropped its privileges.
 fn readable_by_all(directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     for part in directory.ancestors().filter(|p| p.starts_with(std::env::temp_dir())) {

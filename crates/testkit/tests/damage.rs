@@ -11,7 +11,7 @@ use testkit::damage::{Damage, Entry, Finder, Scope, Sound, all};
 /// HDU (none: the file) and code.
 type Found = BTreeSet<(Option<u16>, &'static str)>;
 
-/// All that is wrong with a file, as far as reading every byte of it tells.
+/// All that is wrong with a file, as found by reading every byte of it.
 fn faults(path: &Path) -> Found {
     if let Err(fault) = files::open_regular(path) {
         return Found::from([(None, fault.code())]);

@@ -33,7 +33,7 @@ const LONG_PIECE_BYTES: u64 = 64 << 20;
 const WINDOW_BYTES: u64 = 8 * PIECE_BYTES;
 /// Maximum number of bytes of a file of unknown length after which the free space of the disk is checked again.
 const MAX_SPACE_CHECK_BYTES: u64 = 32 << 20;
-/// Free space that must remain beside a file of unknown length, and minimum number of bytes between two checks.
+/// Free space that must remain in addition to a file of unknown length, and minimum number of bytes between two checks.
 const MIN_FREE_BYTES: u64 = 4 << 20;
 /// Bytes that a connection collects before it passes them on.
 const HANDOVER_BYTES: usize = 1 << 20;
@@ -106,7 +106,7 @@ struct Board<'a> {
     changed: Condvar,
     /// Number of bytes that arrived.
     bytes: AtomicU64,
-    /// Maximum number of connections that read at once.
+    /// Maximum number of connections that read concurrently.
     connections: AtomicUsize,
 }
 
@@ -175,7 +175,7 @@ impl Progress {
         self.partial.as_ref().map_or(0, Partial::written)
     }
 
-    /// Returns the length of the file, as far as it is known.
+    /// Returns the length of the file, if known.
     fn end(&self) -> u64 {
         self.entry.bytes.unwrap_or(u64::MAX)
     }

@@ -59,7 +59,7 @@ pub struct Content {
     pub kind: FileKind,
     /// Name of the survey profile that fits; `None` for files other than FITS.
     pub survey: Option<String>,
-    /// Its HDUs, as far as they could be read.
+    /// Its HDUs, those that could be read.
     pub hdus: Vec<HduFact>,
     /// Damage. With `hdu: None` the file as a whole is refused.
     pub refusals: Vec<Refusal>,

@@ -5,7 +5,8 @@
 //! durable, in the order of the wanted files. A file that cannot be accepted becomes a refusal; all others continue.
 //!
 //! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of source
-//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `connections`; both end in `landing`.
+//! into [`source`]. Files of a directory go through `copying`, those of remote sources through `connections`; both end in
+//! `landing`.
 //! Does not know the database: the known contents are queried through [`Request::known`].
 
 pub mod completeness;
@@ -76,7 +77,7 @@ pub struct Request<'a> {
     pub fill: Fill,
     /// The way in which files of a directory get into the library; files of remote sources are always copied.
     pub mode: Mode,
-    /// Number of files of a directory that are copied at once.
+    /// Number of files of a directory that are copied concurrently.
     pub threads: usize,
     /// Maximum number of connections to a remote source.
     pub max_connections: usize,
@@ -113,7 +114,7 @@ pub enum Step<'a> {
     Begins {
         /// Number of files.
         files: usize,
-        /// Number of their bytes, as far as the source reports it.
+        /// Number of their bytes, if the source reports it.
         bytes: u64,
     },
     /// A file is finished, with any outcome.
@@ -145,7 +146,7 @@ impl Verification {
             Self::Sha256 => "sha256",
             Self::Md5 => "md5",
             Self::Datasum => "datasum",
-            Self::Recheck => "second_look",
+            Self::Recheck => "recheck",
         }
     }
 }
@@ -218,7 +219,7 @@ pub struct Fetched {
     pub not_started: usize,
     /// Number of wanted files that are finished, with any outcome.
     pub finished: usize,
-    /// Maximum number of connections that read at once.
+    /// Maximum number of connections that read concurrently.
     pub connections: usize,
     /// Number of bytes fetched.
     pub bytes: u64,

@@ -84,7 +84,7 @@ mod tests {
             ("-rf.fit", Some("name_option")),
             (".w.fit.swp", Some("name_hidden")),
             ("\u{3b1}.fit", Some("name_not_ascii")),
-            ("a\u{fffd}.fit", Some("name_not_utf8")), // as a source tells it that cannot tell it otherwise
+            ("a\u{fffd}.fit", Some("name_not_utf8")), // as reported by a source that has no other way
             ("sub/a.fit", Some("name_separator")),
             (&long, Some("name_too_long")),
         ];

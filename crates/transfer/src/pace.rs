@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_is_detected_and_a_limit_of_ours_is_none() {
+    fn a_trickle_is_detected_and_a_configured_limit_is_not_one() {
         let stall = Stall { seconds: 1, bytes_per_second: 1000.0 };
         let mut slow = Watch::new(stall);
         slow.since = slow.since.checked_sub(Duration::from_secs(2)).unwrap();

@@ -92,7 +92,7 @@ impl Partial {
         Ok(partial)
     }
 
-    /// Reads back the existing bytes as far as their blocks fit their checksums; the others are cut off.
+    /// Reads back the existing bytes up to the first block that does not match its checksum, and truncates the rest.
     fn resume(&mut self) -> io::Result<()> {
         let mut stated = Vec::new();
         self.sums.seek(SeekFrom::Start(0))?;

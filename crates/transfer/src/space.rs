@@ -77,7 +77,7 @@ pub(crate) fn allot(
     }
 }
 
-/// Adds a reserve of 2 % for the file system's needs beside the bytes.
+/// Adds a reserve of 2 % for the needs of the file system in addition to the bytes.
 fn with_reserve(bytes: u64) -> u64 {
     bytes.saturating_add(bytes / 50)
 }

@@ -10,7 +10,7 @@ const GAIN: f64 = 1.10;
 const LOSS: f64 = 0.80;
 /// Steps for which a number that was found good is kept.
 const REST: u32 = 20;
-/// Steps that are not evaluated after connections were added: a new connection takes its time.
+/// Steps that are not evaluated after connections were added: a new connection is slow.
 const SETTLING: u32 = 1;
 /// Number of connections at the start.
 const FIRST: usize = 2;

@@ -39,7 +39,7 @@ const USUAL: [&str; 29] = [
 ];
 /// Control files: while one exists, the file of its name without the ending is incomplete.
 const CONTROLS: [&str; 2] = [".aria2", ".lftp-pget-status"];
-/// Files beside which browsers keep an empty one under the final name.
+/// Files for which browsers keep an empty file under the final name.
 const BESIDE_EMPTY: [&str; 2] = [".part", ".crdownload"];
 /// Characters that rsync appends to the name of a file in transfer.
 const RSYNC_SUFFIX: usize = 6;

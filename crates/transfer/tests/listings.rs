@@ -208,7 +208,7 @@ fn a_listing_that_is_not_whole_is_an_error() {
             _ => ok(method, b"x", out),
         });
         let mut desk = bare(&[]).desk();
-        let fault = desk.try_with(http(port).as_ref()).expect_err("it is no listing");
+        let fault = desk.try_with(http(port).as_ref()).expect_err("it is not a listing");
         assert!(desk.arrivals.is_empty());
         fault
     };

@@ -70,7 +70,7 @@ fn every_source_delivers_the_same() {
         );
         let mode = fs::metadata(desk.library().join(LARGE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o440, "{name}: the library is read only");
-        // Again: nothing is brought.
+        // Again: nothing is fetched.
         desk.try_with(source).unwrap();
         assert_eq!(
             (desk.fetched.bytes, desk.fetched.unchanged.len()),
@@ -128,10 +128,10 @@ fn a_connection_cut_in_mid_file_is_reopened_and_resumes() {
         provider.is_in(&desk);
         desk.is_tidy();
         assert_eq!(faults.cuts.load(SeqCst), 0, "{}: it was cut", way.name);
-        let brought = faults.bytes.load(SeqCst);
+        let received = faults.bytes.load(SeqCst);
         assert!(
-            brought < LARGE_BYTES * 2,
-            "{}: {brought} bytes came: the transfer restarted",
+            received < LARGE_BYTES * 2,
+            "{}: {received} bytes came: the transfer restarted",
             way.name
         );
         assert_eq!(desk.arrival(LARGE).tries, 1, "{}", way.name);
@@ -231,7 +231,7 @@ fn corrupted_bytes_are_detected_and_refetched() {
 }
 
 #[test]
-fn a_file_that_is_not_what_its_list_says_is_refused_once_it_was_read_twice() {
+fn a_file_that_differs_from_its_list_is_refused_after_a_second_read() {
     let provider = Provider::new();
     provider.states_sums();
     let name = provider.catalogue();
@@ -294,7 +294,7 @@ fn secrets_are_required_and_never_shown() {
     let provider = Provider::new();
     let refused = |source: &dyn Source| {
         let mut desk = provider.desk();
-        let fault = desk.try_with(source).expect_err("it is not let in");
+        let fault = desk.try_with(source).expect_err("the listing is refused");
         assert!(!fault.is_transient(), "{fault:?}");
         let text = format!("{} {fault:?}", chain(&fault));
         assert!(!text.contains("falsch") && !text.contains("X-Amz"), "{text}");
@@ -428,7 +428,7 @@ fn a_file_that_changes_while_it_is_read_is_taken_as_it_is_then() {
 }
 
 #[test]
-fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_stays() {
+fn changed_content_is_a_new_version_and_files_deleted_at_the_source_are_kept() {
     let provider = Provider::new();
     for way in ways(&provider) {
         let name = provider.catalogue();
@@ -443,10 +443,10 @@ fn other_content_of_a_name_is_a_new_version_and_what_is_deleted_at_the_source_st
         assert!(stored[&name] == first, "{}: the old content stays", way.name);
         assert!(
             stored[&format!("2/{name}")] == second,
-            "{}: the new one stands beside it",
+            "{}: the new one is stored next to it",
             way.name
         );
-        assert!(stored.contains_key(gone), "{}: what was brought stays", way.name);
+        assert!(stored.contains_key(gone), "{}: fetched files are kept", way.name);
         fs::write(provider.file(&name), &first).unwrap();
         fs::write(provider.file(gone), "").unwrap();
     }
@@ -508,7 +508,7 @@ fn clocks_need_not_agree() {
 }
 
 #[test]
-fn what_will_not_fit_is_not_begun_and_a_full_disk_ends_it_whole() {
+fn files_that_do_not_fit_are_not_started_and_a_full_disk_leaves_no_partial_file() {
     let provider = Provider::new();
     let directory = open(provider.root().to_str().unwrap(), |_| {});
     let mut desk = provider.desk();

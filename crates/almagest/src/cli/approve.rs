@@ -23,16 +23,16 @@ pub struct Arguments {
     /// Only this unit, as DELIVERY/USE_CASE; may be repeated.
     #[arg(long, value_name = "UNIT", value_parser = unit)]
     unit: Vec<(String, UseCase)>,
-    /// Only what is planned on this host, and there only; may be repeated.
+    /// Only tasks planned on this host, and only there; may be repeated.
     #[arg(long, value_name = "HOST")]
     host: Vec<String>,
-    /// The plan that is meant; the latest when left out.
+    /// Number of the plan [default: the latest].
     #[arg(long, value_name = "N")]
     plan: Option<i64>,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, default_value = "approved")]
     reason: String,
-    /// Only say what would be approved.
+    /// Only print what would be approved.
     #[arg(long)]
     dry_run: bool,
 }
@@ -41,7 +41,7 @@ pub struct Arguments {
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
-        return Err(exit::usage("what is approved? --all, --unit UNIT or --host HOST"));
+        return Err(exit::usage("nothing to approve: give --all, --unit UNIT or --host HOST"));
     }
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     latest(&archive, arguments.plan)?;
@@ -56,7 +56,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let number = decided.plan_id;
     if decided.tasks == 0 && decided.coming.is_empty() {
         return Err(exit::gate(format!(
-            "plan {number} has nothing undecided of that: {}",
+            "plan {number} has no undecided task of the selection: {}",
             advice::command(&Advice::Plan)
         )));
     }
@@ -90,7 +90,7 @@ fn approved(archive: &Reader, number: i64, decided: &Decided) -> anyhow::Result<
             archive.plan(Some(number))?.map(|record| scheduler::parsed(&record)).transpose()?;
         let tasks = document.map_or(0, |document| document.tasks_to_come(&decided.coming));
         text += &format!(
-            ", and {} in {} to come",
+            "; {} in {} expected",
             counted(tasks, "more task"),
             counted(decided.coming.len() as u64, "round")
         );

@@ -16,10 +16,10 @@ use upkeep::backup::BackupReport;
 With --json: one object {dry_run, copied, kept, bytes, damaged: [NAME]}. In a dry run the bytes of
 an archive on a server are not known, and 0.")]
 pub struct Arguments {
-    /// Directory of the backup; what is in it from an earlier one is not copied again.
+    /// Directory of the backup; unchanged files of an earlier backup are not copied again.
     #[arg(value_name = "DIR")]
     directory: PathBuf,
-    /// Only say what would be copied.
+    /// Only print what would be copied.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -32,7 +32,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     let target = &arguments.directory;
     if target.join("library").exists() {
-        let message = format!("{} is a site, no directory for a backup", target.display());
+        let message = format!("{} is a site, not a directory for a backup", target.display());
         return Err(exit::usage(message));
     }
     let report = match arguments.dry_run {
@@ -51,13 +51,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     tell_dry_run(arguments.dry_run);
     Ok(told(
         &report,
-        "library/ and previews/ are not in it: the provider has the files, previews are made again",
+        "library/ and previews/ are not included: the provider has the files, and previews can be recreated",
     ))
 }
 
 /// Prints the report of a backup or restore; `last` is the line after it.
 pub fn told(report: &BackupReport, last: &str) -> Exit {
-    let mut table = Table::new(["files copied", "there already", "size"]);
+    let mut table = Table::new(["files copied", "kept", "size"]);
     table.row([grouped(report.copied), grouped(report.kept), bytes(report.bytes)]);
     say_part!("{}", table.text());
     for name in &report.damaged {

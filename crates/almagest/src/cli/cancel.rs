@@ -54,18 +54,14 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
             if curator.reaches() && arguments.dry_run {
                 continue;
             }
-            tell!(
-                WARN,
-                "runs_on",
-                "{unit}: what runs of it on this machine's own pool ends by itself"
-            );
+            tell!(WARN, "runs_on", "{unit}: tasks that run in the pool of this machine finish");
         } else {
             curator.archive().move_unit(unit, UnitState::Ready, &cause, now)?;
         }
     }
     tell_dry_run(arguments.dry_run);
     say!(
-        "{subject}: {} ended, {} to be decided on again after {}",
+        "{subject}: {} stopped, {} to be approved again after {}",
         counted(cancelled, "task"),
         counted(units.len() as u64, "unit"),
         advice::command(&Advice::Resume { target: subject.target() })

@@ -67,7 +67,7 @@ fn sections(site: &Site) -> anyhow::Result<Vec<Section>> {
             let of_key: Vec<String> = section.path.iter().chain([key]).cloned().collect();
             let origin = match lines.get(&of_key) {
                 Some(line) if defaults.and_then(|d| d.get(key)) == Some(value) => {
-                    format!("{}:{line}, which is the default too", config::FILE_NAME)
+                    format!("{}:{line}, equal to the default", config::FILE_NAME)
                 }
                 Some(line) => format!("{}:{line}", config::FILE_NAME),
                 None => "default".to_owned(),

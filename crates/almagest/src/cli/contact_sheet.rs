@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Science frames come first, then confidence maps, calibration frames last. Pictures link to the full previews, names to
-the files in the library.
+Science frames come first, then confidence maps, calibration frames last. Images link to the full
+previews, names to the files in the library.
 
 Examples:
   almagest contact-sheet                         the whole site: SITE/contact-sheet.html
@@ -31,10 +31,10 @@ Examples:
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
-    /// Where the page is written; by default into the site.
+    /// Output file [default: in the site].
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Only say what would be written.
+    /// Only print what would be written.
     #[arg(long)]
     dry_run: bool,
 }

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without a word, all of it in one process: deliveries that arrive in the inbox and at the sources
-([inbox] and [sources.NAME] in almagest.toml) are brought, planned, run as approved (almagest plan, almagest approve) or by policy
-([plan] auto), and ingested. SIGTERM lets what runs here end; the next start goes on.")]
+Without a subcommand, all of it in one process: deliveries that arrive in the inbox and at the
+sources ([inbox] and [sources.NAME] in almagest.toml) are fetched, planned, run as approved
+(almagest plan, almagest approve) or by policy ([plan] auto), and ingested. After SIGTERM, tasks
+on this machine finish; the next start resumes the rest.")]
 pub struct Arguments {
     #[command(subcommand)]
     loop_of: Option<Loop>,
@@ -18,25 +19,25 @@ pub struct Arguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Loop {
-    /// Bring what arrives in the inbox and at the sources
+    /// Fetch deliveries that arrive in the inbox and at the sources
     #[command(after_help = "\
-Each source of almagest.toml ([inbox] directories, [sources.NAME]) is looked at every poll_seconds.
-Files come when they did not change for a while, catalogues and the newest night first; what is
-awaited of a delivery is in `almagest status`. SIGTERM ends it at once: what was brought of a
-file is kept, and the next start resumes it.")]
+Each source of almagest.toml ([inbox] directories, [sources.NAME]) is polled every poll_seconds.
+Files are fetched once they no longer change, catalogues and the newest night first; `almagest
+status` shows what is missing of a delivery. SIGTERM stops it at once: partially fetched files are
+kept, and the next start resumes them.")]
     Transfer,
-    /// Make every batch visible as soon as it is staged
+    /// Publish every batch as soon as it is staged
     #[command(after_help = "\
-Runs until SIGTERM or SIGINT, which end it in the middle of a load with nothing half done. A
-second one on the same site stands by until the first stops. While the database is unreachable it
-waits and tries again. What it does is in `almagest status`, in logs/ingester.log, and at
-http://127.0.0.1:19187/metrics and /healthz ([ingest] listen).")]
+Runs until SIGTERM or SIGINT; an interrupted load publishes nothing. A second one on the same site
+stands by until the first stops. While the database is unreachable it waits and retries. Its
+progress is in `almagest status`, in logs/ingester.log, and at http://127.0.0.1:19187/metrics and
+/healthz ([ingest] listen).")]
     Ingest,
-    /// Plan, and run what is approved
+    /// Plan, and run approved tasks
     #[command(after_help = "\
-Runs until SIGTERM or SIGINT: then nothing new starts, what this machine's own pool does ends, and
-jobs of a batch system or of other hosts go on and are found again by the next start. Where tasks
-run is in almagest.toml ([plan] executor). What it does is in `almagest status`.")]
+Runs until SIGTERM or SIGINT. It then starts no new tasks and stops those of its own pool; jobs of
+a batch system or on other hosts continue, and the next start finds them. `[plan] executor` in
+almagest.toml sets where tasks run. `almagest status` shows its progress.")]
     Data {
         /// Approve plans by the policy of almagest.toml, without an operator.
         #[arg(long)]

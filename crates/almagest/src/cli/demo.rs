@@ -15,7 +15,7 @@ pub struct Arguments {
     /// Directory of the demo's own site and inbox.
     #[arg(default_value = "almagest-demo", value_name = "DIR")]
     directory: PathBuf,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
@@ -23,7 +23,7 @@ pub struct Arguments {
 /// The queries of the demo: (title, query).
 const QUERIES: [(&str, &str); 3] = [
     (
-        "What came in, by programme and filter",
+        "Frames by programme and filter",
         "SELECT p.name AS programme, m.filter_name AS filter, count(DISTINCT m.multiframe_id) AS frames,
                 sum(d.rows) AS detections, round(avg(c.seeing * a.x_pix_size), 2) AS seeing_arcsec,
                 round(avg(c.phot_zp_cat), 2) AS zero_point
@@ -60,7 +60,7 @@ const QUERIES: [(&str, &str); 3] = [
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let root = &arguments.directory;
     if site::is_site(root) && !root.join("inbox").is_dir() {
-        let message = format!("{} is a site that the demo did not make", root.display());
+        let message = format!("{} is a site that the demo did not create", root.display());
         return Err(exit::conflict(message));
     }
     // Enough frames for several programmes, each through more than one filter.
@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     }
     if !site::is_site(root) {
         init::create(root, &archive::Database::default())?;
-        say!("made site {}", root.display());
+        say!("created site {}", root.display());
     }
     curate::advice::note_site(Some(root));
     if !delivery.join(::simulate::MARKER).exists() {
@@ -122,8 +122,8 @@ fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
     let mut commands = Vec::new();
     let mut add = |words: String, about: &'static str| commands.push((words, about));
     if status.parked_refusals > 0 {
-        add("refusals list".to_owned(), "frames of a project that the archive does not know yet");
-        add("programme add U07B12 u/07b/12".to_owned(), "releases them; then run again");
+        add("refusals list".to_owned(), "frames of a project that is not in the archive yet");
+        add("programme add U07B12 u/07b/12".to_owned(), "unparks them; then run again");
         add(format!("run {}", quoted(&root.join("inbox/20071011_v1"))), "");
     }
     add("sql \"SELECT count(*) FROM detection\"".to_owned(), "");

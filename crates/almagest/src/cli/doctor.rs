@@ -177,7 +177,7 @@ impl Report {
             Err(fault) => self.faults.push(format!("hosts cannot be listed: {fault:#}")),
         }
         let notify = curate::notify::fault(site);
-        self.faults.extend(notify.map(|fault| format!("nobody is notified: {fault}")));
+        self.faults.extend(notify.map(|fault| format!("notifications fail: {fault}")));
     }
 
     fn archive(&mut self, site: &Site) {

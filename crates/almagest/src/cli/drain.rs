@@ -19,7 +19,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
         site.clone(),
         arguments,
         &Instruction::Drain,
-        "what runs there ends, nothing new starts",
+        "running tasks finish, no new ones start",
     )?;
     let site = Site::find(site)?;
     let mut curator =
@@ -28,9 +28,9 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
         let is_there = |_: &AttemptKey, place: &Place| place.host == host;
         let taken = match arguments.dry_run {
             true => curator.cancellable(&is_there, true)?,
-            false => curator.cancel(&is_there, true, "its host is drained")?,
+            false => curator.cancel(&is_there, true, "the host of the task is drained")?,
         };
-        say!("{} that had not started there cancelled", counted(taken, "task"));
+        say!("{} that had not started on the host cancelled", counted(taken, "task"));
     }
     Ok(done)
 }

@@ -1,4 +1,4 @@
-//! The output of a dry run: the words of the act, after a line which says that nothing is changed.
+//! The output of a dry run: the words of the act, after a line which states that nothing is changed.
 
 use crate::report::{say, tell};
 

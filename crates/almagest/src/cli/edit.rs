@@ -17,24 +17,24 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     about: About,
-    /// Have it run on this host only; "" = wherever there is room.
+    /// Run it on this host only; "" = on any host.
     #[arg(long, value_name = "HOST")]
     r#move: Option<String>,
-    /// Do it before what has a lower priority; 0 is usual.
+    /// Run it before work of lower priority; the default priority is 0.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     priority: Option<i64>,
-    /// Hold it back until `almagest resume`.
+    /// Hold it until `almagest resume`.
     #[arg(long)]
     hold: bool,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long)]
     reason: String,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Changes what the next plan is to be.
+/// Changes the next plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;
@@ -42,21 +42,21 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if matches!(subject, Subject::Host(_))
         && (arguments.r#move.is_some() || arguments.priority.is_some())
     {
-        return Err(exit::usage("a host has no place to move to and no priority"));
+        return Err(exit::usage("--move and --priority do not apply to a host"));
     }
     if let Some(host) = arguments.r#move.as_deref().filter(|host| !host.is_empty()) {
         check_host(&site, host)?;
     }
     let cause = Cause::new(site::operator(), arguments.reason.clone());
     if arguments.r#move.is_none() && arguments.priority.is_none() && !arguments.hold {
-        return Err(exit::usage("what is to change? --move HOST, --priority N or --hold"));
+        return Err(exit::usage("nothing to change: give --move HOST, --priority N or --hold"));
     }
     tell_dry_run(arguments.dry_run);
     let mut given = Vec::new();
     match arguments.r#move.as_deref() {
         Some("") => {
             archive.withdraw(&subject, "move", &cause, site::now())?;
-            say!("{subject}: wherever there is room");
+            say!("{subject}: on any host");
         }
         Some(host) => given.push(Instruction::Move(host.to_owned())),
         None => {}

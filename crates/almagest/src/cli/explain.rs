@@ -22,17 +22,17 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A name is that of a delivery or a file, DELIVERY/FILE, or the path of a file of the library. A number is a night, a
-multiframe or an object id, whichever exist; `night N`, `multiframe N` and `object N` say which. Two numbers are a position,
-right ascension and declination in degrees (ICRS).
+A name is that of a delivery or a file, DELIVERY/FILE, or the path of a library file. A number is
+a night, a multiframe or an object id, whichever exist; `night N`, `multiframe N` and `object N`
+select one. Two numbers are a position, right ascension and declination in degrees (ICRS).
 
 With --json: one object {lines: [TEXT], suggestions: [{text, commands, kinds}], findings};
 findings as of `findings --json`.")]
 pub struct Arguments {
-    /// What is explained.
+    /// Object to explain.
     #[arg(value_name = "NAME|NUMBER|RA DEC", required = true, num_args = 1..=2, allow_negative_numbers = true)]
     what: Vec<OsString>,
-    /// At most N files, frames or detectors in detail, the latest first.
+    /// At most N files, frames or detectors in detail, newest first.
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: usize,
     /// As one JSON object.
@@ -75,7 +75,7 @@ fn print(explanation: &Explanation) {
         say!("{}", shown(line));
     }
     if !explanation.suggestions.is_empty() {
-        say_part!("\n{}", what_helps(&explanation.suggestions));
+        say_part!("\n{}", suggested(&explanation.suggestions));
     }
     if !explanation.findings.is_empty() {
         say_part!("\n{}", findings_section(&explanation.findings));
@@ -83,7 +83,7 @@ fn print(explanation: &Explanation) {
 }
 
 /// Returns suggestions with their commands, a line each; empty when there are none.
-pub fn what_helps(suggestions: &[Suggestion]) -> String {
+pub fn suggested(suggestions: &[Suggestion]) -> String {
     let mut lines = Vec::new();
     for Suggestion { text, commands } in suggestions {
         match commands.as_slice() {
@@ -100,14 +100,14 @@ pub fn what_helps(suggestions: &[Suggestion]) -> String {
     }
     match lines.is_empty() {
         true => String::new(),
-        false => format!("what helps:\n{}\n", lines.join("\n")),
+        false => format!("suggestions:\n{}\n", lines.join("\n")),
     }
 }
 
 fn nothing(what: &[OsString]) -> anyhow::Error {
     let words: Vec<String> = what.iter().map(|w| w.to_string_lossy().into_owned()).collect();
     exit::gate(format!(
-        "nothing goes by {:?}: no delivery, file, night, multiframe or object id; {} lists deliveries",
+        "no delivery, file, night, multiframe or object has the name {:?}; {} lists deliveries",
         words.join(" "),
         advice::command(&Advice::Status)
     ))
@@ -121,7 +121,7 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
     let none = Asked { at_most, ..Asked::default() };
     let whole = |text: &str| {
         let number = text.parse::<i64>().ok();
-        number.ok_or_else(|| exit::usage(format!("{text:?} is no number")))
+        number.ok_or_else(|| exit::usage(format!("{text:?} is not a number")))
     };
     match words.as_slice() {
         [kind, number] => match kind.as_str() {
@@ -144,7 +144,7 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
             let name = Some(name_of(site, one));
             Ok(Asked { name, night, multiframe: number, object: number, ..none })
         }
-        _ => Err(exit::usage("one name or number, or a position of two")),
+        _ => Err(exit::usage("give one name or number, or a position of two numbers")),
     }
 }
 
@@ -157,7 +157,7 @@ fn position(ra: &str, dec: &str) -> anyhow::Result<(f64, f64)> {
             Ok((ra.rem_euclid(360.0), dec))
         }
         _ => Err(exit::usage(format!(
-            "{ra:?} {dec:?} is no position: right ascension from -360 to 360 and declination from -90 to 90, in degrees"
+            "{ra:?} {dec:?} is not a position: right ascension from -360 to 360 and declination from -90 to 90, in degrees"
         ))),
     }
 }
@@ -246,8 +246,7 @@ fn absent(
             let naming = &profile.profile.naming;
             let is_pair = naming.pairs(file, &partner) || naming.pairs(&partner, file);
             if is_pair && delivery.as_ref().is_none_or(|d| *d == of) {
-                let line =
-                    format!("{of}/{file} has not arrived; {partner}, which belongs to it, has");
+                let line = format!("{of}/{file} has not arrived; its partner {partner} has");
                 if !out.lines.contains(&line) {
                     out.lines.push(line);
                     await_file(archive, &of, &mut out)?;

@@ -86,7 +86,7 @@ pub fn endings(findings: &[Drift]) -> String {
     commands.dedup();
     let more = commands.len().saturating_sub(MAX_SHOWN);
     let line =
-        |c: &Advice| format!("\nto end the older products all the same: {}", advice::command(c));
+        |c: &Advice| format!("\nto end the older products nevertheless: {}", advice::command(c));
     let mut text: String = commands.iter().take(MAX_SHOWN).map(line).collect();
     if more > 0 {
         text += &format!("\n… and for {} more", counted(more as u64, "delivery"));

@@ -37,7 +37,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "supersede",
         ],
     ),
-    ("Look", &["status", "sources", "explain", "findings", "inspect", "contact-sheet"]),
+    ("Inspect", &["status", "sources", "explain", "findings", "inspect", "contact-sheet"]),
     ("Maintain", &["verify", "scrub", "reconcile", "backup", "restore", "migrate", "purge"]),
     ("Query", &["sql", "attach"]),
 ];

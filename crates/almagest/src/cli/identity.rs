@@ -1,4 +1,4 @@
-//! Options that say which delivery a directory is, for `run` and `transfer`.
+//! Options that identify the delivery of a directory, for `run` and `transfer`.
 
 use crate::exit;
 use curate::steps::Identity;
@@ -6,10 +6,10 @@ use curate::steps::Identity;
 /// Which delivery a directory is.
 #[derive(Debug, Default, clap::Args)]
 pub struct IdentityArguments {
-    /// The directory belongs to the delivery of this name, although that came from elsewhere: its files join those. Remembered.
+    /// The directory belongs to the delivery of this name, which came from elsewhere; remembered.
     #[arg(long, value_name = "NAME", conflicts_with = "new")]
     join: Option<String>,
-    /// The directory is a delivery of its own, although another one has the same name, files and sizes.
+    /// The directory is a separate delivery, although another one has the same name, files and sizes.
     #[arg(long)]
     new: bool,
 }

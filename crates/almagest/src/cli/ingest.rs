@@ -20,7 +20,7 @@ With --dry-run --json: {batches: [{batch, waits_for}]}.")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directory to make, or one without a site to make it in.
+    /// Directory of the site; created if it does not exist.
     #[arg(value_name = "SITE")]
     site: PathBuf,
     /// Keep the archive in this database of a PostgreSQL server (15 or later) instead of in the site itself:
@@ -32,7 +32,7 @@ pub struct Arguments {
     /// exists already.
     #[arg(long)]
     roles: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
@@ -57,7 +57,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.dry_run {
         check(&arguments.site)?;
         archive::check_server(&database)?;
-        say!("would make site {site}");
+        say!("would create site {site}");
         return Ok(Exit::Done);
     }
     create(&arguments.site, &database)?;
@@ -67,7 +67,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
             format!("library/, previews/, surveys/, almagest.toml; the archive is in {url}")
         }
     };
-    say!("made site {site}: {place}");
+    say!("created site {site}: {place}");
     if arguments.roles {
         roles(&site::Site::find(Some(arguments.site.clone()))?)?;
     }
@@ -144,8 +144,8 @@ fn check(root: &Path) -> anyhow::Result<()> {
         let full = std::fs::read_dir(root.join(dir)).is_ok_and(|mut d| d.next().is_some());
         if full {
             return Err(exit::conflict(format!(
-                "{0} has no archive.db, and {dir}/ is not empty: a new archive would give out its numbers again; restore \
-                 archive.db from a backup, or make the site elsewhere",
+                "{0} has no archive.db, and {dir}/ is not empty: a new archive would assign the same ids \
+                 again; restore archive.db from a backup, or create the site elsewhere",
                 root.display()
             )));
         }
@@ -160,7 +160,7 @@ pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
     let place = lay_out(root, database)?;
     if config::load(root)?.database != *database {
         return Err(exit::conflict(format!(
-            "{} is there already and names another database: remove it, or say the same by --database",
+            "{} exists already and names another database: remove it, or name the same database by --database",
             root.join(config::FILE_NAME).display()
         )));
     }

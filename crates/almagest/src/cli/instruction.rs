@@ -16,10 +16,10 @@ use std::path::PathBuf;
 pub struct StopArguments {
     #[command(flatten)]
     pub about: About,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long)]
     pub reason: String,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     pub dry_run: bool,
 }

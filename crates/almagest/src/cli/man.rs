@@ -13,7 +13,7 @@ pub struct Arguments {
     /// Write a page for almagest and one for each verb into this directory, instead of the first to stdout.
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
-    /// With DIR: only say which pages would be written.
+    /// With DIR: only print which pages would be written.
     #[arg(long, requires = "directory")]
     dry_run: bool,
 }

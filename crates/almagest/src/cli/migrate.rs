@@ -19,25 +19,25 @@ const EMBEDDED: &str = "embedded";
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Every row of every table moves under the same ids, events, refusals and staged batches too.
-Each table is read back and must equal what was sent before the site is switched over; until
-then nothing of the site changes. It begins only when no other process works on the site (exit
-code 5): stop the daemons first. Commands that write end with code 5 meanwhile, and say so. An
+Every row of every table moves under the same ids, events, refusals and staged batches too. Each
+table is read back and must equal what was sent before the site is switched over; until then
+nothing of the site changes. It starts only when no other process works on the site (exit code 5):
+stop the daemons first. Commands that write end with code 5 and a message meanwhile. An
 interrupted migration is finished by the same command.
 
-To a server: archive.db is kept as archive.db.migrated, the lake as it is; remove both when
-you are sure. With --to embedded an archive on a server moves into the site; the database
-keeps all it has. The old archive is closed: a process that still has it open gets an error that
-names the new place.
+To a server: archive.db is renamed to archive.db.migrated and the lake is kept; remove both once
+the new archive is verified. With --to embedded an archive on a server moves into the site; the
+database is kept. The old archive is closed: a process that still has it open gets an error that
+names the new archive.
 
---reopen is for an archive whose new place is lost: it reopens the old archive at --to, with all
-that it had when it moved, and switches the site over. A place is lost when its archive.db or
-its database does not exist. While the new place has records that the old archive lacks (events,
-files, changes of rounds and refusals, programmes, instructions, decisions on plans), or cannot be
-reached or read, it refuses (exit code 5) unless --force gives that place up. A place that can be
-read is closed. One that cannot be reached stays open: let nothing use it any more. Ids that the
-lost place gave out are given out again. Rounds that were running or staged are restarted, and
-staging/ is renamed. Fetch the nights again that only the lost place had.
+--reopen is for the case that the new archive is lost: it reopens the old archive at --to, as it
+was when it moved, and switches the site over. An archive is lost when its archive.db or its
+database does not exist. While the new archive has records that the old one lacks (events, files,
+changes of rounds and refusals, programmes, instructions, decisions on plans), or is unreachable
+or unreadable, the command refuses (exit code 5) unless --force discards it. A readable new
+archive is closed. An unreachable one stays open: make sure that nothing uses it. Ids that the
+lost archive assigned are assigned again. Rounds that were running or staged are restarted, and
+staging/ is renamed. Fetch the nights again that only the lost archive had.
 
 With --json: one object {act, to, dry_run}. act is none, move, finish or reopen. A move adds
 tables, rows and detections, a dry run of it deliveries and events, a reopening given_up.")]
@@ -51,13 +51,13 @@ pub struct Arguments {
     /// Make the roles of the database afterwards, as `init --roles` does: `sql` needs the login of queries.
     #[arg(long)]
     roles: bool,
-    /// Reopen the old archive at `--to`, since the place to which it moved is lost.
+    /// Reopen the old archive at `--to`, because the new archive is lost.
     #[arg(long, requires = "reason")]
     reopen: bool,
     /// Why it is reopened, for the history.
     #[arg(long, value_name = "TEXT", requires = "reopen")]
     reason: Option<String>,
-    /// With --reopen: give up what only the new place has, or may have while it cannot be reached.
+    /// With --reopen: discard records that only the new archive has, or may have while it is unreachable.
     #[arg(long, requires = "reopen")]
     force: bool,
     /// Only print what would be done.
@@ -94,7 +94,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             let report = Report::new("none", arguments);
             return report.print(&format!("the archive is at {} already", arguments.to));
         }
-        there_already(&site, arguments)?;
+        already_moved(&site, arguments)?;
         drop(alone);
         return made_roles(&site, arguments.roles);
     }
@@ -197,7 +197,7 @@ fn reopen(
 ) -> anyhow::Result<Exit> {
     let reason = arguments.reason.as_deref().unwrap_or_default().trim();
     if reason.is_empty() {
-        return Err(exit::usage("--reason must say why"));
+        return Err(exit::usage("--reason is empty"));
     }
     let reopening = Reopening::find(&site.place, database, alone)?;
     reopening.check(arguments.force)?;
@@ -205,11 +205,11 @@ fn reopen(
     let given_up = match reopening.new_place() {
         NewPlace::Lost(why) => format!("{place} is lost ({why})"),
         NewPlace::Unreachable(why) => {
-            format!("{place} is given up and was not closed, since it cannot be reached ({why})")
+            format!("{place} is discarded without being closed, because it is unreachable ({why})")
         }
-        NewPlace::Unknown(why) => format!("{place} is given up and was not closed ({why})"),
+        NewPlace::Unknown(why) => format!("{place} is discarded without being closed ({why})"),
         NewPlace::Archive(lead) | NewPlace::Closed(lead) => {
-            format!("{place} is closed; {lead} that only it has are given up")
+            format!("{place} is closed; {lead} that only it has are discarded")
         }
     };
     let report = Report::new("reopen", arguments);
@@ -226,7 +226,7 @@ fn reopen(
 }
 
 /// Finishes a migration whose configuration names the new place already.
-fn there_already(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
+fn already_moved(site: &Site, arguments: &Arguments) -> anyhow::Result<()> {
     let to = &arguments.to;
     let (act, in_words) = match migrate::set_aside(&site.place)? {
         Some(_) if !site.place.is_embedded() => {
@@ -270,7 +270,7 @@ fn told(moved: &Moved, arguments: &Arguments) -> anyhow::Result<Exit> {
     let next = advice::command(&Advice::VerifyChecksums);
     if moved.was_copied {
         return Report::new("finish", arguments).print(&format!(
-            "everything had been moved to {place} before; the site is switched over now\nnext: {next}"
+            "everything was moved to {place} earlier; the site is switched over now\nnext: {next}"
         ));
     }
     let Moved { tables, rows, detections, .. } = moved;

@@ -62,7 +62,7 @@ mod verify;
 #[derive(Debug, Parser)]
 #[command(name = "almagest", version, max_term_width = 100, after_help = AFTER)]
 pub struct Arguments {
-    /// Site directory; else ALMAGEST_SITE, else the working directory, or the nearest one above it, that is a site.
+    /// Site directory; else ALMAGEST_SITE, else the site that contains the working directory.
     #[arg(long, global = true, value_name = "DIR")]
     pub site: Option<PathBuf>,
     #[command(flatten)]
@@ -71,16 +71,16 @@ pub struct Arguments {
     verb: Verb,
 }
 
-/// Options that say what is written to stderr, and how.
+/// Options that set what is written to stderr.
 #[derive(Clone, Debug, Default, Args)]
 pub struct LogArguments {
     /// Write only errors to stderr.
     #[arg(short, long, global = true, display_order = 901, conflicts_with = "verbose")]
     quiet: bool,
-    /// Write to stderr what is logged: acts, with -vv their steps too.
+    /// Write log messages to stderr; -vv includes debug messages.
     #[arg(short, long, global = true, display_order = 902, action = ArgAction::Count)]
     verbose: u8,
-    /// Format of stderr and of the log files: text or json; else text, for files `[log] format`.
+    /// Format of stderr and of the log files: text or json [default: text; for files, `[log] format`].
     #[arg(
         long,
         global = true,
@@ -105,17 +105,17 @@ impl LogArguments {
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 done with new refusals, 2 usage, 3 a gate or precondition failed,
-4 infrastructure (try again), 5 conflict, 130 interrupted.
+4 infrastructure failure (retry), 5 conflict, 130 interrupted.
 
-Try `almagest demo` first: it simulates a night and takes it through every step.";
+Try `almagest demo` first: it simulates a night and processes it through every step.";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Simulate a small night, take it through every step, and query it
+    /// Simulate a small night, process it, and query it
     Demo(demo::Arguments),
-    /// Make a site: configuration, survey profiles, empty archive
+    /// Create a site: configuration, survey profiles, empty archive
     Init(init::Arguments),
-    /// Take deliveries through every step, from transfer to ingest
+    /// Process deliveries through every step, from transfer to ingest
     Run(run::Arguments),
     /// CU1: fetch deliveries into the library, verify and register them
     Transfer(transfer::Arguments),
@@ -127,7 +127,7 @@ enum Verb {
     Metadata(step::Arguments),
     /// CU4: extract the detections of catalogues
     Catalogue(step::Arguments),
-    /// Make staged batches visible in the archive
+    /// Publish staged batches in the archive
     Ingest(ingest::Arguments),
     /// Show the proposed plan: what runs where and when
     Plan(plan::Arguments),
@@ -137,41 +137,41 @@ enum Verb {
     Reject(reject::Arguments),
     /// Change the next plan: move, hold, priority
     Edit(edit::Arguments),
-    /// Start nothing new of a unit, delivery, night or use case, or on a host
+    /// Stop new tasks of a unit, delivery, night or use case, or on a host
     Pause(instruction::StopArguments),
     /// End a pause, a hold, a drain or a rejection
     Resume(resume::Arguments),
     /// Empty a host: running tasks finish, waiting ones run elsewhere
     Drain(instruction::StopArguments),
-    /// End the running tasks of units, and hold the units
+    /// Stop the running tasks of units, and hold the units
     Cancel(instruction::StopArguments),
     /// Redo tasks that were given up
     Retry(retry::Arguments),
-    /// Work until a signal ends it: sources, data daemon, ingester
+    /// Run the transfer, data and ingester daemons until a signal
     Daemon(daemon::Arguments),
-    /// Show deliveries, running work, and what waits for what
+    /// Show deliveries, running work, and blocked work with its reason
     Status(status::Arguments),
     /// List, show, accept, dismiss or retry refusals
     Refusals(refusals::Arguments),
     /// List what was unexpected in accepted files, such as mistyped keywords
     Findings(findings::Arguments),
-    /// Say why a delivery or file is not (wholly) in the archive, and what helps
+    /// Explain why a delivery or file is not fully in the archive, and how to fix it
     Explain(explain::Arguments),
-    /// Take a delivery out of the archive, or bring it back
+    /// Retract a delivery from the archive, or undo a retraction
     Retract(retract::Arguments),
     /// End older products that are kept because newer frames lack them
     Supersede(supersede::Arguments),
-    /// Delete for good what is retracted
+    /// Permanently delete retracted rounds
     Purge(purge::Arguments),
     /// Check that the archive is complete, unique and correct
     Verify(verify::Arguments),
-    /// Re-read delivered files within a budget, and report damage and loss
+    /// Re-read delivered files within a budget, and report damaged and missing ones
     Scrub(scrub::Arguments),
     /// Compare source, library and archive, and repair one from another
     Reconcile(reconcile::Arguments),
-    /// Copy what cannot be made again: archive, configuration and profiles
+    /// Back up what cannot be recreated: archive, configuration and profiles
     Backup(backup::Arguments),
-    /// Make a site from a backup, or restore a lost archive.db
+    /// Create a site from a backup, or restore a lost archive.db
     Restore(restore::Arguments),
     /// Move the archive to a PostgreSQL server, or back into the site
     Migrate(migrate::Arguments),
@@ -181,9 +181,9 @@ enum Verb {
     ContactSheet(contact_sheet::Arguments),
     /// Print the statements that attach the archive to DuckDB, read-only
     Attach(attach::Arguments),
-    /// Show what Almagest reads in FITS files
+    /// Show how Almagest reads FITS files
     Inspect(inspect::Arguments),
-    /// List programmes, or add one and release the frames that wait for it
+    /// List programmes, or add one and unpark the frames that wait for it
     Programme(programme::Arguments),
     /// List survey profiles, or set a value in one
     Profile(profile::Arguments),
@@ -199,7 +199,7 @@ enum Verb {
     Man(man::Arguments),
 }
 
-/// Options that say how much of the archive a step is for.
+/// Options that select the deliveries of a step.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ScopeArguments {
     /// Only deliveries of this observing night (YYYYMMDD); may be repeated.

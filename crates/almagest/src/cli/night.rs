@@ -30,7 +30,7 @@ pub fn ended(night: &mut Night) -> Exit {
 pub fn exit_of(night: &Night) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
-    } else if !night.postponed.is_empty() || !night.not_brought.is_empty() {
+    } else if !night.postponed.is_empty() || !night.not_fetched.is_empty() {
         Exit::Infrastructure
     } else if night.busy_elsewhere > 0 || !night.stopped.is_empty() || !night.blocked.is_empty() {
         Exit::Conflict
@@ -78,7 +78,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
     let blocked = night.blocked.iter().map(|((d, use_case), why)| unit(d, *use_case, why));
     let postponed =
         night.postponed.iter().map(|(unit, why)| json!({"unit": unit.to_string(), "why": why}));
-    let not_fetched = night.not_brought.iter().map(|(file, why)| json!({"file": file, "why": why}));
+    let not_fetched = night.not_fetched.iter().map(|(file, why)| json!({"file": file, "why": why}));
     json!({
         "steps": steps,
         "waits": waits.collect::<Vec<_>>(),
@@ -92,11 +92,11 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
     })
 }
 
-/// Reports on stderr what was not done.
+/// Reports unfinished work on stderr.
 fn tell_left(night: &Night) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
-        tell!(WARN, "busy", "{tasks} not done here: another process works on them");
+        tell!(WARN, "busy", "{tasks} skipped: another process works on them");
     }
     tell_blocked(night);
     for (unit, why) in &night.postponed {
@@ -106,11 +106,11 @@ fn tell_left(night: &Night) {
             delivery = unit.delivery,
             use_case = unit.use_case.name(),
             round = unit.round,
-            "{unit} is not ingested yet, try again: {why}"
+            "{unit} is not ingested yet, retry: {why}"
         );
     }
-    for (file, why) in &night.not_brought {
-        tell!(WARN, "not_fetched", file, "{file} is not fetched yet, try again: {why}");
+    for (file, why) in &night.not_fetched {
+        tell!(WARN, "not_fetched", file, "{file} is not fetched yet, retry: {why}");
     }
 }
 
@@ -136,7 +136,7 @@ pub fn summary(night: &Night) -> String {
     if night.counts().values().all(idle) {
         return match night.busy_elsewhere {
             0 if is_left => "nothing was done\n".to_owned(),
-            0 => "everything was there already: nothing to do\n".to_owned(),
+            0 => "nothing to do: everything is in the archive already\n".to_owned(),
             n => format!("{n} tasks are being done by another process\n"),
         };
     }
@@ -178,7 +178,7 @@ pub fn summary(night: &Night) -> String {
     }
     text += &super::findings::pointer(night.site(), &night.deliveries);
     if night.interrupted() {
-        text += "interrupted: what was done stays done, run again to go on\n";
+        text += "interrupted: finished work is kept, run again to resume\n";
     }
     text
 }

@@ -19,16 +19,16 @@ pub struct Arguments {
     /// As one JSON object.
     #[arg(long)]
     json: bool,
-    /// Only say what would be proposed: no round is opened, nothing is put before anybody.
+    /// Only print what would be proposed: no round is opened and no plan is recorded.
     #[arg(long, conflicts_with_all = ["compare", "history"])]
     dry_run: bool,
-    /// What the latest plan (or plan N) said, beside what happened.
+    /// Compare the latest plan (or plan N) with the actual run.
     #[arg(long, value_name = "N", num_args = 0..=1, default_missing_value = "0", conflicts_with = "history")]
     compare: Option<i64>,
-    /// The latest instructions that were given or withdrawn and the decisions on plans, with who and when.
+    /// List the latest instructions, withdrawals and decisions on plans, with author and time.
     #[arg(long)]
     history: bool,
-    /// With --history: at most N lines, the latest.
+    /// With --history: at most N entries.
     #[arg(long, value_name = "N", default_value_t = 50, requires = "history")]
     limit: u32,
 }
@@ -58,7 +58,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         None if arguments.dry_run => "what would be proposed".to_owned(),
         None => "nothing is proposed".to_owned(),
         Some(record) => match record.state {
-            PlanState::Proposed | PlanState::Partly => format!(
+            PlanState::Proposed | PlanState::PartlyApproved => format!(
                 "plan {}, proposed at {} UTC by {}",
                 record.plan_id,
                 utc(record.proposed),
@@ -172,13 +172,13 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
     let count = changes.count + decisions.count;
     for change in changes.rows {
         let instruction = in_words(&change.instruction);
-        let what = if change.given { instruction } else { format!("end of {instruction}") };
+        let what = if change.is_set { instruction } else { format!("end of {instruction}") };
         let Cause { who, why } = change.cause;
         lines.push((change.changed, [who, what, change.subject.to_string(), why]));
     }
     for decision in decisions.rows {
         let what = if decision.is_approval { "approve" } else { "reject" };
-        let about = format!("plan {}: {}", decision.plan_id, decision.about);
+        let about = format!("plan {}: {}", decision.plan_id, decision.subject);
         let Cause { who, why } = decision.cause;
         lines.push((decision.decided, [who, what.to_owned(), about, why]));
     }
@@ -190,7 +190,7 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
         table.row([utc(when), who, what, about, why]);
     }
     if count == 0 {
-        say!("no plan was decided on, and no instruction was given");
+        say!("no plan was decided, and no instruction was set");
     }
     if !table.is_empty() {
         say_part!("{}", table.text());

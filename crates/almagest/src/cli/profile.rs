@@ -30,9 +30,9 @@ enum Act {
         survey: String,
         /// Section and key, e.g. project.unnamed or catalogue.photometry.missing_zero_point.
         key: String,
-        /// The value, as TOML has it; a bare word is a text.
+        /// The value, in TOML syntax; a bare word is a string.
         value: String,
-        /// Only print the profile as it would be.
+        /// Only print the changed profile.
         #[arg(long)]
         dry_run: bool,
     },
@@ -74,7 +74,11 @@ fn set(
     let place = path.display();
     match SurveyProfile::parse(&changed) {
         Ok(profile) if profile.name == survey => {}
-        Ok(_) => return Err(exit::usage(format!("{place}: its name is not changed here"))),
+        Ok(_) => {
+            return Err(exit::usage(format!(
+                "{place}: the name of a profile cannot be changed here"
+            )));
+        }
         Err(faults) => return Err(exit::usage(format!("{place}:\n{faults}"))),
     }
     if dry_run {
@@ -118,7 +122,7 @@ fn with_value(text: &str, key: &str, value: &str) -> Result<String, String> {
     };
     let parts: Vec<&str> = key.split('.').collect();
     if parts.iter().any(|part| part.is_empty() || !part.chars().all(is_of_key)) {
-        return Err(format!("{key:?} is no key such as project.unnamed"));
+        return Err(format!("{key:?} is not a key such as project.unnamed"));
     }
     let lines: Vec<&str> = text.lines().collect();
     // The longest section that has a header of its own holds the rest of the key.
@@ -147,7 +151,7 @@ fn with_value(text: &str, key: &str, value: &str) -> Result<String, String> {
         Some(n) => {
             let old = &out[from + n];
             if old.parse::<toml::Table>().is_err() {
-                return Err(format!("{key} goes over several lines: edit the profile"));
+                return Err(format!("{key} spans several lines: edit the profile"));
             }
             out[from + n] = new;
         }

@@ -29,13 +29,13 @@ enum Act {
         #[arg(long)]
         json: bool,
     },
-    /// Add a programme; frames that were parked for it are taken up in the next round
+    /// Add a programme; frames parked for it are processed in the next round
     Add {
         /// Short name, e.g. U09B8.
         name: String,
         /// The PROJECT text of its frames, e.g. u/09b/8.
         project: String,
-        /// Only say what would be done.
+        /// Only print what would be done.
         #[arg(long)]
         dry_run: bool,
     },
@@ -47,7 +47,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     match &arguments.act {
         Act::List { json } => list(&site, *json),
         Act::Add { name, project, .. } if !(is_word(name) && is_word(project)) => Err(exit::usage(
-            "name and PROJECT of a programme are words without blanks at the ends, controls or line ends",
+            "name and PROJECT of a programme must not have blanks at the ends, control characters or line breaks",
         )),
         Act::Add { name, project, dry_run } => add(&site, (name, project), *dry_run),
     }
@@ -111,7 +111,7 @@ fn add(site: &Site, (name, project): (&str, &str), is_dry_run: bool) -> anyhow::
     tell_dry_run(is_dry_run);
     say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
     if released > 0 {
-        say!("{} taken up in the next round", counted(released, "parked frame"));
+        say!("{} to be processed in the next round", counted(released, "parked frame"));
         let next =
             |(delivery, stage): &(String, Stage)| gate::redo(site, &archive, delivery, *stage);
         let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();

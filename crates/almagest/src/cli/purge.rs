@@ -14,24 +14,23 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-What is purged cannot be brought back; it can be ingested again, under new ids, from the files of
-the library. The command names the deliveries, rounds, rows and files first, and asks for
-confirmation. Without a terminal it needs --yes. Who purged and why is kept, and `explain` shows
-it.
+A purge cannot be undone; the files of the library can be ingested again, under new ids. The
+command names the deliveries, rounds, rows and files first, and asks for confirmation. Without a
+terminal it needs --yes. The history keeps who purged what and why, and `explain` shows it.
 
 With --json: one object {dry_run, deliveries, rounds: [{delivery, use_case, round}], rows, files,
 bytes, reason}.")]
 pub struct Arguments {
-    /// Only this delivery; else everything that is retracted.
+    /// Only this delivery [default: all retracted rounds].
     #[arg(value_name = "DELIVERY")]
     delivery: Option<String>,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,
     /// Do not ask for confirmation.
     #[arg(long)]
     yes: bool,
-    /// Only say what would be deleted.
+    /// Only print what would be deleted.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -46,7 +45,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if !(arguments.yes || arguments.dry_run || can_ask) {
         return Err(exit::usage(
-            "a purge deletes permanently and there is no terminal to confirm it on: --yes confirms it",
+            "a purge is permanent, and there is no terminal to confirm it: give --yes",
         ));
     }
     let mut archive = site.write_or_rehearse(true)?;
@@ -66,7 +65,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     archive.set_rehearsal(false);
     log::open(&site, log::Writer::Commands);
-    // What was retracted since was not named, and stays.
+    // Rounds retracted since were not named, and are kept.
     let purged = archive.purge(PurgeScope::Rounds(&due.rounds), &cause, site::now())?;
     note!(INFO, "purged", rows = purged.rows, "purged {}: {}", in_words(&purged), cause.why);
     print(&purged, arguments)?;
@@ -80,7 +79,7 @@ fn cause(arguments: &Arguments) -> anyhow::Result<Cause> {
         None => "dry run",
     };
     if why.is_empty() {
-        return Err(exit::usage("--reason must say why"));
+        return Err(exit::usage("--reason is empty"));
     }
     Ok(Cause::new(site::operator(), why))
 }
@@ -105,7 +104,7 @@ fn in_words(due: &Purged) -> String {
     )
 }
 
-/// Asks on the terminal, whatever `--quiet` says, after naming what is to be deleted. Only `yes` confirms.
+/// Asks on the terminal, even with `--quiet`, after naming the rows and files to delete. Only `yes` confirms.
 fn is_confirmed(deletion: &str) -> anyhow::Result<bool> {
     let mut terminal = std::io::stderr();
     write!(

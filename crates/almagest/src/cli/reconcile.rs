@@ -17,22 +17,22 @@ use std::path::{Path, PathBuf};
 use transfer::Pace;
 use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
 
-/// Who is right, when source, library and archive differ.
+/// The side to trust when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Right {
-    /// The source: files that are lost, damaged, different or not fetched yet are fetched (again).
+    /// The source: files that are missing, damaged, different or not fetched yet are fetched (again).
     Source,
-    /// The library: files that lie in it and that the archive does not know are registered.
+    /// The library: files in it that are not in the archive are registered.
     Library,
-    /// The archive: files in the library that it does not know are moved aside, into library/.strays.
+    /// The archive: files in the library that are not in the archive are moved to library/.strays.
     Archive,
 }
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --right it only reports. Nothing is ever deleted: what is deleted at the source stays here, other content of a
-name becomes a new version, and strays are moved, not removed.
+Without --right it only reports. Nothing is ever deleted: files deleted at the source are kept
+here, changed content of a file becomes a new version, and stray files are moved, not removed.
 
 With --json: one array [{delivery, file, code, what, repaired_by}].")]
 pub struct Arguments {
@@ -41,13 +41,13 @@ pub struct Arguments {
     /// Only this file of the delivery that --delivery names, whose content is read; may be repeated.
     #[arg(long, value_name = "NAME", requires = "delivery")]
     file: Vec<String>,
-    /// Who is right; without it nothing is changed.
+    /// Side to trust in repairs; without it nothing is changed.
     #[arg(long, value_enum, value_name = "WHO")]
     right: Option<Right>,
-    /// With --right: only say what would be changed.
+    /// With --right: only print what would be changed.
     #[arg(long, requires = "right")]
     dry_run: bool,
-    /// Do not ask the sources.
+    /// Do not query the sources.
     #[arg(long, conflicts_with = "right")]
     offline: bool,
     /// As one JSON array.
@@ -131,7 +131,7 @@ fn compared(
     let archive = site.read()?;
     let mut all = Vec::new();
     for name in deliveries {
-        // A file that is being fetched has its name before it is registered, and is no stray.
+        // A file that is being fetched has its name before it is registered, and is not a stray.
         let lock = files::lock_dir(&site.place.library().join(name));
         let mut holdings = archive.holdings(Some(name))?;
         for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
@@ -152,7 +152,7 @@ fn compared(
             delivery: name.clone(),
             file: shown(&path.display().to_string()),
             code: "stray",
-            what: "it lies in the library and the archive does not know it".to_owned(),
+            what: "the file is in the library, but not in the archive".to_owned(),
             repaired_by: Some("library or archive"),
         };
         differences.extend(found.files.iter().map(add));
@@ -218,16 +218,16 @@ fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
     let one = |holding: &Holding| {
         let found = std::fs::symlink_metadata(site.place.library_file(&holding.path));
         let (code, what) = match (found, holding.soundness) {
-            (Err(_), _) => ("lost", "it is not in the library".to_owned()),
+            (Err(_), _) => ("missing", "the library does not have the file".to_owned()),
             (Ok(found), _) if found.len() != holding.bytes => (
                 "size_differs",
-                format!("it has {} bytes in the library and had {}", found.len(), holding.bytes),
+                format!("the file has {} bytes in the library, not {}", found.len(), holding.bytes),
             ),
-            (Ok(_), Some(Soundness::Rotten)) => {
-                ("rotten", "its bytes do not fit its checksum any more".to_owned())
+            (Ok(_), Some(Soundness::Corrupt)) => {
+                ("corrupt", "the content of the file no longer matches its checksum".to_owned())
             }
             (Ok(_), Some(Soundness::Unreadable)) => {
-                ("unreadable", "the last scrub could not read it".to_owned())
+                ("unreadable", "the last scrub could not read the file".to_owned())
             }
             _ => return None,
         };
@@ -277,26 +277,28 @@ fn source_differences(
         }
         match current.get(name) {
             None => {
-                let what = "it is at the source and was not brought, or was refused".to_owned();
-                differences.push(add(name, "not_brought", what, Some("source")));
+                let what =
+                    "the source has the file, but it was not fetched or was refused".to_owned();
+                differences.push(add(name, "not_fetched", what, Some("source")));
             }
             Some(holding) if entry.bytes.is_some_and(|bytes| bytes != holding.bytes) => {
                 let (now, before) = (entry.bytes.unwrap_or(0), holding.bytes);
                 let what = format!(
-                    "it has {now} bytes at the source and had {before} when it was brought"
+                    "the file has {now} bytes at the source, and had {before} when it was fetched"
                 );
                 differences.push(add(name, "changed_at_source", what, Some("source")));
             }
             Some(holding) if entry.modified_ns != holding.modified_ns => {
                 let what =
-                    "its date at the source is another one than when it was brought".to_owned();
+                    "the modification time of the file at the source changed after it was fetched"
+                        .to_owned();
                 differences.push(add(name, "touched_at_source", what, Some("source")));
             }
             Some(_) => {}
         }
     }
     for name in current.keys().filter(|name| !there.contains(**name)) {
-        let what = "it is not at the source any more; it stays here".to_owned();
+        let what = "the source no longer has the file; the archive keeps it".to_owned();
         differences.push(add(name, "gone_at_source", what, None));
     }
     differences
@@ -358,7 +360,7 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
             Right::Source => {
                 let word = fetched_again(compared);
                 for (origin, directory) in &compared.origins {
-                    work.bring(origin, directory, &word)?;
+                    work.fetch_all(origin, directory, &word)?;
                 }
             }
             Right::Library => {
@@ -374,7 +376,7 @@ fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
 
 /// Returns the fetch of a delivery that replaces its lost and damaged files.
 fn fetched_again(compared: &Compared) -> Word {
-    let of_library = ["lost", "size_differs", "rotten", "unreadable"];
+    let of_library = ["missing", "size_differs", "corrupt", "unreadable"];
     let suspects = compared.differences.iter().filter(|d| of_library.contains(&d.code));
     Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
 }
@@ -439,7 +441,7 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
                 WARN,
                 "busy",
                 delivery = compared.name,
-                "{} is being fetched; try again",
+                "{} is being fetched; retry",
                 compared.name
             );
             continue;
@@ -494,7 +496,7 @@ fn take_in(
         tell!(
             WARN,
             "older_contents",
-            "{} holds older contents; decide on them yourself",
+            "{} holds older contents, which are kept",
             shown(&directory.display().to_string())
         );
         return Ok(());

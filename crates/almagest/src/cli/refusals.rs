@@ -35,13 +35,13 @@ pub struct Arguments {
 enum Act {
     /// List refusals (the default)
     List(List),
-    /// Show everything about some refusals
+    /// Show refusals in full
     Show(Numbers),
-    /// It stays out, and that is right so; with --take it is let in
+    /// Confirm refusals: the input stays out; with --take it is ingested
     Accept(Accept),
-    /// Off the list, not worth a decision; what was refused stays out until it is retried
+    /// Remove refusals from the list; the input stays out until it is retried
     Dismiss(Decide),
-    /// Do its file again in the next round
+    /// Process the refused files again in the next round
     Retry(Decide),
 }
 
@@ -50,7 +50,7 @@ struct List {
     /// As one JSON array.
     #[arg(long)]
     json: bool,
-    /// Also those that are dealt with.
+    /// Include settled refusals.
     #[arg(long)]
     all: bool,
     /// Only of this delivery.
@@ -66,7 +66,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Numbers {
-    /// Numbers of refusals, as `list` shows them.
+    /// Numbers of refusals, as printed by `list`.
     #[arg(required = true, value_name = "NUMBER")]
     numbers: Vec<i64>,
     /// As one JSON array.
@@ -78,26 +78,26 @@ struct Numbers {
 struct Accept {
     #[command(flatten)]
     which: Decide,
-    /// Let it in all the same, marked by a finding. Only data whose DATASUM is stale (datasum_mismatch) can be let in.
+    /// Ingest the input nevertheless, marked by a finding. Possible only for a stale DATASUM (datasum_mismatch).
     #[arg(long)]
     take: bool,
 }
 
 #[derive(Debug, Args)]
 struct Decide {
-    /// Numbers of refusals, as `list` shows them.
+    /// Numbers of refusals, as printed by `list`.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
     numbers: Vec<i64>,
-    /// All open ones with this code.
+    /// All open refusals with this code.
     #[arg(long, conflicts_with = "numbers")]
     code: Option<String>,
     /// Only of this delivery (with --code).
     #[arg(long, value_name = "NAME", requires = "code")]
     delivery: Option<String>,
-    /// Why; goes into the history.
+    /// Reason, for the history.
     #[arg(long, required = true)]
     reason: String,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
@@ -118,7 +118,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
 }
 
-/// Checks that a named delivery exists: a misspelt name is no delivery without refusals.
+/// Checks that a named delivery exists: a misspelt name is not reported as a delivery without refusals.
 fn check_delivery(archive: &Reader, delivery: Option<&String>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
     chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
@@ -169,7 +169,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
     say_part!("{}", table.text());
     if let Some(first) = records.iter().find(|r| pending(r.state)) {
         let show = Advice::RefusalsShow { number: first.refusal_id };
-        say!("\nwhat helps about one of them: {}", advice::command(&show));
+        say!("\nhow to settle one of them: {}", advice::command(&show));
     }
     Ok(Exit::Done)
 }
@@ -239,17 +239,17 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     lines.push(("state", format!("{}{parked}", state_of(record))));
     if is_takeable(record) && record.state == RefusalState::Open {
         let take = Advice::RefusalsTake { number: record.refusal_id };
-        lines.push(("let in", advice::command(&take)));
+        lines.push(("ingest nevertheless", advice::command(&take)));
     }
     let (first, last) = (utc(record.first_seen), utc(record.last_seen));
-    let met = counted(record.seen_times, "time");
+    let met = counted(record.occurrences, "time");
     lines.push(("met", format!("{met}, first {first} UTC, last {last} UTC")));
     for change in &record.history {
         let (when, cause) = (utc(change.changed), &change.cause);
         lines.push((change.state.name(), format!("{when} UTC by {}: {}", cause.who, cause.why)));
     }
     let lines = lines.into_iter().map(|(what, text)| format!("{what:<9} {}\n", shown(&text)));
-    lines.collect::<String>() + &explain::what_helps(&help_for(record, setting))
+    lines.collect::<String>() + &explain::suggested(&help_for(record, setting))
 }
 
 /// Returns true for a refusal that an operator can overrule.
@@ -301,7 +301,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "parked": r.parked,
         "state": record.state.name(),
         "taken": record.taken,
-        "seen_times": record.seen_times,
+        "occurrences": record.occurrences,
         "first_seen": site::iso(record.first_seen),
         "last_seen": site::iso(record.last_seen),
         "history": history,
@@ -322,7 +322,7 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
         && let Some(other) = chosen.iter().find(|r| !is_takeable(r))
     {
         return Err(exit::gate(format!(
-            "refusal {} is {}: only {} can be let in",
+            "refusal {} is {}: only {} can be accepted with --take",
             other.refusal_id,
             other.refusal.code,
             TAKEABLE.join(", ")
@@ -340,7 +340,7 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
 
 fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exit> {
     if which.reason.trim().is_empty() {
-        return Err(exit::usage("--reason needs a reason"));
+        return Err(exit::usage("--reason is empty"));
     }
     let mut archive = site.write_or_rehearse(which.dry_run)?;
     check_delivery(&archive, which.delivery.as_ref())?;
@@ -361,9 +361,9 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     check_decision(decision, &chosen)?;
     let word = match decision {
         Decision::Accept => "accepted",
-        Decision::Take => "accepted and let in",
+        Decision::Take => "accepted, and ingested nevertheless",
         Decision::Dismiss => "dismissed",
-        Decision::Retry => "to be tried again",
+        Decision::Retry => "to be retried",
     };
     let cause = Cause::new(site::operator(), which.reason.clone());
     tell_dry_run(which.dry_run);

@@ -13,13 +13,13 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long)]
     reason: String,
-    /// The plan that is meant; the latest when left out.
+    /// Number of the plan [default: the latest].
     #[arg(long, value_name = "N")]
     plan: Option<i64>,
-    /// Only say what would be rejected.
+    /// Only print what would be rejected.
     #[arg(long)]
     dry_run: bool,
 }

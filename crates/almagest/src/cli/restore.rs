@@ -28,10 +28,10 @@ pub struct Arguments {
     /// File of mode 0600 that holds the database's password.
     #[arg(long, value_name = "FILE", requires = "database")]
     password_file: Option<PathBuf>,
-    /// Make the roles of the database afterwards, as `init --roles` does: a backup holds none, and `sql` needs them.
+    /// Make the roles of the database afterwards, as `init --roles` does: a backup contains no roles, and `sql` needs them.
     #[arg(long, requires = "database")]
     roles: bool,
-    /// Only say what would be restored.
+    /// Only print what would be restored.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.

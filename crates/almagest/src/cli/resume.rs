@@ -15,18 +15,19 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A level ends the pauses, holds, drains and rejections that were given at it, and all within it: --night also those of
-its deliveries and units, --all everything but hosts. --plan ends what the rejection of that plan paused.")]
+A level ends the pauses, holds, drains and rejections set at that level and within it: --night
+also those of its deliveries and units, --all everything except hosts. --plan resumes the units
+that the rejection of that plan paused.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
-    /// What the rejection of this plan paused.
+    /// Units that the rejection of this plan paused.
     #[arg(long, value_name = "N", conflicts_with = "About")]
     plan: Option<i64>,
-    /// Why, for the history.
-    #[arg(long, default_value = "it may go on")]
+    /// Reason, for the history.
+    #[arg(long, default_value = "resumed by the operator")]
     reason: String,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }

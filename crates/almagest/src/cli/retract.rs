@@ -14,28 +14,28 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A retraction ends the rows of a delivery (all its rounds) in every table and view; it deletes
-nothing, keeps who did it and why, and takes as long as the delivery is large. What the
-delivery had superseded of earlier processings of the night shows again. --undo
-brings all of it back under the same ids. To ingest it again instead: almagest metadata --again --delivery
-NAME, likewise preview and catalogue, then almagest ingest.
+nothing, records who did it and why, and takes time in proportion to the size of the delivery.
+Products of earlier processings of the night that the delivery had superseded become current
+again. --undo restores all rows under the same ids. To ingest the delivery again instead: almagest
+metadata --again --delivery NAME, likewise preview and catalogue, then almagest ingest.
 
 With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows:
-{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings that show
-again.")]
+{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings
+that are current again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]
     delivery: String,
-    /// Only this use case: preview, metadata (takes previews and detections along) or catalogue; may be repeated.
+    /// Only this use case: preview, metadata (includes previews and detections) or catalogue; may be repeated.
     #[arg(long, value_name = "USE_CASE")]
     use_case: Vec<UseCase>,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Bring back what was retracted.
+    /// Undo the retraction.
     #[arg(long)]
     undo: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -49,7 +49,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let name = &arguments.delivery;
     let cause = Cause::new(site::operator(), arguments.reason.trim());
     if cause.why.is_empty() {
-        return Err(exit::usage("--reason must say why"));
+        return Err(exit::usage("--reason is empty"));
     }
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let done = if arguments.undo {
@@ -73,7 +73,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 fn told(done: &Retracted, undo: bool) {
     let rounds: Vec<String> = done.rounds.iter().map(ToString::to_string).collect();
     let event = done.event.map(|e| e.get()).unwrap_or_default();
-    let what = if undo { "brought back" } else { "retracted" };
+    let what = if undo { "restored" } else { "retracted" };
     say!("{what} in event {event}: {}", rounds.join(", "));
     let mut table = Table::new(["table", "rows"]);
     for (name, rows) in &done.rows {
@@ -82,7 +82,7 @@ fn told(done: &Retracted, undo: bool) {
     say_part!("{}", table.text());
     if !done.shown_again.is_empty() {
         let frames = counted(done.shown_again.len() as u64, "multiframe");
-        say!("{frames} of earlier processings of the night show again");
+        say!("{frames} of earlier processings of the night are current again");
     }
 }
 

@@ -16,10 +16,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     about: About,
-    /// Why, for the history.
-    #[arg(long, default_value = "it may go on")]
+    /// Reason, for the history.
+    #[arg(long, default_value = "retried by the operator")]
     reason: String,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
 }
@@ -50,6 +50,6 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         )));
     }
     tell_dry_run(arguments.dry_run);
-    say!("{subject}: {} done again in the next round", counted(retried, "file"));
+    say!("{subject}: {} to be redone in the next round", counted(retried, "file"));
     Ok(Exit::Done)
 }

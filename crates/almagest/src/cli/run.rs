@@ -35,14 +35,14 @@ pub struct Arguments {
     of: ScopeArguments,
     #[command(flatten)]
     identity: IdentityArguments,
-    /// More files of these deliveries are to come: they stay open. Without it each is complete when all that its directory holds
-    /// is transferred.
+    /// Keep the deliveries open for more files. Without it, each is complete once its
+    /// directory is transferred.
     #[arg(long)]
     more_to_come: bool,
-    /// Work on what is paused or rejected too, and beside the data daemon.
+    /// Include paused and rejected work, and run alongside the data daemon.
     #[arg(long)]
     force: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -117,7 +117,7 @@ fn curate_all(
         if night.interrupted() {
             return Ok(names);
         }
-        names.push(night.bring(origin, directory, word)?);
+        names.push(night.fetch_all(origin, directory, word)?);
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

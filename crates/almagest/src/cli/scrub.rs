@@ -25,10 +25,10 @@ pub struct Arguments {
     /// Read at most this many MB per second; 0 = no limit [default: scrub_mb_per_second of almagest.toml].
     #[arg(long, value_name = "MB")]
     mb_per_second: Option<f64>,
-    /// End after this many hours; the next scrub continues with the files that were not read for longest.
+    /// Stop after this many hours; the next scrub continues with the files read least recently.
     #[arg(long, value_name = "HOURS")]
     hours: Option<f64>,
-    /// Read and report, and record nothing.
+    /// Read and report, but record nothing.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -60,7 +60,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let soundness = look(&site.place.library_file(&holding.path), holding, &pace);
         (read_files, read_bytes) = (read_files + 1, read_bytes + holding.bytes);
         found.push((holding.file_id, soundness));
-        if soundness != Soundness::Sound {
+        if soundness != Soundness::Intact {
             unsound.push((holding, soundness));
         }
         if noted.elapsed() > NOTE_EVERY {
@@ -83,7 +83,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         tell_dry_run(arguments.dry_run);
         say!(
-            "read {} of {} files, {}: {} not sound",
+            "read {} of {} files, {}: {} damaged or missing",
             read_files,
             all,
             bytes(read_bytes),

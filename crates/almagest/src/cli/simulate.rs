@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Directory in which the delivery is made, e.g. an inbox.
+    /// Directory in which the delivery is created, e.g. an inbox.
     #[arg(value_name = "OUT")]
     out: PathBuf,
     /// Observing night.
@@ -18,13 +18,13 @@ pub struct Arguments {
     /// Pipeline version: the delivery is NIGHT_vVERSION.
     #[arg(long, default_value_t = 1)]
     version: u32,
-    /// Image files; catalogues come on top.
+    /// Number of image files, catalogues not counted.
     #[arg(long, default_value_t = 16)]
     frames: usize,
     /// Detections per detector of a stack.
     #[arg(long, default_value_t = 250)]
     detections: usize,
-    /// Everything random follows from it: same seed, same bytes.
+    /// Seed of all random values: same seed, same bytes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Side of a detector in pixels.
@@ -33,16 +33,16 @@ pub struct Arguments {
     /// Use only the first N programmes.
     #[arg(long, value_name = "N")]
     programmes: Option<usize>,
-    /// Stacks with catalogues alone, as benchmarks want them.
+    /// Only stacks with catalogues, for benchmarks.
     #[arg(long)]
     stacks_only: bool,
-    /// Put damaged files among the good ones, and list them.
+    /// Add damaged files, and list them.
     #[arg(long)]
     faults: bool,
     /// Write the planted sources to this JSON file.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
-    /// Only say what would be written.
+    /// Only print what would be written.
     #[arg(long)]
     dry_run: bool,
 }
@@ -88,14 +88,14 @@ fn would_simulate(arguments: &Arguments, spec: &NightSpec) -> anyhow::Result<Exi
 }
 
 fn exists(delivery: &Path) -> anyhow::Error {
-    exit::conflict(format!("{} is there already", delivery.display()))
+    exit::conflict(format!("{} exists already", delivery.display()))
 }
 
 fn spec(arguments: &Arguments) -> anyhow::Result<NightSpec> {
     let all = NightSpec::default().programmes;
     let wanted = arguments.programmes.unwrap_or(all.len());
     if wanted == 0 || wanted > all.len() {
-        return Err(exit::usage(format!("--programmes takes 1 to {}", all.len())));
+        return Err(exit::usage(format!("--programmes must be 1 to {}", all.len())));
     }
     let spec = NightSpec {
         night: night(&arguments.night)?,
@@ -115,7 +115,7 @@ fn spec(arguments: &Arguments) -> anyhow::Result<NightSpec> {
 }
 
 fn night(text: &str) -> anyhow::Result<Night> {
-    let wrong = || exit::usage(format!("--night {text:?} is no date of the form YYYYMMDD"));
+    let wrong = || exit::usage(format!("--night {text:?} is not a date of the form YYYYMMDD"));
     if text.len() != 8 || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(wrong());
     }

@@ -9,12 +9,12 @@ use transfer::Pace;
 pub fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
     let file = match files::open_regular(path) {
         Ok(file) => file,
-        Err(files::OpenFault::Missing) => return Soundness::Lost,
+        Err(files::OpenFault::Missing) => return Soundness::Missing,
         Err(_) => return Soundness::Unreadable,
     };
     match files::sha256(Paced { file, pace }) {
-        Ok((sum, _)) if sum == holding.sha256 => Soundness::Sound,
-        Ok(_) => Soundness::Rotten,
+        Ok((sum, _)) if sum == holding.sha256 => Soundness::Intact,
+        Ok(_) => Soundness::Corrupt,
         Err(_) => Soundness::Unreadable,
     }
 }

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one array [{name, address, lines, mb_per_second, is_open, fault, deliveries: [{name,
-delivery, names, state, awaited}], skipped: [[NAME, WHY]]}].")]
+With --json: one array [{name, address, max_connections, mb_per_second, is_open, fault,
+deliveries: [{name, delivery, names, state, awaited}], skipped: [[NAME, WHY]]}].")]
 pub struct Arguments {
     /// As one JSON array.
     #[arg(long)]

@@ -20,11 +20,11 @@ use watchdog::Watchdog;
 #[command(after_help = "\
 Tables: multiframe, multiframe_detector, astrometry, provenance, programme_frame, preview,
 detection (current rows; NAME_all has every row), survey, programme, filter, use_case, and the
-control tables. Functions beside SQLite's own (log10, pow, sqrt, cos, median, percentile ...):
-in_cone(ra, dec, ra0, dec0, radius), angular_distance_deg(ra1, dec1, ra2, dec2), healpix29(ra, dec),
-galactic_l(ra, dec), galactic_b(ra, dec), header_value(cards, keyword) over the table header.
-Filter numbers are those of a survey: join filter over survey_id and filter_id, or take filter_name
-of multiframe.
+control tables. Functions in addition to those of SQLite (log10, pow, sqrt, cos, median,
+percentile ...): in_cone(ra, dec, ra0, dec0, radius), angular_distance_deg(ra1, dec1, ra2, dec2),
+healpix29(ra, dec), galactic_l(ra, dec), galactic_b(ra, dec), header_value(cards, keyword) over
+the table header. Filter numbers are those of a survey: join filter over survey_id and filter_id,
+or take filter_name of multiframe.
 
 Examples:
   almagest sql \"SELECT count(*) FROM detection\"
@@ -34,22 +34,22 @@ pub struct Arguments {
     /// One SELECT; `-` reads it from stdin.
     #[arg(value_name = "SELECT …", allow_hyphen_values = true)]
     query: String,
-    /// Form of the result on stdout.
+    /// Format of the result.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
     /// Write to this file instead of stdout.
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// End the query as failed (exit code 3) when it has more rows; those before are written.
+    /// Fail (exit code 3) when the result has more rows; the first N are written.
     #[arg(long, value_name = "N")]
     rows: Option<u64>,
     /// Stop after this many seconds.
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
-    /// The tables as they were after this event; `SELECT * FROM event` lists them.
+    /// Query the tables as they were after this event; `SELECT * FROM event` lists them.
     #[arg(long, value_name = "EVENT")]
     as_of: Option<i64>,
-    /// Say on stderr what was read from the lake.
+    /// Print on stderr how much was read from the lake.
     #[arg(long)]
     stats: bool,
 }
@@ -121,7 +121,7 @@ fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
     site.config.sql.max_rows = arguments.rows.unwrap_or(site.config.sql.max_rows);
     site.config.sql.max_seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
     let event = |number: i64| {
-        EventId::new(number).ok_or_else(|| exit::usage(format!("--as-of {number} is no event")))
+        EventId::new(number).ok_or_else(|| exit::usage(format!("--as-of {number} is not an event")))
     };
     session(&site, arguments.as_of.map(event).transpose()?)
 }

@@ -26,8 +26,8 @@ use std::time::{Duration, Instant};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Lists the deliveries that are not complete, then the latest, 20 in all; what is cut is counted. --json lists all, unless
-an option says otherwise.")]
+Lists unfinished deliveries, then the latest ones, 20 in all, and counts the rest. --json lists
+all, unless restricted by an option.")]
 pub struct Arguments {
     /// All deliveries.
     #[arg(long)]
@@ -88,7 +88,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let standing = archive.instructions()?;
         say_part!("{}", whole(&status, &rates, &standing, &daemons, arguments.all));
         if let Some(fault) = notify::fault(&site) {
-            say!("\nnobody is notified: {}", shown(&fault));
+            say!("\nnotifications fail: {}", shown(&fault));
         }
     }
     Ok(Exit::Done)
@@ -185,7 +185,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
 fn data_text(state: &DataState) -> String {
     if !state.is_alive() {
         return format!(
-            "the data daemon (pid {}, started {} UTC) does not run any more: {}\n",
+            "the data daemon (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
             utc_of(&state.began),
             advice::command(&Advice::DaemonData)
@@ -248,7 +248,7 @@ fn data_text(state: &DataState) -> String {
 fn ingester_text(state: &State) -> String {
     if !state.is_alive() {
         return format!(
-            "the ingester (pid {}, started {} UTC) does not run any more: {}\n",
+            "the ingester (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
             utc_of(&state.began),
             advice::command(&Advice::DaemonIngest)
@@ -311,14 +311,14 @@ fn text(status: &Status, rates: &[Rate], is_all: bool) -> String {
     }
     if status.kept_products > 0 {
         text += &format!(
-            "\n{} kept beside newer frames or catalogues that lack them: {}\n",
+            "\n{} kept because newer frames or catalogues lack them: {}\n",
             counted(status.kept_products, "older product"),
             advice::command(&Advice::Findings)
         );
     }
     if status.findings > 0 {
         text += &format!(
-            "\n{} in what was accepted: {}\n",
+            "\n{} in accepted files: {}\n",
             counted(status.findings, "finding"),
             advice::command(&Advice::Findings)
         );
@@ -397,7 +397,7 @@ fn incomplete(status: &Status) -> Table {
 fn sources_text(state: &Arrivals, status: &Status) -> String {
     if !state.is_alive() {
         return format!(
-            "the daemon that watches the sources does not run any more: {}\n",
+            "the transfer daemon has stopped: {}\n",
             advice::command(&Advice::DaemonTransfer)
         );
     }

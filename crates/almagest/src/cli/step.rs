@@ -25,16 +25,16 @@ delivery, why}]}.")]
 pub struct Arguments {
     #[command(flatten)]
     of: ScopeArguments,
-    /// Do again what was done: all previews, deliveries that were retracted.
+    /// Redo finished work: all previews, deliveries that were retracted.
     #[arg(long)]
     again: bool,
-    /// Of previews: make those again whose files are lost or damaged, and no others.
+    /// Redo only previews whose files are lost or damaged.
     #[arg(long, conflicts_with = "again")]
     lost: bool,
-    /// Work on what is paused or rejected too, and beside the data daemon.
+    /// Include paused and rejected work, and run alongside the data daemon.
     #[arg(long)]
     force: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -87,7 +87,7 @@ pub fn run(
     if has_scheduler {
         match arguments.json {
             true => say!("{}", crate::report::json(&as_json(&night, true))?),
-            false => say!("the data daemon does it: {}", advice::command(&Advice::Plan)),
+            false => say!("left to the data daemon: {}", advice::command(&Advice::Plan)),
         }
         return Ok(Exit::Done);
     }

@@ -8,7 +8,7 @@ use curate::scheduler;
 use curate::site::Site;
 use model::{Advice, UseCase};
 
-/// What an instruction is about.
+/// The subject of an instruction.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[group(multiple = false)]
 pub struct About {
@@ -103,9 +103,9 @@ pub fn check_host(site: &Site, host: &str) -> anyhow::Result<()> {
 /// Reads a unit.
 ///
 /// # Errors
-/// A message when the text is no unit.
+/// A message when the text is not a unit.
 pub fn unit(text: &str) -> Result<(String, UseCase), String> {
-    let wrong = || format!("{text:?} is no unit such as 20071011_v1/catalogue");
+    let wrong = || format!("{text:?} is not a unit such as 20071011_v1/catalogue");
     let (delivery, use_case) = text.rsplit_once('/').ok_or_else(wrong)?;
     Ok((delivery.to_owned(), use_case.parse().map_err(|_| wrong())?))
 }

@@ -17,9 +17,9 @@ use std::path::PathBuf;
 A later processing of a night, or newer content of a file, replaces product by product: detections
 of a detector end when the newer detections of that detector are ingested, previews when the newer
 preview is. A newer frame without catalogue, or with a refused one, leaves the older detections
-current, and so does a catalogue for the detectors whose HDUs it lacks or has refused;
-`almagest findings` lists them. This verb decides that they end all the same. They show again with
---undo, and when the newer frames are retracted.
+current, and so does a catalogue for the detectors whose HDUs it lacks or has refused; `almagest
+findings` lists them. This command ends them nevertheless. They become current again with --undo,
+and when the newer frames are retracted.
 
 With --json: one array [{file, use_case, delivery, multiframe_id, newer_delivery,
 newer_multiframe_id, newer_file, ext_nums, why}].")]
@@ -33,13 +33,13 @@ pub struct Arguments {
     /// Only the frame of this file name.
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
-    /// Why, for the history.
+    /// Reason, for the history.
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,
     /// Undo such a decision.
     #[arg(long)]
     undo: bool,
-    /// Only say what would be done.
+    /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
     /// Print what changed as one JSON array.
@@ -52,21 +52,21 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let site = Site::find(site)?;
     if arguments.use_case.contains(&UseCase::Metadata) {
         return Err(exit::usage(
-            "metadata follow their products: --use-case is preview or catalogue",
+            "--use-case must be preview or catalogue: metadata follow their products",
         ));
     }
     // A dry run, which keeps no reason, needs none.
     let reason = arguments.reason.as_deref().unwrap_or("dry run");
     let cause = Cause::new(site::operator(), reason.trim());
     if cause.why.is_empty() {
-        return Err(exit::usage("--reason must say why"));
+        return Err(exit::usage("--reason is empty"));
     }
     let newer = (arguments.delivery.as_str(), arguments.file.as_deref());
     let mut archive = site.write_or_rehearse(arguments.dry_run)?;
     let done = if arguments.undo {
-        archive.undo_set_aside(newer, &arguments.use_case, &cause, site::now())?
+        archive.undo_supersession(newer, &arguments.use_case, &cause, site::now())?
     } else {
-        archive.set_aside(newer, &arguments.use_case, &cause, site::now())?
+        archive.supersede(newer, &arguments.use_case, &cause, site::now())?
     };
     tell_dry_run(arguments.dry_run && !arguments.json);
     show(arguments, &done.products)?;

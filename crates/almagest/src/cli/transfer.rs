@@ -25,22 +25,22 @@ interrupted, left_to_daemon}.
 With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code,
 message}], skipped: [{file, code, why}]}]}.")]
 pub struct Arguments {
-    /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…); without any, those from
-    /// which known deliveries came are polled.
+    /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…) [default: the
+    /// origins of known deliveries].
     #[arg(value_name = "DELIVERY", conflicts_with_all = ["night", "delivery", "source"])]
     deliveries: Vec<String>,
     /// All deliveries of this source of almagest.toml; may be repeated.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["night", "delivery"])]
     source: Vec<String>,
-    /// Declare this delivery complete and fetch nothing: what its marker, list or count still announces is awaited no longer; may be
-    /// repeated.
+    /// Declare this delivery complete, although its marker, list or count announces more files, and fetch nothing; may
+    /// be repeated.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new"])]
     complete: Vec<String>,
     #[command(flatten)]
     of: ScopeArguments,
     #[command(flatten)]
     identity: IdentityArguments,
-    /// Only say what would be brought.
+    /// Only print what would be fetched.
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
@@ -82,7 +82,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         if night.interrupted() {
             break;
         }
-        names.push(night.bring(origin, directory, &word)?);
+        names.push(night.fetch_all(origin, directory, &word)?);
     }
     report_as(&night, arguments.json)?;
     if !arguments.json {
@@ -108,7 +108,7 @@ fn closed(site: Site, names: &[String], is_dry_run: bool) -> anyhow::Result<Exit
     let scope = Scope { deliveries: names.to_vec(), ..Scope::default() };
     let say_closed = |name: &str, is_new: bool| match is_new {
         true => say!("{name} is declared complete"),
-        false => say!("{name} was complete already"),
+        false => say!("{name} is complete already"),
     };
     tell_dry_run(is_dry_run);
     if is_dry_run {
@@ -183,7 +183,7 @@ pub fn expected_as_json(expected: &[Expected]) -> Value {
 
 /// Shows the files that a transfer would fetch.
 pub fn say_expected(expected: Vec<Expected>) {
-    let mut table = Table::new(["delivery", "new files", "size", "there already"]);
+    let mut table = Table::new(["delivery", "new files", "size", "unchanged"]);
     let mut refused = Table::new(["delivery", "would be refused", "code", "why"]);
     let mut skipped = Table::new(["delivery", "would be skipped", "code", "why"]);
     for Expected { delivery: name, prospect } in expected {

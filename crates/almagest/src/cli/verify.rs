@@ -14,7 +14,7 @@ use upkeep::verify::{Finding, Group, Report};
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {findings: [{code, message, repair}], groups: [{code, about, count,
+With --json: one object {findings: [{code, message, repair}], groups: [{code, subject, count,
 repair, commands, kinds}], checked: {WHAT: COUNT}}; with --repair also dry_run and repairs, a list
 of sentences.")]
 pub struct Arguments {
@@ -24,17 +24,17 @@ pub struct Arguments {
     /// Read every library and lake file, and compare checksums.
     #[arg(long)]
     checksums: bool,
-    /// With --checksums: read only this percentage of the files, another part of them every day.
+    /// With --checksums: read only this percentage of the files, a different part every day.
     #[arg(long, value_name = "PERCENT", requires = "checksums", value_parser = clap::value_parser!(u8).range(1..=100))]
     sample: Option<u8>,
     /// With --checksums: read at most this many MB per second.
     #[arg(long, value_name = "MB", requires = "checksums")]
     bandwidth: Option<u64>,
-    /// Repair what can lose nothing: remove files and tables that no event made, request lost previews again, take
+    /// Repair what cannot lose data: remove files and tables that no event created, request lost previews again, take
     /// permissions that [files] umask forbids from the files of the site.
     #[arg(long)]
     repair: bool,
-    /// Change nothing: only say what --repair would repair, and do not record which files are damaged.
+    /// Change nothing: only print what --repair would repair, and do not record which files are damaged.
     #[arg(long)]
     dry_run: bool,
 }
@@ -98,7 +98,8 @@ fn print(report: &Report, repairs: &[String], arguments: &Arguments) -> anyhow::
 
 /// Returns a group of findings in words, with the command that repairs it.
 fn in_words(group: &Group) -> String {
-    let about = if group.about.is_empty() { String::new() } else { format!(" of {}", group.about) };
+    let about =
+        if group.subject.is_empty() { String::new() } else { format!(" of {}", group.subject) };
     let mut text = format!("{}: {}{about}\n", group.code, counted(group.count, "finding"));
     for example in &group.examples {
         let _ = writeln!(text, "  {}", shown(example));
@@ -119,8 +120,8 @@ fn in_words(group: &Group) -> String {
     text
 }
 
-/// Removes forbidden permissions from the files of the site; a dry run counts them. Files that cannot be listed or changed are reported; files that work
-/// removes in the meantime are skipped.
+/// Removes forbidden permissions from the files of the site; a dry run counts them. Files that cannot be listed or changed are
+/// reported; files that work removes in the meantime are skipped.
 fn narrow(site: &Site, is_dry_run: bool) {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
@@ -146,7 +147,7 @@ fn narrow(site: &Site, is_dry_run: bool) {
     }
     if narrowed > 0 {
         let paths = counted(narrowed, "path");
-        tell!(INFO, "permissions_narrowed", "took forbidden permissions from {paths}");
+        tell!(INFO, "permissions_narrowed", "removed forbidden permissions from {paths}");
     }
 }
 
@@ -156,7 +157,7 @@ fn note_rot(site: &Site, report: &Report) {
         .findings
         .iter()
         .filter_map(|finding| match finding {
-            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Rotten)),
+            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Corrupt)),
             _ => None,
         })
         .collect();
@@ -165,6 +166,10 @@ fn note_rot(site: &Site, report: &Report) {
     }
     let noted = site.write().and_then(|mut a| Ok(a.note_soundness(&found, site::now())?));
     if let Err(fault) = noted {
-        tell!(ERROR, "damage_not_noted", "damaged files are not noted in the archive: {fault:#}");
+        tell!(
+            ERROR,
+            "damage_not_noted",
+            "damaged files could not be recorded in the archive: {fault:#}"
+        );
     }
 }

@@ -51,7 +51,7 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     let rest = plan();
     tried.run(&rest, &Advice::ApproveAll).ended(0);
     assert_eq!(state("proposed"), 0);
-    assert!(desk.count("SELECT count(*) FROM coming_round WHERE approved = 1") > 0);
+    assert!(desk.count("SELECT count(*) FROM expected_round WHERE approved = 1") > 0);
     tried.kinds
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn instructions_are_many() -> Vec<&'static str> {
     let desk = Desk::new();
     let archive = rusqlite::Connection::open(desk.site.join("archive.db")).expect("it opens");
     let insert = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120)
-        INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+        INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
         SELECT i, 'delivery', 'd' || i, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n";
     archive.execute_batch(insert).expect("many instructions");
     let history = desk.at_site(&["plan", "--history"]);

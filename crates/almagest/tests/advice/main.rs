@@ -1,6 +1,6 @@
 //! Every command that a message recommends is run here, in the situation in which it is recommended, as it was printed, and
 //! must do what was promised. A kind of advice without a situation fails the test, and so does a recommendation in the source
-//! that is no [`model::Advice`].
+//! that is not a [`model::Advice`].
 
 mod damage;
 mod decisions;
@@ -15,7 +15,7 @@ use operator::Said;
 use std::path::{Path, PathBuf};
 use tried::Advice;
 
-/// A situation is a function; here stands which kinds of advice each covers.
+/// A situation is a function; this table names the kinds of advice that each covers.
 macro_rules! situations {
     ($($name:ident: [$($kind:ident),* $(,)?];)*) => {
         $(#[test]
@@ -70,7 +70,7 @@ situations! {
     a_reopening_was_interrupted: [MigrateReopen];
     a_restore_was_interrupted: [Restore];
     a_profile_is_misspelt: [ProfileList];
-    stale_checksums_are_let_in: [RefusalsShow, RefusalsTake, Run];
+    stale_checksums_are_accepted: [RefusalsShow, RefusalsTake, Run];
     frames_name_no_project: [ProgrammeAdd, ProfileSet, RefusalsRetry, Run];
     catalogues_have_no_zero_point: [ProfileSet, RefusalsRetry, Run];
     catalogues_wait_for_their_images: [Explain];

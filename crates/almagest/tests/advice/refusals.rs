@@ -191,7 +191,7 @@ fn run_again(delivery: &Path) -> Advice {
     Advice::Run { place: delivery.canonicalize().expect("there").display().to_string() }
 }
 
-pub(crate) fn stale_checksums_are_let_in() -> Vec<&'static str> {
+pub(crate) fn stale_checksums_are_accepted() -> Vec<&'static str> {
     let (desk, delivery) = with("datasum_of_image");
     let number = number_of(&desk, "datasum_mismatch");
     let detectors = || {

@@ -179,7 +179,7 @@ fn the_profiles_limits_hold_on_arrival_and_in_inspections() {
 }
 
 #[test]
-fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
+fn a_stale_datasum_is_accepted_by_the_operator_or_the_profile() {
     for desk in Desk::of_both_engines() {
         let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
         plant(&delivery, "datasum_of_image", 90_001).unwrap();
@@ -200,7 +200,7 @@ fn a_stale_datasum_is_let_in_by_the_operator_or_the_profile() {
         let (stale, cut) = (number("datasum_mismatch"), number("truncated"));
         let take = ["refusals", "accept", &stale, "--take", "--reason", "checked by eye"];
         let said = desk.at_site(&["refusals", "accept", &cut, "--take", "--reason", "x"]).ended(3);
-        assert!(said.is_empty(), "what is lost cannot be let in: {said}");
+        assert!(said.is_empty(), "what is lost cannot be accepted: {said}");
         let show = desk.at_site(&["refusals", "show", &stale]).ended(0);
         assert!(show.contains(&format!(" refusals accept {stale} --take --reason")), "{show}");
         desk.at_site(&[&take[..], &["--dry-run"]].concat()).ended(0);

@@ -45,7 +45,7 @@ impl Night {
         self.desk.verified();
     }
 
-    /// Codes of refusals that are not dealt with.
+    /// Codes of refusals that are not settled.
     fn open(&self) -> Vec<String> {
         self.desk.refusals().iter().map(|r| r["code"].as_str().unwrap().to_owned()).collect()
     }
@@ -117,7 +117,7 @@ fn accepted_and_dismissed_ones_stay_so() {
     assert_eq!((&accepted["state"], history(&accepted)), (&json!("accepted"), vec![wanted]));
     let dismissed = night.refusal("not_a_file_fifo");
     assert_eq!(dismissed["state"], json!("dismissed"));
-    assert_eq!(dismissed["seen_times"], json!(2), "the pipe still stands there");
+    assert_eq!(dismissed["occurrences"], json!(2), "the pipe still exists");
     let number = dismissed["number"].to_string();
     let shown = night.desk.at_site(&["refusals", "show", &number]).ended(0);
     for part in ["w20071011_90002_st.fit", "not_a_file_fifo", "dismissed", "somebody's test"] {
@@ -154,7 +154,7 @@ fn unchanged_files_are_refused_again() {
     for (_, code) in kinds {
         let refusal = night.refusal(code);
         assert_eq!(
-            (&refusal["state"], &refusal["seen_times"]),
+            (&refusal["state"], &refusal["occurrences"]),
             (&json!("open"), &json!(2)),
             "{code}"
         );
@@ -232,7 +232,7 @@ fn a_repaired_file_makes_the_next_round() {
 
 /// A retry of one HDU gives no object of another HDU a new id.
 #[test]
-fn a_retry_keeps_the_ids_of_what_is_well() {
+fn a_retry_keeps_the_ids_of_accepted_files() {
     let night = night(&["row_too_short", "sequence_zero"]);
     let objects = |run: u32| {
         night.desk.rows(&format!(
@@ -246,7 +246,7 @@ fn a_retry_keeps_the_ids_of_what_is_well() {
         assert_eq!(night.decide("retry", code, "looked at"), 0);
     }
     night.run(1);
-    assert_eq!(objects(90_001), whole, "only the refused HDU was done again");
+    assert_eq!(objects(90_001), whole, "only the refused HDU was redone");
     let of = |objects: &[Value], ext: i64, same: bool| -> Vec<Value> {
         objects.iter().filter(|o| (o["ext_num"] == json!(ext)) == same).cloned().collect()
     };

@@ -39,7 +39,7 @@ fn absurd_claims_cost_little_memory() {
 }
 
 #[test]
-fn a_file_larger_than_the_disk_holds_nobody_up() {
+fn a_file_larger_than_the_disk_blocks_no_other_file() {
     let desk = Desk::new();
     let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
     // Holes take no room here; copied they would.

@@ -124,7 +124,7 @@ fn reads_well(desk: &Desk, planted: &[Planted]) {
         assert!(shown.contains(&name), "{name}");
         let explained = calm_words(desk, &["explain", "--", &name], 0);
         assert!(explained.contains(one.code), "{name}:\n{explained}");
-        assert!(explained.contains("what helps:"), "{name}:\n{explained}");
+        assert!(explained.contains("suggestions:"), "{name}:\n{explained}");
     }
     let as_delivered =
         desk.command(&["explain"]).arg(&planted_as(planted, "name_with_newline").file).output();

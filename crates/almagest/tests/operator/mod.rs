@@ -63,7 +63,7 @@ impl Daemon {
         Self(Some(command.spawn().expect("it starts")))
     }
 
-    /// Starts one that may say more than a pipe holds; nobody hears it.
+    /// Starts one whose output may exceed a pipe; the output is discarded.
     pub fn start_unheard(mut command: Command) -> Self {
         command.stdout(Stdio::null()).stderr(Stdio::null());
         Self(Some(command.spawn().expect("it starts")))
@@ -252,7 +252,7 @@ impl Desk {
         }
     }
 
-    /// Changes texts of the configuration, each of which must be there. A setting that stands behind `#` as the default is
+    /// Changes texts of the configuration, each of which must be there. A setting that is commented out as the default is
     /// set by that.
     #[track_caller]
     pub fn configure(&self, changes: &[(&str, &str)]) {
@@ -292,7 +292,8 @@ impl Desk {
         ]);
     }
 
-    /// Has tasks run by an `almagest-node` (reports find what runs by that name) that takes a number of seconds more. Returns its path.
+    /// Has tasks run by an `almagest-node` (reports find what runs by that name) that takes a number of seconds more. Returns its
+    /// path.
     pub fn slow_node(&self, seconds_more: f64) -> PathBuf {
         let node = Path::new(env!("CARGO_BIN_EXE_almagest")).with_file_name("almagest-node");
         assert!(node.is_file(), "no almagest-node: the tests are run by `cargo test --workspace`");

@@ -161,7 +161,7 @@ fn keyword_of<'h>(
     let keywords: Vec<String> = rule.and_then(|r| r.keywords.clone()).unwrap_or_else(own);
     let empty = |v: &Value| v.is_null() || v.as_str().is_some_and(|text| text.trim().is_empty());
     keywords.into_iter().find_map(|keyword| {
-        // What is about the primary HDU alone is no value of an extension.
+        // What is about the primary HDU alone is not a value of an extension.
         let headers = if is_own(&keyword) { &headers[..headers.len().min(1)] } else { headers };
         let known = headers.iter().find_map(|h| h.get(&keyword)).filter(|v| !empty(v))?;
         Some((keyword, known))

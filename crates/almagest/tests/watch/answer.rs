@@ -35,9 +35,9 @@ const QUERY: &str = "
     UNION ALL
     SELECT held.state, named.delivery, named.file, held.multiframe_id,
         product.kept + CASE WHEN held.uncovered_event IS NULL THEN 0 ELSE 2 END,
-        CASE WHEN held.aside_event IS NULL THEN 0 ELSE 1 END
-        + (SELECT count(*) FROM set_aside WHERE set_aside.multiframe_id = product.multiframe_id
-               AND set_aside.use_case = product.use_case AND undone_event IS NULL), held.ext_num
+        CASE WHEN held.supersession_event IS NULL THEN 0 ELSE 1 END
+        + (SELECT count(*) FROM supersession WHERE supersession.multiframe_id = product.multiframe_id
+               AND supersession.use_case = product.use_case AND undone_event IS NULL), held.ext_num
     FROM product_detector AS held JOIN named ON named.multiframe_id = held.multiframe_id
         JOIN product ON product.multiframe_id = held.multiframe_id AND product.use_case = 'catalogue'";
 
@@ -54,7 +54,7 @@ const LAKE: &str = "
 /// An image: its delivery and its multiframe.
 type Image = (String, i64);
 
-/// A detector of a file name, by its extension number; 0 stands for the whole image.
+/// A detector of a file name, by its extension number; 0 means the whole image.
 pub type Detector = (String, i64);
 
 /// Rows of a product of each detector, by the image that they are of: all, and those that have a current multiframe.
@@ -68,7 +68,7 @@ struct Product {
     /// A newer catalogue of the image has none.
     is_uncovered: bool,
     /// A decision to end them is in force.
-    is_set_aside: bool,
+    is_superseded: bool,
 }
 
 /// One answer.
@@ -106,7 +106,7 @@ impl Answer {
             "lake" => self.lake = Some(a),
             _ => {
                 let (is_kept, is_uncovered) = (b & 1 == 1, b & 2 == 2);
-                let product = Product { state: kind, is_kept, is_uncovered, is_set_aside: c > 0 };
+                let product = Product { state: kind, is_kept, is_uncovered, is_superseded: c > 0 };
                 self.products.entry(detector).or_default().insert(image, product);
             }
         }
@@ -197,7 +197,7 @@ impl Answer {
                 }
                 // Without detections of any version a decision about this or a newer one says why.
                 let mut newer = products.range(image..).map(|(_, product)| product);
-                let is_decided = newer.any(|product| product.is_set_aside);
+                let is_decided = newer.any(|product| product.is_superseded);
                 if shown.is_none() && product.state == "superseded" && !is_decided {
                     faults.push(format!("{file} shows nothing, and {image:?} is {product:?}"));
                 }

@@ -47,7 +47,7 @@ fn check_names(inputs: &[Input], result: &TaskResult) -> Result<(), ArchiveFault
     match named.into_iter().find(|(_, file)| !known.contains(file.as_str())) {
         None => Ok(()),
         Some((list, file)) => {
-            Err(refused(format!("{list} name the file {file:?}, which is none of the task's")))
+            Err(refused(format!("{list} name the file {file:?}, which is not a file of the task")))
         }
     }
 }
@@ -75,7 +75,7 @@ fn check_files(
         let is_of_task =
             || preview_name::parts(&file.name).is_some_and(|(root, _)| roots.contains(root));
         if file.table == JPEG && !is_of_task() {
-            return Err(fault("which is a preview of none of the task's images"));
+            return Err(fault("which is not a preview of an image of the task"));
         }
         let allowed = bytes_allowed(use_case, inputs.len(), file);
         if file.bytes > allowed {
@@ -160,5 +160,5 @@ fn check_catalogues(
 }
 
 fn foreign(multiframe: i64) -> ArchiveFault {
-    refused(format!("the result reports multiframe {multiframe}, which is none of the task's"))
+    refused(format!("the result reports multiframe {multiframe}, which is not in the task"))
 }

@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_living_and_the_gone() {
+    fn running_and_stopped_processes() {
         let me = Process::me();
         assert!(!me.has_stopped());
         assert_eq!(Process::parse(&me.to_string()), Some(me.clone()));

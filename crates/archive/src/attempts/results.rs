@@ -125,7 +125,7 @@ pub(crate) fn note_part(
     acceptance::check(&task, &inputs, result)?;
     let new = note_all(tx, &task, &inputs, &rest[..REFUSALS_AT_ONCE], now)?;
     tx.execute(
-        "UPDATE attempt SET noted = noted + ?3 WHERE task_id = ?1 AND number = ?2",
+        "UPDATE attempt SET recorded_refusals = recorded_refusals + ?3 WHERE task_id = ?1 AND number = ?2",
         params![task.id, result.attempt, REFUSALS_AT_ONCE as u64],
     )?;
     Ok(Some(new))
@@ -143,7 +143,7 @@ fn ordered(result: &TaskResult) -> Vec<&Refusal> {
 fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, ArchiveFault> {
     let noted: Option<u64> = tx
         .query_row(
-            "SELECT noted FROM attempt WHERE task_id = ?1 AND number = ?2",
+            "SELECT recorded_refusals FROM attempt WHERE task_id = ?1 AND number = ?2",
             params![task.id, result.attempt],
             |r| r.get(0),
         )

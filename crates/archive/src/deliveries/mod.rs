@@ -46,14 +46,14 @@ pub struct TransferRecord {
     pub tries: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
-    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `second_look`.
+    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `recheck`.
     pub verified_by: &'static str,
 }
 
 impl Default for TransferRecord {
     /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, verified_by: "second_look" }
+        Self { tries: 1, resumed_bytes: 0, verified_by: "recheck" }
     }
 }
 

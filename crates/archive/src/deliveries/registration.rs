@@ -87,7 +87,7 @@ pub(crate) fn record(
     pair(tx, delivery, registration.pairing)?;
     let names = latest_files(tx, delivery)?;
     let find = |stage: Stage, name: &str| match stage {
-        Stage::Transfer => None, // what was not taken over has no file
+        Stage::Transfer => None, // a file that was not accepted has no row
         _ => names.get(name).copied(),
     };
     for staged in registration.refusals {
@@ -185,7 +185,7 @@ fn note_arrival(
 ) -> Result<(), ArchiveFault> {
     let transfer_record = &arrival.transfer_record;
     tx.prepare_cached(&format!(
-        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, proof,
+        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, verified_by,
              seconds, ended)
          SELECT ?1, ?2, {NEXT_OF_NAME}, ?3, 'arrived', file_id, ?4, ?5, ?6, ?7, ?8, ?9
          FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?10"

@@ -8,7 +8,7 @@ use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
 use crate::findings::findings;
-use crate::products::{self, aside};
+use crate::products::{self, supersession};
 use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
 use crate::retraction::can_come_back;
 use crate::retraction::purge::{PurgedRound, purged_rounds};
@@ -67,7 +67,7 @@ pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
     }
     for file in &mut facts.files {
         if let Some(multiframe) = file.multiframe_id {
-            file.kept = aside::of_image(c, multiframe)?;
+            file.kept = supersession::of_image(c, multiframe)?;
         }
     }
     if let Some(object) = asked.object {
@@ -96,7 +96,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         without_successor: without_successor(c, id)?,
         blocked: blocked.collect(),
         can_come_back: can_come_back(c, id)?,
-        kept: aside::of_delivery(c, id)?,
+        kept: supersession::of_delivery(c, id)?,
         superseded_by: superseded_by(c, id)?,
         purged: purged_rounds(c, id)?,
     })
@@ -383,7 +383,7 @@ fn add_endings(
         sheet.metadata_end = ending(sql, params![multiframe], UseCase::Metadata)?;
     }
     if sheet.detections > 0 {
-        sheet.detectors_aside = found::detectors_aside(c, multiframe)?;
+        sheet.superseded_detectors = found::superseded_detectors(c, multiframe)?;
     } else {
         let sql = "SELECT max(end_event) FROM detector_rows
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (

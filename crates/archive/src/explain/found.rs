@@ -33,7 +33,7 @@ fn end_of(
     let Some(first) = recorded(c, ended)? else { return Ok(None) };
     let product = Product::of(c, multiframe, use_case)?.filter(|p| p.ended == Some(ended));
     let Some(product) = product else { return Ok(Some(first)) };
-    let set_aside = decision(c, &first, multiframe, use_case)?;
+    let supersession = decision(c, &first, multiframe, use_case)?;
     let is_retraction = product.state == "retracted";
     let event = match is_retraction {
         true => retraction(c, (multiframe, use_case), None)?.unwrap_or(ended),
@@ -46,7 +46,7 @@ fn end_of(
     let frames = newer.into_iter().map(|newer| frame(c, newer)).collect::<Result<Vec<_>, _>>()?;
     let of_event = frames.iter().rfind(|frame| frame.0 == last.delivery);
     let successor = of_event.or(frames.last()).cloned();
-    Ok(Some(Ending { is_retraction, successor, set_aside, ..last }))
+    Ok(Some(Ending { is_retraction, successor, supersession, ..last }))
 }
 
 /// Returns an event that ended rows; `None` when there is no such event.
@@ -63,7 +63,7 @@ fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> 
         .optional()?;
     let Some([act, happened, who, why, delivery]) = found else { return Ok(None) };
     let happened = time_of(&happened)?;
-    let (is_retraction, successor, set_aside) = (false, None, None);
+    let (is_retraction, successor, supersession) = (false, None, None);
     Ok(Some(Ending {
         event,
         act,
@@ -73,7 +73,7 @@ fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> 
         delivery,
         is_retraction,
         successor,
-        set_aside,
+        supersession,
     }))
 }
 
@@ -133,15 +133,15 @@ fn decision(
     of: UseCase,
 ) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT set_aside.use_case, file.name, set_aside.event_id, happened, event.who, event.why, delivery.name, product.state,
+        "SELECT supersession.use_case, file.name, supersession.event_id, happened, event.who, event.why, delivery.name, product.state,
              own.name, product.ended_event
-         FROM set_aside JOIN event ON event.event_id = set_aside.event_id
+         FROM supersession JOIN event ON event.event_id = supersession.event_id
              JOIN unit ON unit.unit_id = event.unit_id JOIN delivery ON delivery.delivery_id = unit.delivery_id
-             JOIN image ON image.multiframe_id = set_aside.multiframe_id JOIN file ON file.file_id = image.file_id
+             JOIN image ON image.multiframe_id = supersession.multiframe_id JOIN file ON file.file_id = image.file_id
              JOIN delivery AS own ON own.delivery_id = file.delivery_id
-             JOIN product ON product.multiframe_id = set_aside.multiframe_id AND product.use_case = set_aside.use_case
-         WHERE set_aside.multiframe_id = ?1 AND undone_event IS NULL
-         ORDER BY set_aside.use_case",
+             JOIN product ON product.multiframe_id = supersession.multiframe_id AND product.use_case = supersession.use_case
+         WHERE supersession.multiframe_id = ?1 AND undone_event IS NULL
+         ORDER BY supersession.use_case",
     )?;
     let rows = select.query_map([multiframe], |r| {
         let texts: [String; 7] =
@@ -172,20 +172,20 @@ fn decision(
             }));
         }
     }
-    let found = detectors_aside(c, multiframe)?;
+    let found = superseded_detectors(c, multiframe)?;
     let found = found.filter(|d| of == UseCase::Metadata || of == d.use_case);
     Ok(found.filter(|d| d.event == end.event || end.act != "retract" && !d.is_replaced))
 }
 
 /// Returns the latest decision in force about detections of an image that its own newer catalogue lacks, with the detectors of
 /// all such decisions.
-pub(crate) fn detectors_aside(
+pub(crate) fn superseded_detectors(
     c: &Connection,
     multiframe: i64,
 ) -> Result<Option<Decision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT held.ext_num, event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state
-         FROM product_detector AS held JOIN event ON event.event_id = held.aside_event
+         FROM product_detector AS held JOIN event ON event.event_id = held.supersession_event
              JOIN image ON image.multiframe_id = held.multiframe_id JOIN file ON file.file_id = image.file_id
              JOIN delivery ON delivery.delivery_id = file.delivery_id
          WHERE held.multiframe_id = ?1 AND held.uncovered_event IS NOT NULL

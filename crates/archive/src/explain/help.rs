@@ -19,7 +19,7 @@ pub(crate) fn described(file: &FileFactsheet) -> &str {
     match file.kind.as_str() {
         "image" => "an image",
         "catalogue" => "a catalogue",
-        "other" if unusable => "in the library and cannot be used",
+        "other" if unusable => "in the library, but unusable",
         "other" => "kept as it is, neither image nor catalogue",
         other => other,
     }
@@ -257,7 +257,7 @@ mod tests {
             image: Some("w1.fit".to_owned()),
             state: Open,
             taken: false,
-            seen_times: 1,
+            occurrences: 1,
             first_seen: crate::Timestamp::default(),
             last_seen: crate::Timestamp::default(),
             history: Vec::new(),

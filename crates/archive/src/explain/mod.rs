@@ -104,7 +104,7 @@ impl Explanation {
     }
 }
 
-/// Explains why something is in its state, and suggests what helps.
+/// Explains why something is in its state, and suggests commands.
 pub fn explain(facts: &Facts, setting: &Setting) -> Explanation {
     let mut out = Explanation::default();
     if let Some(delivery) = &facts.delivery {
@@ -201,7 +201,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
     }
 }
 
-/// Explains which rounds were deleted for good, by whom and why.
+/// Explains which rounds were permanently deleted, by whom and why.
 fn explain_purges(purged: &[PurgedRound], out: &mut Explanation) {
     let line = |purged: &PurgedRound| {
         let PurgedRound { use_case, round, purged, cause } = purged;
@@ -248,7 +248,7 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             n if n == sheet.kept.len() => "catalogues",
             _ => "frames or catalogues",
         };
-        out.lines.push(format!("{products} current beside newer {beside}, e.g. {first}"));
+        out.lines.push(format!("{products} current despite newer {beside}, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
@@ -534,8 +534,8 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         explain_end("the metadata", end, file.can_come_back, out);
     }
     let ends = [("the detections", &file.detections_end), ("the previews", &file.previews_end)];
-    let is_explained = |end: &Ending| match (&file.metadata_end, &end.set_aside) {
-        (Some(metadata), Some(decision)) => metadata.set_aside.as_ref() == Some(decision),
+    let is_explained = |end: &Ending| match (&file.metadata_end, &end.supersession) {
+        (Some(metadata), Some(decision)) => metadata.supersession.as_ref() == Some(decision),
         (Some(metadata), None) => metadata == end,
         (None, _) => false,
     };
@@ -544,7 +544,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
             explain_end(what, end, file.can_come_back, out);
         }
     }
-    if let Some(decision) = &file.detectors_aside {
+    if let Some(decision) = &file.superseded_detectors {
         let numbers: Vec<String> = decision.ext_nums.iter().map(ToString::to_string).collect();
         explain_decision(
             &format!("the detections of ext_num {}", numbers.join(", ")),
@@ -665,11 +665,11 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
         use_case: decision.use_case,
     };
     out.suggestions.push(match &decision.retracted {
-        None => Suggestion::new("shows these products again", [undo]),
+        None => Suggestion::new("makes these products current again", [undo]),
         Some(delivery) => {
             let restore = Advice::RetractUndo { delivery: delivery.clone() };
             Suggestion::new(
-                "restores the retracted rows, and shows these products again",
+                "restores the retracted rows, and makes these products current again",
                 [restore, undo],
             )
         }
@@ -678,7 +678,7 @@ fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
 
 /// Explains why rows are no longer shown.
 fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &mut Explanation) {
-    if let Some(decision) = &end.set_aside {
+    if let Some(decision) = &end.supersession {
         return explain_decision(what, decision, out);
     }
     let (event, when) = (end.event, utc(end.happened));
@@ -752,13 +752,13 @@ fn explain_position(position: &PositionFactsheet, out: &mut Explanation) {
     let PositionFactsheet { ra_deg, dec_deg, current, ended, .. } = position;
     if current + ended == 0 {
         out.lines.push(format!(
-            "position {ra_deg} {dec_deg} (ICRS, degrees) lies on no detector of this archive"
+            "position {ra_deg} {dec_deg} (ICRS, degrees) is on no detector of this archive"
         ));
         return;
     }
     out.lines.push(format!(
-        "position {ra_deg} {dec_deg} (ICRS, degrees) lies on {current} detectors that the archive shows, and on {ended} that it \
-         does not show any more"
+        "position {ra_deg} {dec_deg} (ICRS, degrees) is on {current} detectors that the archive shows, and on {ended} \
+         that it no longer shows"
     ));
     for d in &position.detectors {
         let place = format!(

@@ -55,7 +55,7 @@ impl Facts {
 pub struct DeliveryFactsheet {
     /// Counts and rounds.
     pub status: DeliveryStatus,
-    /// The data that decide what is to be done.
+    /// The data that determine the work to do.
     pub work: DeliveryWork,
     /// Open refusals.
     pub refusals: Vec<RefusalRecord>,
@@ -122,7 +122,7 @@ pub struct FileFactsheet {
     pub detections_end: Option<Ending>,
     /// The decision in force that ended detections of some of the file's detectors, when the archive shows those of other
     /// detectors.
-    pub detectors_aside: Option<Decision>,
+    pub superseded_detectors: Option<Decision>,
     /// The event that ended its previews, when the archive shows none.
     pub previews_end: Option<Ending>,
     /// True when the file's retracted rounds can be restored.
@@ -166,7 +166,7 @@ pub struct Ending {
     /// A newer frame that has the product: delivery, file and multiframe.
     pub successor: Option<(String, String, i64)>,
     /// The decision in force about the product.
-    pub set_aside: Option<Decision>,
+    pub supersession: Option<Decision>,
 }
 
 /// A decision to end a product of an older image although the newer image lacks it, or detections of an image although its newer

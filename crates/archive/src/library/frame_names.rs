@@ -8,7 +8,7 @@ use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
-use crate::products::aside;
+use crate::products::supersession;
 use crate::refusals::{self, Stage};
 use crate::site::Site;
 use engine::{Connection, Optional};
@@ -104,7 +104,7 @@ pub(crate) fn settle(
     if !shown.is_empty() {
         let cause =
             Cause::new("register", "the source shows these frames under other file names alone");
-        aside::realign(tx, site, &shown, &cause, now)?;
+        supersession::realign(tx, site, &shown, &cause, now)?;
     }
     Ok(())
 }
@@ -148,7 +148,7 @@ mod tests {
             sql += &format!(
                 "INSERT INTO delivery (delivery_id, name, night, version, source, state, first_seen, last_arrival)
                      VALUES ({version}, 'n_v{version}', 20260101, '{version}', 's', 'arriving', {time}, {time});
-                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+                 INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
                      VALUES ({version}, {version}, 'metadata', 1, '1', 'ingested', {time});
                  INSERT INTO event VALUES ({version}, 'ingest', {version}, {time}, 'test', 'test', '0');"
             );
@@ -182,7 +182,7 @@ mod tests {
         // The next fetch determines whether the source still shows both files of the frame c.
         assert_eq!(found(), [(1, false)]);
         let tx = connection.begin(Kind::Write).unwrap();
-        aside::realign(&tx, site, &[1], &Cause::new("test", "test"), now).unwrap();
+        supersession::realign(&tx, site, &[1], &Cause::new("test", "test"), now).unwrap();
         tx.commit().unwrap();
         assert_eq!(found(), []);
         let mut select =

@@ -90,11 +90,11 @@ pub struct Holding {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Soundness {
     /// The bytes match the checksum.
-    Sound,
+    Intact,
     /// The bytes do not match the checksum.
-    Rotten,
+    Corrupt,
     /// The file is missing.
-    Lost,
+    Missing,
     /// The file cannot be read.
     Unreadable,
 }
@@ -103,16 +103,16 @@ impl Soundness {
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Sound => "sound",
-            Self::Rotten => "rotten",
-            Self::Lost => "lost",
+            Self::Intact => "intact",
+            Self::Corrupt => "corrupt",
+            Self::Missing => "missing",
             Self::Unreadable => "unreadable",
         }
     }
 
     /// Returns the value of a name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Sound, Self::Rotten, Self::Lost, Self::Unreadable]
+        [Self::Intact, Self::Corrupt, Self::Missing, Self::Unreadable]
             .into_iter()
             .find(|s| s.name() == name)
     }
@@ -149,7 +149,7 @@ pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding
              {LATEST_OF_NAME}, scrub.outcome
          FROM file JOIN delivery USING (delivery_id) LEFT JOIN scrub ON scrub.file_id = file.file_id
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
-         ORDER BY coalesce(scrub.looked, ''), file.file_id"
+         ORDER BY coalesce(scrub.checked, ''), file.file_id"
     ))?;
     let rows = select.query_map([delivery], |r| {
         Ok(Holding {
@@ -175,8 +175,8 @@ pub(crate) fn note(
 ) -> Result<(), ArchiveFault> {
     for (file, soundness) in found {
         tx.prepare_cached(
-            "INSERT INTO scrub (file_id, looked, outcome) VALUES (?1, ?2, ?3)
-             ON CONFLICT (file_id) DO UPDATE SET looked = excluded.looked, outcome = excluded.outcome",
+            "INSERT INTO scrub (file_id, checked, outcome) VALUES (?1, ?2, ?3)
+             ON CONFLICT (file_id) DO UPDATE SET checked = excluded.checked, outcome = excluded.outcome",
         )?
         .execute(params![file, text_of(now), soundness.name()])?;
     }

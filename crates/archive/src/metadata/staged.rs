@@ -240,7 +240,7 @@ fn check_identity(
         Some(id) => Err(ArchiveFault::Check {
             check: "multiframe_id",
             message: format!(
-                "{} has rows of multiframe {}, which is none of the task's",
+                "{} has rows of multiframe {}, which is not in the task",
                 path.display(),
                 id.map_or("NULL".to_owned(), |id| id.to_string())
             ),

@@ -1,8 +1,8 @@
 //! Archives whose tables all have rows: filled through the interface of the archive, or with the rows of an earlier schema.
 //!
-//! `migrations/filled/N.jsonl` holds the rows that the program of schema N wrote, so that a later program, which cannot write them any
-//! more, applies its migrations to them. `ALMAGEST_WRITE_FILLED=1` writes the file of the present schema. It is written at the latest
-//! before the next migration is added, and is never edited after a release.
+//! `migrations/filled/N.jsonl` holds the rows that the program of schema N wrote, so that a later program, which cannot write them
+//! any more, applies its migrations to them. `ALMAGEST_WRITE_FILLED=1` writes the file of the present schema. It is written at the
+//! latest before the next migration is added, and is never edited after a release.
 
 use super::*;
 use crate::attempts::Place;
@@ -29,7 +29,7 @@ fn file_of(schema: usize) -> String {
 /// The name of the delivery that stays in a filled archive, and of its second processing.
 const KEPT: [&str; 2] = ["20071012_v1", "20071012_v2"];
 
-/// Writes rows to every table, through the interface of the archive as far as it does so.
+/// Writes rows to every table, through the interface of the archive where possible.
 pub(crate) fn fill(archive: &mut Archive) {
     plans::life(archive);
     load_references(archive);
@@ -61,10 +61,10 @@ pub(crate) fn fill(archive: &mut Archive) {
     }
     archive.retract(second, &[], &cause(), now()).unwrap();
     archive.restore(second, &[], &cause(), now()).unwrap();
-    archive.set_aside((second, None), &[], &cause(), now()).unwrap();
+    archive.supersede((second, None), &[], &cause(), now()).unwrap();
     let files: Vec<i64> =
         archive.holdings(Some(first)).unwrap().iter().map(|held| held.file_id).collect();
-    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Sound)).collect();
+    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Intact)).collect();
     archive.note_soundness(&sound, now()).unwrap();
     plan(archive);
     // Acts of `upkeep`, and of a process that was killed.

@@ -216,7 +216,7 @@ fn every_table_and_column_has_a_comment() {
 
 /// Checks that an open refusal is recorded once, and that a key of a table of the definitions is unique in an event.
 #[test]
-fn what_is_recorded_twice_is_refused() {
+fn duplicate_records_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let site = Site::create(dir.path(), &[]).unwrap();
     for c in empty_databases() {

@@ -51,17 +51,17 @@ const REPAIRS: Migration = Migration::new(
         Change::Embedded(
             "CREATE TABLE scrub_next (
     file_id INTEGER PRIMARY KEY REFERENCES file (file_id), -- the file
-    looked TEXT NOT NULL CHECK (looked GLOB '????-??-??T*Z'), -- when
-    outcome TEXT NOT NULL CHECK (outcome IN ('sound', 'rotten', 'lost', 'unreadable', 'repaired')) -- what was found
+    checked TEXT NOT NULL CHECK (checked GLOB '????-??-??T*Z'), -- when
+    outcome TEXT NOT NULL CHECK (outcome IN ('intact', 'corrupt', 'missing', 'unreadable', 'repaired')) -- what was found
 ) STRICT;
-INSERT INTO scrub_next (file_id, looked, outcome) SELECT file_id, looked, outcome FROM scrub;
+INSERT INTO scrub_next (file_id, checked, outcome) SELECT file_id, checked, outcome FROM scrub;
 DROP TABLE scrub;
 ALTER TABLE scrub_next RENAME TO scrub;
-CREATE INDEX scrub_unsound ON scrub (outcome) WHERE outcome <> 'sound';",
+CREATE INDEX scrub_damaged ON scrub (outcome) WHERE outcome <> 'intact';",
         ),
         Change::Server(
             "ALTER TABLE scrub DROP CONSTRAINT scrub_outcome_check;
-             ALTER TABLE scrub ADD CHECK (outcome IN ('sound', 'rotten', 'lost', 'unreadable', 'repaired'));",
+             ALTER TABLE scrub ADD CHECK (outcome IN ('intact', 'corrupt', 'missing', 'unreadable', 'repaired'));",
         ),
     ],
 );
@@ -315,7 +315,7 @@ fn a_migration_changes_a_table() {
             &[
                 "UPDATE scrub SET outcome = 'bad'",
                 "UPDATE scrub SET file_id = 9999 WHERE file_id = (SELECT min(file_id) FROM scrub)",
-                "INSERT INTO scrub (file_id, looked, outcome) SELECT file_id, looked, outcome FROM scrub",
+                "INSERT INTO scrub (file_id, checked, outcome) SELECT file_id, checked, outcome FROM scrub",
             ],
         );
         c.execute_batch(repaired).unwrap();

@@ -20,9 +20,9 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Number of rows decoded at once.
+/// Number of rows decoded at a time.
 const ROWS_AT_ONCE: usize = 8192;
-/// Number of bytes written to the connection at once.
+/// Number of bytes written to the connection at a time.
 const CHUNK: usize = 32 << 10;
 /// Number of chunks that are decoded before the connection accepts them.
 const CHUNKS_AHEAD: usize = 64;
@@ -280,7 +280,7 @@ fn write_rows_ahead(
     std::thread::scope(|scope| {
         let decoding = scope.spawn(move || write_rows(what, stop, &mut Ahead(chunks)));
         let sent = decoded.iter().try_for_each(|chunk: Vec<u8>| writer.write_all(&chunk));
-        drop(decoded); // nobody decodes for a connection that is cut
+        drop(decoded); // no decoding for a connection that is cut
         let done = decoding.join().unwrap_or_else(|_| {
             Err(ArchiveFault::Damaged("a decoding thread ended without result".to_owned()))
         });

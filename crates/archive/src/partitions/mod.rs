@@ -7,7 +7,7 @@
 //! 2. Load, without a lock that other processes wait for: [`load()`] fills an unattached table per programme by binary COPY
 //!    FREEZE, several at the same time over connections of their own, each in one transaction with its CHECKs and keys.
 //! 3. [`attach`] in a transaction of its own (the CHECKs spare the scan, the keys are only linked). A plan is made from the
-//!    newest list of partitions that the backend knows. The backend learns of a new partition after the commit, while
+//!    newest list of partitions that the backend knows. The backend is notified of a new partition after the commit, while
 //!    snapshots see the commit at once. So the list must be known before the event is visible; [`let_plans_end`] waits for
 //!    a moment for sessions that are planning with the old list.
 //! 4. Publish, in one short transaction: [`Publication::end_detectors`] for what is superseded or retracted,

@@ -100,8 +100,8 @@ impl<'tx> Publication<'tx> {
             let message = format!("{} does not exist and must be loaded again", partition.name);
             return Err(ArchiveFault::Conflict(message));
         }
-        // A backend that learns of the attachment while it builds its list of partitions keeps the list without the new partition
-        // (RelationBuildPartitionDesc of PostgreSQL 15 to 18), so the backend must be notified of another change.
+        // A backend that is notified of the attachment while it builds its list of partitions keeps the list without the new
+        // partition (RelationBuildPartitionDesc of PostgreSQL 15 to 18), so the backend must be notified of another change.
         for table in [ALL, &parent_name(partition.programme_id)] {
             self.tx.execute_batch(&format!(
                 "ALTER TABLE ONLY {table} ALTER COLUMN obj_id SET STATISTICS -1"

@@ -66,7 +66,7 @@ pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> 
 }
 
 /// The statement by which each statement of a reader sees one state of the archive. With the server's own default, a statement is
-/// planned before its snapshot is taken: a batch that is published in between is in the snapshot, and its partition not in the
+/// planned before its snapshot is taken: a batch that is published between the two is in the snapshot, and its partition not in the
 /// plan. Only the database's owner may set the default; if it is not set, `doctor` reports it.
 pub const STEADY_READERS: &str = "DO $$ BEGIN
      IF (SELECT pg_has_role(datdba, 'MEMBER') FROM pg_database WHERE datname = current_database()) THEN

@@ -108,7 +108,7 @@ impl Archive {
 
 /// Returns the fault of a stored text that cannot be parsed.
 pub(crate) fn damaged(what: &str, text: &str) -> ArchiveFault {
-    ArchiveFault::Damaged(format!("{text:?} is no {what}"))
+    ArchiveFault::Damaged(format!("{text:?} is not a valid {what}"))
 }
 
 fn subject(kind: &str, name: &str) -> Result<Subject, ArchiveFault> {
@@ -302,19 +302,19 @@ fn note_change(
     tx: &Connection,
     subject: &Subject,
     instruction: &Instruction,
-    given: bool,
+    is_set: bool,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     tx.execute(
-        "INSERT INTO instruction_history (number, subject, name, act, value, given, changed, who, why)
+        "INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
          SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM instruction_history",
         params![
             subject.kind(),
             subject.name(),
             instruction.act(),
             instruction.value(),
-            i64::from(given),
+            i64::from(is_set),
             text_of(now),
             cause.who,
             cause.why
@@ -330,7 +330,7 @@ pub(crate) fn instruction_history(
 ) -> Result<Latest<InstructionChange>, ArchiveFault> {
     let count = c.query_row("SELECT count(*) FROM instruction_history", [], |r| r.get(0))?;
     let mut select = c.prepare_cached(
-        "SELECT subject, name, act, value, changed, who, why, given FROM instruction_history
+        "SELECT subject, name, act, value, changed, who, why, is_set FROM instruction_history
          ORDER BY number DESC LIMIT ?1",
     )?;
     let rows = select.query_map([at_most], |r| -> engine::Result<([String; 7], i64)> {
@@ -339,11 +339,11 @@ pub(crate) fn instruction_history(
     })?;
     let mut all = Vec::new();
     for row in rows {
-        let ([kind, name, act, value, changed, who, why], given) = row?;
+        let ([kind, name, act, value, changed, who, why], is_set) = row?;
         all.push(InstructionChange {
             subject: subject(&kind, &name)?,
             instruction: instruction(&act, &value)?,
-            given: given == 1,
+            is_set: is_set == 1,
             changed: time_of(&changed)?,
             cause: Cause { who, why },
         });

@@ -240,7 +240,7 @@ pub struct PlanDecision {
     /// True when the plan was approved; false when it was rejected.
     pub is_approval: bool,
     /// The part of the plan that was decided on.
-    pub about: String,
+    pub subject: String,
     /// Time of the decision.
     pub decided: Timestamp,
     /// Author and reason of the decision.
@@ -263,8 +263,8 @@ pub struct InstructionChange {
     pub subject: Subject,
     /// The instruction.
     pub instruction: Instruction,
-    /// True when the instruction was given; false when it was withdrawn.
-    pub given: bool,
+    /// True when the instruction was set; false when it was withdrawn.
+    pub is_set: bool,
     /// Time of the change.
     pub changed: Timestamp,
     /// Author and reason of the change.
@@ -426,7 +426,7 @@ pub enum PlanState {
     /// The plan is undecided.
     Proposed,
     /// Part of the plan was approved; the rest is undecided.
-    Partly,
+    PartlyApproved,
     /// The plan was approved, at least in part, and nothing of it is undecided.
     Approved,
     /// The plan, or what was undecided of it, was rejected.
@@ -437,13 +437,13 @@ pub enum PlanState {
 
 impl PlanState {
     const ALL: [Self; 5] =
-        [Self::Proposed, Self::Partly, Self::Approved, Self::Rejected, Self::Superseded];
+        [Self::Proposed, Self::PartlyApproved, Self::Approved, Self::Rejected, Self::Superseded];
 
     /// Returns the name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Self::Proposed => "proposed",
-            Self::Partly => "partly",
+            Self::PartlyApproved => "partly_approved",
             Self::Approved => "approved",
             Self::Rejected => "rejected",
             Self::Superseded => "superseded",

@@ -147,7 +147,7 @@ pub(crate) fn decisions(
 ) -> Result<Latest<PlanDecision>, ArchiveFault> {
     let count = c.query_row("SELECT count(*) FROM plan_decision", [], |r| r.get(0))?;
     let mut select = c.prepare_cached(
-        "SELECT plan_id, act, about, decided, who, why FROM plan_decision
+        "SELECT plan_id, act, subject, decided, who, why FROM plan_decision
          ORDER BY decided DESC, plan_id DESC, number DESC LIMIT ?1",
     )?;
     let rows = select.query_map([at_most], |r| {
@@ -156,11 +156,11 @@ pub(crate) fn decisions(
     })?;
     let mut all = Vec::new();
     for row in rows {
-        let (plan_id, [act, about, decided, who, why]) = row?;
+        let (plan_id, [act, subject, decided, who, why]) = row?;
         all.push(PlanDecision {
             plan_id,
             is_approval: act == "approve",
-            about,
+            subject,
             decided: time_of(&decided)?,
             cause: Cause { who, why },
         });
@@ -182,9 +182,9 @@ pub(crate) fn withdraw_proposal(
 /// Supersedes the undecided parts of all plans. Approved parts stay approved.
 fn supersede(tx: &Connection) -> Result<(), ArchiveFault> {
     tx.execute("DELETE FROM assignment WHERE approved = 0", [])?;
-    tx.execute("DELETE FROM coming_round WHERE approved = 0", [])?;
+    tx.execute("DELETE FROM expected_round WHERE approved = 0", [])?;
     tx.execute("UPDATE plan SET state = 'superseded' WHERE state = 'proposed'", [])?;
-    tx.execute("UPDATE plan SET state = 'approved' WHERE state = 'partly'", [])?;
+    tx.execute("UPDATE plan SET state = 'approved' WHERE state = 'partly_approved'", [])?;
     Ok(())
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn propose(
     for (delivery, use_case) in &proposal.coming {
         let delivery = delivery_id(tx, delivery)?;
         tx.execute(
-            "INSERT INTO coming_round (delivery_id, use_case, plan_id, approved) VALUES (?1, ?2, ?3, 0)
+            "INSERT INTO expected_round (delivery_id, use_case, plan_id, approved) VALUES (?1, ?2, ?3, 0)
              ON CONFLICT (delivery_id, use_case) DO NOTHING",
             params![delivery, use_case.name(), plan_id],
         )?;
@@ -293,19 +293,19 @@ pub(crate) fn approve(
         if selection.hosts.is_empty() && selection.covers_unit(&delivery, use_case) {
             let id = delivery_id(tx, &delivery)?;
             tx.execute(
-                "UPDATE coming_round SET approved = 1 WHERE delivery_id = ?1 AND use_case = ?2",
+                "UPDATE expected_round SET approved = 1 WHERE delivery_id = ?1 AND use_case = ?2",
                 params![id, use_case.name()],
             )?;
             decided.coming.push((delivery, use_case));
         }
     }
     let is_left = !waiting_assignments(tx, plan_id)?.is_empty() || !coming(tx, plan_id)?.is_empty();
-    let state = if is_left { PlanState::Partly } else { PlanState::Approved };
+    let state = if is_left { PlanState::PartlyApproved } else { PlanState::Approved };
     decide(tx, plan_id, state, cause, now)?;
     if decided.tasks > 0 || !decided.coming.is_empty() {
         let units = decided.units.len() + decided.coming.len();
-        let about = about(selection, decided.tasks, units);
-        note_decision(tx, plan_id, ("approve", &about), cause, now)?;
+        let subject = subject_of(selection, decided.tasks, units);
+        note_decision(tx, plan_id, ("approve", &subject), cause, now)?;
     }
     tx.announce_change()?;
     Ok(decided)
@@ -331,7 +331,7 @@ pub(crate) fn reject(
     }
     paused.extend(coming(tx, plan_id)?);
     tx.execute("DELETE FROM assignment WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
-    tx.execute("DELETE FROM coming_round WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
+    tx.execute("DELETE FROM expected_round WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
     let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
     for (delivery, use_case) in &paused {
         let subject = Subject::Unit(delivery.clone(), *use_case);
@@ -359,7 +359,7 @@ fn has_pause(tx: &Connection, subject: &Subject) -> Result<bool, ArchiveFault> {
 }
 
 /// Describes the part of a plan that a decision is about.
-fn about(selection: &Selection, tasks: u64, units: usize) -> String {
+fn subject_of(selection: &Selection, tasks: u64, units: usize) -> String {
     const NAMED: usize = 5;
     let mut which: Vec<String> =
         selection.units.iter().take(NAMED).map(|(d, u)| format!("{d}/{u}")).collect();
@@ -374,14 +374,14 @@ fn about(selection: &Selection, tasks: u64, units: usize) -> String {
 fn note_decision(
     tx: &Connection,
     plan_id: i64,
-    (act, about): (&str, &str),
+    (act, subject): (&str, &str),
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     tx.execute(
-        "INSERT INTO plan_decision (plan_id, number, act, about, decided, who, why)
+        "INSERT INTO plan_decision (plan_id, number, act, subject, decided, who, why)
          SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM plan_decision WHERE plan_id = ?1",
-        params![plan_id, act, about, text_of(now), cause.who, cause.why],
+        params![plan_id, act, subject, text_of(now), cause.who, cause.why],
     )?;
     Ok(())
 }
@@ -391,7 +391,7 @@ fn open_plan(tx: &Connection, plan_id: Option<i64>) -> Result<i64, ArchiveFault>
     let Some(plan_id) = plan_id else {
         // A proposal supersedes every earlier one, so at most one plan is open.
         let open: Option<i64> = tx.query_row(
-            "SELECT max(plan_id) FROM plan WHERE state IN ('proposed', 'partly')",
+            "SELECT max(plan_id) FROM plan WHERE state IN ('proposed', 'partly_approved')",
             [],
             |r| r.get(0),
         )?;
@@ -439,7 +439,7 @@ fn waiting_assignments(
 /// Lists the undecided rounds of a plan that are not open yet.
 fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
+        "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 ORDER BY delivery_id, use_case",
     )?;
     let rows = select.query_map([plan_id], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
@@ -453,11 +453,11 @@ pub(crate) fn approve_expected(
 ) -> Result<Vec<UnitKey>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, plan.plan_id, plan.who
-         FROM coming_round JOIN unit ON unit.delivery_id = coming_round.delivery_id
-                 AND unit.use_case = coming_round.use_case
+         FROM expected_round JOIN unit ON unit.delivery_id = expected_round.delivery_id
+                 AND unit.use_case = expected_round.use_case
              JOIN delivery ON delivery.delivery_id = unit.delivery_id
-             JOIN plan ON plan.plan_id = coming_round.plan_id
-         WHERE coming_round.approved = 1 AND unit.state IN ('ready', 'proposed') ORDER BY unit.unit_id"
+             JOIN plan ON plan.plan_id = expected_round.plan_id
+         WHERE expected_round.approved = 1 AND unit.state IN ('ready', 'proposed') ORDER BY unit.unit_id"
     ))?;
     let rows = select
         .query_map([], |r| Ok((unit_of(r)?, r.get::<i64>(6)?, r.get::<Option<String>>(7)?)))?;
@@ -474,7 +474,7 @@ pub(crate) fn approve_expected(
             [unit.id],
         )?;
         tx.execute(
-            "DELETE FROM coming_round WHERE delivery_id = ?1 AND use_case = ?2",
+            "DELETE FROM expected_round WHERE delivery_id = ?1 AND use_case = ?2",
             params![unit.delivery_id, unit.key.use_case.name()],
         )?;
         units.push(unit.key);
@@ -485,7 +485,7 @@ pub(crate) fn approve_expected(
 /// Implements [`crate::Reader::approved_expected`].
 pub(crate) fn approved_expected(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
+        "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE approved = 1 ORDER BY delivery_id, use_case",
     )?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
@@ -581,7 +581,7 @@ pub(crate) fn compare_expected(
              LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
              LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
                  AND attempt_place.number = attempt.number
-         WHERE delivery.name = ?1 AND unit.use_case = ?2 AND unit.made >= ?3 AND assignment.task_id IS NULL
+         WHERE delivery.name = ?1 AND unit.use_case = ?2 AND unit.opened >= ?3 AND assignment.task_id IS NULL
          ORDER BY unit.unit_id, task.number"
     ))?;
     let rows = select.query_map(params![delivery, use_case.name(), text_of(since)], |r| {

@@ -31,7 +31,7 @@ pub(crate) struct DetectorProduct {
     /// True when a newer round of the image's catalogue has none of the detector's detections.
     pub is_uncovered: bool,
     /// True when a decision ends the detections although they are uncovered.
-    pub is_aside: bool,
+    pub is_superseded: bool,
 }
 
 /// The recorded detectors of each image, by extension number.
@@ -45,7 +45,7 @@ pub(crate) fn load(
     id: i64,
 ) -> Result<Detectors, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
-        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.aside_event,
+        "SELECT held.multiframe_id, held.ext_num, held.state, held.ended_event, held.uncovered_event, held.supersession_event,
              held.detector
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
@@ -59,7 +59,7 @@ pub(crate) fn load(
             is_retracted: row.get::<String>(2)? == "retracted",
             ended: row.get(3)?,
             is_uncovered: row.get::<Option<i64>>(4)?.is_some(),
-            is_aside: row.get::<Option<i64>>(5)?.is_some(),
+            is_superseded: row.get::<Option<i64>>(5)?.is_some(),
         };
         found.entry(row.get(0)?).or_default().insert(row.get(1)?, product);
     }
@@ -78,7 +78,7 @@ pub(crate) fn publish(
     event: EventId,
 ) -> Result<bool, ArchiveFault> {
     const CURRENT: &str =
-        "state = 'current', ended_event = NULL, uncovered_event = NULL, aside_event = NULL";
+        "state = 'current', ended_event = NULL, uncovered_event = NULL, supersession_event = NULL";
     let event_id = event.get();
     let described = described(tx, IMAGES, unit)?;
     let mut named = named(&described);
@@ -243,14 +243,14 @@ pub(crate) fn purge(tx: &Connection, unit: i64, event: i64) -> Result<(), Archiv
 }
 
 /// Records the decision of an event to end the detections that newer rounds of an image's catalogue did not cover.
-pub(crate) fn set_aside(
+pub(crate) fn supersede(
     tx: &Connection,
     multiframe: i64,
     ext_nums: &[i64],
     event: EventId,
 ) -> Result<(), ArchiveFault> {
     let mut update = tx.prepare_cached(
-        "UPDATE product_detector SET aside_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
+        "UPDATE product_detector SET supersession_event = ?3 WHERE multiframe_id = ?1 AND ext_num = ?2",
     )?;
     for ext_num in ext_nums {
         update.execute(params![multiframe, ext_num, event.get()])?;
@@ -259,7 +259,7 @@ pub(crate) fn set_aside(
 }
 
 /// Undoes the decisions in force about detectors of a delivery's images, or of those of one file's frame. Returns the images.
-pub(crate) fn undo_aside(
+pub(crate) fn undo_supersession(
     tx: &Connection,
     delivery: i64,
     file: Option<&str>,
@@ -268,13 +268,13 @@ pub(crate) fn undo_aside(
         "SELECT DISTINCT held.multiframe_id
          FROM file JOIN image ON image.file_id = file.file_id
              JOIN product_detector AS held ON held.multiframe_id = image.multiframe_id
-         WHERE file.delivery_id = ?1 AND held.aside_event IS NOT NULL AND held.uncovered_event IS NOT NULL
+         WHERE file.delivery_id = ?1 AND held.supersession_event IS NOT NULL AND held.uncovered_event IS NOT NULL
              AND (CAST(?2 AS TEXT) IS NULL OR file.frame_name = ?2)",
     )?;
     let rows = select.query_map(params![delivery, file.map(model::frame_name)], |r| r.get(0))?;
     let images: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
     let mut update = tx.prepare_cached(
-        "UPDATE product_detector SET aside_event = NULL WHERE multiframe_id = ?1 AND aside_event IS NOT NULL",
+        "UPDATE product_detector SET supersession_event = NULL WHERE multiframe_id = ?1 AND supersession_event IS NOT NULL",
     )?;
     for image in &images {
         update.execute([image])?;

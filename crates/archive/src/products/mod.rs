@@ -12,10 +12,10 @@
 //! Start at [`settle`]. An act first writes what it publishes ([`publish`]), retracts ([`retract`]) or restores ([`restore`]),
 //! then settles. [`crate::deliveries::superseded::processings`] decides which deliveries are processings of one another.
 
-pub mod aside;
 pub mod described;
 pub mod detectors;
 pub mod kept;
+pub mod supersession;
 
 pub(crate) use kept::{Kept, kept};
 
@@ -87,7 +87,7 @@ impl Scope {
 pub(crate) struct Settled {
     /// Images of which a product ended.
     pub superseded: BTreeSet<i64>,
-    /// Images of which a product shows again.
+    /// Images of which a product is current again.
     pub shown: BTreeSet<i64>,
     /// Number of reopened rows, per table.
     pub opened: BTreeMap<String, u64>,
@@ -172,7 +172,7 @@ struct Product {
     ended: Option<i64>,
     is_kept: bool,
     /// Newer deliveries beside which a decision ends the product.
-    aside_of: Vec<i64>,
+    superseded_by: Vec<i64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -312,7 +312,7 @@ fn contents(
             state: State::named(&row.get::<String>(6)?)?,
             ended: row.get(7)?,
             is_kept: row.get(8)?,
-            aside_of: decided.remove(&(multiframe, use_case)).unwrap_or_default(),
+            superseded_by: decided.remove(&(multiframe, use_case)).unwrap_or_default(),
         };
         if let Some((_, frame)) = frames.last_mut() {
             frame.products[place(use_case)] = Some(product);
@@ -348,11 +348,11 @@ fn decisions(
     delivery: i64,
 ) -> Result<HashMap<(i64, UseCase), Vec<i64>>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT set_aside.multiframe_id, set_aside.use_case, unit.delivery_id
-         FROM set_aside JOIN image ON image.multiframe_id = set_aside.multiframe_id
+        "SELECT supersession.multiframe_id, supersession.use_case, unit.delivery_id
+         FROM supersession JOIN image ON image.multiframe_id = supersession.multiframe_id
              JOIN file ON file.file_id = image.file_id
-             JOIN event ON event.event_id = set_aside.event_id JOIN unit ON unit.unit_id = event.unit_id
-         WHERE file.delivery_id = ?1 AND set_aside.undone_event IS NULL",
+             JOIN event ON event.event_id = supersession.event_id JOIN unit ON unit.unit_id = event.unit_id
+         WHERE file.delivery_id = ?1 AND supersession.undone_event IS NULL",
     )?;
     let mut rows = select.query([delivery])?;
     let mut decided: HashMap<(i64, UseCase), Vec<i64>> = HashMap::new();
@@ -369,7 +369,7 @@ impl State {
             "current" => Ok(Self::Current),
             "superseded" => Ok(Self::Superseded),
             "retracted" => Ok(Self::Retracted),
-            _ => Err(ArchiveFault::Damaged(format!("{name:?} is no state of a product"))),
+            _ => Err(ArchiveFault::Damaged(format!("{name:?} is not a state of a product"))),
         }
     }
 }
@@ -402,16 +402,16 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
                 continue;
             };
             // A decision is in force as long as the frame beside which it was made has metadata.
-            let is_set_aside = newer().any(|newer| {
-                newer.has(UseCase::Metadata) && product.aside_of.contains(&newer.delivery)
+            let is_superseded = newer().any(|newer| {
+                newer.has(UseCase::Metadata) && product.superseded_by.contains(&newer.delivery)
             });
             let shows = match use_case {
-                _ if is_set_aside => false,
+                _ if is_superseded => false,
                 UseCase::Catalogue => {
                     let shown = frame.detectors.iter().filter(|(ext_num, detector)| {
-                        let is_aside = detector.is_uncovered && detector.is_aside;
+                        let is_superseded = detector.is_uncovered && detector.is_superseded;
                         let is_replaced = || newer().any(|newer| newer.covers(frame, **ext_num));
-                        !detector.is_retracted && !is_aside && !is_replaced()
+                        !detector.is_retracted && !is_superseded && !is_replaced()
                     });
                     wanted.detectors = shown.map(|(ext_num, _)| *ext_num).collect();
                     !wanted.detectors.is_empty()
@@ -486,7 +486,8 @@ pub(crate) fn superseded_by(
     Ok(counts)
 }
 
-/// Updates the rows of a scope's names to what is published: ends what a newer image replaces, reopens what shows again.
+/// Updates the rows of the names of a scope to the published state: ends the rows that a newer image replaces, and reopens those
+/// that are current again.
 pub(crate) fn settle(
     tx: &Connection,
     delivery: i64,
@@ -547,7 +548,7 @@ fn is_settled(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
                                  SELECT * FROM product AS described WHERE described.multiframe_id = shown.multiframe_id
                                      AND described.use_case = 'metadata'))
              AND NOT EXISTS (SELECT * FROM product_detector
-                             WHERE (state <> 'current' OR aside_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
+                             WHERE (state <> 'current' OR supersession_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
         IMAGES = IMAGES.replace("?1", "?2")
     ))?;
     Ok(select.query_row([delivery, unit], |r| r.get(0))?)

@@ -100,7 +100,7 @@ fn insert(tx: &Connection, met: &[Counted<'_>], now: Timestamp) -> Result<(), Ar
     }
     tx.prepare_cached(&format!(
         "INSERT INTO refusal (delivery_id, file_id, unit_id, file_name, stage, code, ext_num, keyword, column_name,
-             subject, message, rows, row_ranges, parked, seen_times, state, first_seen, last_seen)
+             subject, message, rows, row_ranges, parked, occurrences, state, first_seen, last_seen)
          VALUES {}",
         values::list(met.len(), 16, row)
     ))?
@@ -167,7 +167,7 @@ fn count_again(
         ]);
     }
     tx.prepare_cached(&format!(
-        "UPDATE refusal SET seen_times = seen_times + again.column2, last_seen = again.column3, message = again.column4,
+        "UPDATE refusal SET occurrences = occurrences + again.column2, last_seen = again.column3, message = again.column4,
              rows = again.column5, row_ranges = again.column6, unit_id = coalesce(again.column7, unit_id),
              parked = again.column8, subject = again.column9
          FROM (VALUES {}) AS again WHERE refusal.refusal_id = again.column1",

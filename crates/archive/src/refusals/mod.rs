@@ -65,11 +65,11 @@ pub struct StagedRefusal {
 pub enum RefusalState {
     /// The refusal waits for a decision.
     Open,
-    /// The refused data stay out, by an operator's decision that this is right.
+    /// The refused data stay out: an operator confirmed the refusal.
     Accepted,
     /// An operator decided that the refusal did not matter.
     Dismissed,
-    /// The refused data are to be redone.
+    /// The refused data are processed again.
     Retried,
     /// Newer content, a late file or a later round removed the cause.
     Resolved,
@@ -102,7 +102,7 @@ pub const TAKEABLE: [&str; 1] = [RefusalCode::DATASUM_MISMATCH.as_str()];
 /// An operator's decision on a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The refused data stay out, and that is right.
+    /// The refused data stay out: the refusal is confirmed.
     Accept,
     /// The refused data are accepted nevertheless, marked by a finding; see [`TAKEABLE`].
     Take,
@@ -136,7 +136,7 @@ pub struct RefusalRecord {
     /// True when the refusal was accepted and the refused data are used nevertheless.
     pub taken: bool,
     /// Number of times that the refusal was met.
-    pub seen_times: u64,
+    pub occurrences: u64,
     /// Time when the refusal was first met.
     pub first_seen: Timestamp,
     /// Time when the refusal was last met.
@@ -421,7 +421,7 @@ pub(crate) fn release(
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
     refusal.ext_num, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
-    refusal.parked, refusal.state, refusal.seen_times, refusal.first_seen, refusal.last_seen, refusal.taken,
+    refusal.parked, refusal.state, refusal.occurrences, refusal.first_seen, refusal.last_seen, refusal.taken,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
      WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
@@ -485,7 +485,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         image: row.get(19)?,
         state: RefusalState::Open,
         taken: row.get(17)?,
-        seen_times: row.get(14)?,
+        occurrences: row.get(14)?,
         first_seen: epoch,
         last_seen: epoch,
         history: Vec::new(),
@@ -513,14 +513,15 @@ fn finished(
     })?;
     for row in rows {
         let (state, changed, cause) = row?;
-        let state = RefusalState::named(&state)
-            .ok_or_else(|| ArchiveFault::Damaged(format!("{state:?} is no state of a refusal")))?;
+        let state = RefusalState::named(&state).ok_or_else(|| {
+            ArchiveFault::Damaged(format!("{state:?} is not a state of a refusal"))
+        })?;
         record.history.push(RefusalChange { state, changed: time_of(&changed)?, cause });
     }
     Ok(record)
 }
 
-/// Lists the HDUs of a file that were refused on arrival. A retry alone lets none of them in; only a recheck of the file does, or
+/// Lists the HDUs of a file that were refused on arrival. A retry alone accepts none of them; only a recheck of the file does, or
 /// an operator's decision to take them.
 pub(crate) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(

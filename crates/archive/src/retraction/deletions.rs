@@ -25,7 +25,7 @@ pub(crate) fn note(
         let place = places.iter().find(|(_, directory)| directory == base);
         let path = file.strip_prefix(base).ok().and_then(|path| path.to_str());
         let (Some((place, _)), Some(path)) = (place, path) else {
-            let message = format!("{} is no file of previews/ or lake/", file.display());
+            let message = format!("{} is not a file of previews/ or lake/", file.display());
             return Err(ArchiveFault::Damaged(message));
         };
         insert.execute(params![place, path])?;

@@ -2,7 +2,7 @@
 //!
 //! A retraction ends the current rows of the delivery and writes one event. It deletes and copies nothing, and no reader waits
 //! for it. Its undo reopens the same rows and records the span in which they were not shown. In the same event
-//! [`products::settle`] shows what the delivery had superseded, or ends it again.
+//! [`products::settle`] makes the products that the delivery had superseded current, or ends them again.
 
 pub(crate) mod deletions;
 pub mod purge;
@@ -31,13 +31,13 @@ pub struct Retracted {
     pub rounds: Vec<UnitKey>,
     /// Rows per table.
     pub rows: Vec<(String, u64)>,
-    /// Multiframes of earlier processings that show again.
+    /// Multiframes of earlier processings that are current again.
     pub shown_again: Vec<i64>,
 }
 
 impl Archive {
     /// Retracts rounds of a delivery from all tables and views, in one event: those of some use cases, with what refers to them
-    /// (previews and detections follow their metadata), or all. What the delivery had superseded shows again.
+    /// (previews and detections follow their metadata), or all. Products that the delivery had superseded become current again.
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when nothing of it is in the archive.

@@ -1,8 +1,8 @@
 //! Permanent deletion of retracted rounds.
 //!
 //! A purge deletes the rows that a retraction ended, and the files that hold nothing else. One transaction deletes the rows and
-//! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who purged it
-//! and why.
+//! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who
+//! purged it and why.
 
 use crate::deliveries::provider;
 use crate::deliveries::registration::delivery_id;
@@ -30,7 +30,7 @@ pub enum PurgeScope<'a> {
     All,
     /// The retracted rounds of a delivery.
     Delivery(&'a str),
-    /// These rounds, as far as they are retracted.
+    /// Those of these rounds that are retracted.
     Rounds(&'a [UnitKey]),
 }
 
@@ -100,7 +100,7 @@ pub(crate) fn purge(
 ) -> Result<(Purged, Vec<Doomed>), ArchiveFault> {
     // A concurrent fold would restore the deleted rows from its copy.
     if tx.server().is_some() && !partitions::keep_from_folding(tx)? {
-        return Err(ArchiveFault::Conflict("partitions are being merged: try again".to_owned()));
+        return Err(ArchiveFault::Conflict("partitions are being merged: retry".to_owned()));
     }
     let mut purged = Purged::default();
     let (mut previews, mut doomed) = (BTreeSet::new(), Vec::new());

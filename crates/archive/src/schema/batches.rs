@@ -1,53 +1,61 @@
-//! Batches: what a staged round leaves to ingest, and the object ids that it is given.
+//! Batches: the output of staged rounds, and the object ids assigned to it.
 
 use super::table::{Table, index, integer, text, time};
 
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "batch",
-        "What a staged round leaves to ingest.",
+        "Output of a staged round, to be published by the ingester.",
         &[
             integer("unit_id", "the round").refers("unit (unit_id)").key(),
-            time("staged", "when its last task was done"),
-            time("reserved", "when its id ranges were recorded").or_null(),
-            integer("reserved_event", "event number kept for it; its lake files carry it")
-                .or_null()
-                .unique()
-                .at_least(1),
-            integer("event_id", "the ingest; the claim to have published it")
+            time("staged", "time at which the last task of the round finished (UTC)"),
+            time("reserved", "time at which the id ranges of the batch were recorded (UTC)")
+                .or_null(),
+            integer(
+                "reserved_event",
+                "event number reserved for the publication; the lake files of the batch \
+                 carry it",
+            )
+            .or_null()
+            .unique()
+            .at_least(1),
+            integer("event_id", "event that published the batch; NULL: not published")
                 .or_null()
                 .unique()
                 .refers("event (event_id)"),
-            text("failed_check", "name of the check that refused it").or_null().not_empty(),
+            text("failed_check", "name of the check that rejected the batch; NULL: none")
+                .or_null()
+                .not_empty(),
         ],
     )
     .checks(&["event_id IS NULL OR failed_check IS NULL"])
     .indexes(&[
-        // Batches that are not, or not yet, to be seen: few among many, and every query of detections on a server needs them.
-        index("batch_coming", "reserved_event").only("event_id IS NULL"),
+        // Few among many, and every query of detections on a server excludes them.
+        index("batch_unpublished", "reserved_event").only("event_id IS NULL"),
     ]),
     Table::new(
         "batch_rows",
-        "How many rows of each table a published batch brought, as counted \
+        "Number of rows that a published batch added to each table, as counted \
          while loading.",
         &[
             integer("unit_id", "the batch").refers("batch (unit_id)"),
-            text("table_name", "the table").not_empty(),
-            integer("rows", "rows published").at_least(0),
+            text("table_name", "name of the table").not_empty(),
+            integer("rows", "number of rows added").at_least(0),
         ],
     )
     .key("unit_id, table_name"),
     Table::new(
         "hdu_rows",
-        "Rows of each catalogue HDU of a published batch: read = written + \
-         refused.",
+        "Rows of each catalogue HDU of a published batch: rows_read = \
+         rows_written + rows_refused.",
         &[
             integer("unit_id", "the batch").refers("batch (unit_id)"),
             integer("multiframe_id", "the image").refers("image (multiframe_id)"),
             integer(
                 "ext_num",
                 "extension number (primary = 1) of the image's detector, as \
-                 multiframe_detector.ext_num; NULL: none belongs to the HDU",
+                 multiframe_detector.ext_num; NULL: the image has no detector for this \
+                 HDU",
             )
             .or_null()
             .at_least(1),
@@ -57,39 +65,45 @@ pub(super) const TABLES: &[Table] = &[
                  multiframe_detector.cat_ext_num",
             )
             .at_least(1),
-            integer("rows_read", "rows in the file").at_least(0),
-            integer("rows_written", "rows in the archive").at_least(0),
-            integer("rows_refused", "rows refused").at_least(0),
+            integer("rows_read", "number of rows in the file").at_least(0),
+            integer("rows_written", "number of rows written to the archive").at_least(0),
+            integer("rows_refused", "number of rows refused").at_least(0),
         ],
     )
     .key("unit_id, multiframe_id, cat_ext_num")
     .checks(&["rows_read = rows_written + rows_refused"]),
     Table::new(
         "programme_counter",
-        "Identity of a programme and the last object id given to its \
-         detections.",
+        "Observing programmes, and the last object id that was assigned to \
+         detections of each.",
         &[
-            integer("programme_id", "from counter programme, or from a profile").key().at_least(1),
-            integer("last_obj_id", "object ids 1 to this one are in id_range")
+            integer(
+                "programme_id",
+                "programme id: from counter programme, or from a survey profile",
+            )
+            .key()
+            .at_least(1),
+            integer("last_obj_id", "last object id assigned; ids 1 to this one are in id_range")
                 .default("0")
                 .at_least(0),
         ],
     ),
     Table::new(
         "id_range",
-        "Object ids given to a batch. Every id from 1 to the counter belongs \
-         to exactly one range.",
+        "Object ids assigned to a batch. Every id from 1 to the counter of a \
+         programme belongs to exactly one range.",
         &[
-            integer("programme_id", "whose ids").refers("programme_counter (programme_id)"),
-            integer("first_obj_id", "first").at_least(1),
-            integer("last_obj_id", "last").check("last_obj_id >= first_obj_id"),
-            integer("unit_id", "given to this batch").refers("batch (unit_id)"),
-            text("state", "what became of it").one_of(&[
-                "reserved",
-                "ingested",
-                "retracted",
-                "abandoned",
-            ]),
+            integer("programme_id", "the programme").refers("programme_counter (programme_id)"),
+            integer("first_obj_id", "first object id of the range").at_least(1),
+            integer("last_obj_id", "last object id of the range")
+                .check("last_obj_id >= first_obj_id"),
+            integer("unit_id", "batch to which the ids are assigned").refers("batch (unit_id)"),
+            text(
+                "state",
+                "reserved: batch not published yet; ingested: in use; retracted: rows \
+                 retracted; abandoned: never used",
+            )
+            .one_of(&["reserved", "ingested", "retracted", "abandoned"]),
             text("why", "reason of the abandonment").or_null().not_empty(),
         ],
     )

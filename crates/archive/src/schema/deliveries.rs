@@ -1,83 +1,96 @@
-//! Deliveries: directories of providers, where they come from, and what their sources show that was not fetched.
+//! Deliveries: directories of providers, their origins, and the instruments in them.
 
 use super::table::{Table, flag, id, index, integer, text, time};
 
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "delivery",
-        "One directory of a provider: a night and pipeline version. Its id is \
-         the order of registration.",
+        "One directory of a provider: an observing night and pipeline version.",
         &[
-            id("delivery_id", "order of registration"),
-            text("name", "e.g. 20071011_v1; one plain path component").unique().check_each(
+            id("delivery_id", "assigned in the order of registration"),
+            text("name", "name, e.g. 20071011_v1; a single path component").unique().check_each(
                 "length(name) BETWEEN 1 AND 200 AND instr(name, '/') = 0 AND name NOT \
                  IN ('.', '..')",
                 "length(name) BETWEEN 1 AND 200 AND strpos(name, '/') = 0 AND name \
                  NOT IN ('.', '..')",
             ),
-            integer("night", "yyyymmdd; NULL when the name tells none")
+            integer("night", "observing night, yyyymmdd; NULL: not part of the name")
                 .or_null()
                 .check("night BETWEEN 10000101 AND 99991231"),
-            text("version", "pipeline version; NULL when the name tells none")
+            text("version", "pipeline version; NULL: not part of the name").or_null().not_empty(),
+            text("source", "path or URL from which it was fetched").not_empty(),
+            text(
+                "state",
+                "arriving: more files are expected; registered: all expected files are \
+                 here; complete: all its rounds are ingested",
+            )
+            .one_of(&["arriving", "registered", "complete"]),
+            text(
+                "marker",
+                "name of the marker file that announced the end of the delivery; NULL: none",
+            )
+            .or_null()
+            .not_empty(),
+            text("manifest", "name of the provider's manifest that was used; NULL: none")
                 .or_null()
                 .not_empty(),
-            text("source", "where it came from").not_empty(),
-            text("state", "progress of its arrival").one_of(&[
-                "arriving",
-                "registered",
-                "complete",
-            ]),
-            text("marker", "name of the marker file that was seen").or_null().not_empty(),
-            text("manifest", "name of the provider's manifest that was used").or_null().not_empty(),
-            integer("expected_files", "count that marker or manifest announced")
-                .or_null()
-                .at_least(0),
-            text("awaited", "what is known to be missing; NULL when nothing is")
+            integer(
+                "expected_files",
+                "number of files announced by the marker or manifest; NULL: unknown",
+            )
+            .or_null()
+            .at_least(0),
+            text("awaited", "files known to be missing, in words; NULL: none")
                 .or_null()
                 .not_empty(),
-            time("first_seen", "first registration"),
-            time("last_arrival", "latest new file"),
-            time("completed", "when all its units were ingested").or_null(),
-            time("closed", "when an operator declared it complete; NULL when none did").or_null(),
-            text("closed_by", "the operator who declared it complete").or_null().not_empty(),
+            time("first_seen", "time of the first registration (UTC)"),
+            time("last_arrival", "time at which the latest new file arrived (UTC)"),
+            time("completed", "time at which all its rounds were ingested (UTC)").or_null(),
+            time("closed", "time at which an operator declared it complete (UTC); NULL: none did")
+                .or_null(),
+            text("closed_by", "operator who declared it complete").or_null().not_empty(),
         ],
     )
     .checks(&["(state = 'complete') = (completed IS NOT NULL)"])
     .indexes(&[
-        // What is to be done is found among years of what is done.
+        // Unfinished deliveries are few among those of many years.
         index("delivery_state", "state"),
     ]),
     Table::new(
         "delivery_origin",
-        "Origins of deliveries. A directory of the same name at another \
-         origin is another delivery.",
+        "Places at which deliveries were found. A directory of the same name at \
+         another origin is another delivery.",
         &[
             text("origin", "name of a configured source, or address of the parent directory")
                 .not_empty(),
-            text("directory", "name of the delivery's directory at the origin").not_empty(),
-            text("delivery", "name of the delivery; reserved until it has files").not_empty(),
-            text("address", "address of the parent directory, without secrets").not_empty(),
-            flag("is_source", "1: the configuration names the origin as a source"),
+            text("directory", "name of the directory at the origin").not_empty(),
+            text("delivery", "name of the delivery, reserved until the delivery has files")
+                .not_empty(),
+            text("address", "address of the parent directory, without credentials").not_empty(),
+            flag(
+                "is_source",
+                "1: the origin is a source of almagest.toml; 0: a path given to a command",
+            ),
             text(
                 "joined_by",
-                "operator who declared it the same delivery; NULL for its first \
-                 origin",
+                "operator who declared it the same delivery as an earlier origin; NULL: \
+                 the first origin",
             )
             .or_null()
             .not_empty(),
-            time("recorded", "when the row was written"),
+            time("recorded", "time at which the row was written (UTC)"),
         ],
     )
     .key("origin, directory")
     .indexes(&[index("delivery_origin_delivery", "delivery")]),
     Table::new(
         "camera",
-        "Telescopes and instruments that the headers of a delivery name, in \
-         lower case. Written with its metadata.",
+        "Telescopes and instruments named by the headers of a delivery, in lower \
+         case. Written with the metadata of the delivery.",
         &[
             integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
-            text("telescope", "empty: the headers name none"),
-            text("instrument", "empty: the headers name none"),
+            text("telescope", "telescope; empty: not in the headers"),
+            text("instrument", "instrument; empty: not in the headers"),
         ],
     )
     .key("delivery_id, telescope, instrument")

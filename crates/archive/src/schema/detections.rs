@@ -4,25 +4,30 @@ use super::table::{Table, index, integer, real, unique_index};
 
 pub(super) const TABLES: &[Table] = &[Table::new(
     "detector_rows",
-    "Where the detections of each detector are, and whether they are \
-     current: the access path of every search. One row per detector and \
-     catalogue version; written by `lake::Publication` alone.",
+    "Location and validity of the detections of each detector: the access \
+         path of every search. One row per detector and catalogue version. \
+         Written by the publication of batches alone.",
     &[
-        integer("programme_id", "owner of the rows").at_least(1),
-        integer("first_obj_id", "object id of the first row; the others follow").at_least(1),
-        integer("rows", "how many rows").at_least(1),
+        integer("programme_id", "programme of the rows").at_least(1),
+        integer("first_obj_id", "object id of the first row; the others follow without gaps")
+            .at_least(1),
+        integer("rows", "number of rows").at_least(1),
         integer("multiframe_id", "the image").at_least(1),
-        integer("ext_num", "primary = 1").at_least(1),
+        integer("ext_num", "extension number (primary = 1) of the detector").at_least(1),
         integer("version", "version of the image's catalogue").at_least(1),
-        integer("file_id", "the batch that published them"),
-        integer("file_row", "place of the first row within the batch, from 0").at_least(0),
+        integer("file_id", "batch that published the rows"),
+        integer("file_row", "position of the first row within the batch, from 0").at_least(0),
         integer("begin_event", "event that published the rows").at_least(1),
-        integer("end_event", "event that ended them; NULL = current")
+        integer("end_event", "event that ended the rows; NULL: current")
             .or_null()
             .check("end_event >= begin_event"),
-        integer("centre_healpix29", "cell of the centre of the cap below").or_null().at_least(0),
-        real("radius_deg", "cap around the centre that holds every position").or_null().at_least(0),
-        integer("radius_class", "least k >= -12 with radius_deg <= 2^k").or_null(),
+        integer("centre_healpix29", "HEALPix cell (nested, order 29) of the centre of the cap")
+            .or_null()
+            .at_least(0),
+        real("radius_deg", "radius in degrees of the cap that contains all positions")
+            .or_null()
+            .at_least(0),
+        integer("radius_class", "smallest k >= -12 with radius_deg <= 2^k").or_null(),
     ],
 )
 .key("programme_id, first_obj_id")

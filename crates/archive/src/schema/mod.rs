@@ -97,7 +97,7 @@ mod tests {
 
     /// Checks that the table of a server has the columns, key and indexes of the lake's, and more indexes alone.
     #[test]
-    fn detector_rows_of_both_engines_are_alike() {
+    fn detector_rows_of_both_engines_are_equal() {
         let shape = |ddl: &str| -> (Vec<String>, Vec<String>) {
             let c = rusqlite::Connection::open_in_memory().unwrap();
             c.execute_batch(ddl).unwrap();

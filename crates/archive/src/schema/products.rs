@@ -1,27 +1,28 @@
-//! Products: what is published of each image and detector, and which of the images of one name shows it.
+//! Products: the published state of each image and detector, and which image of a name is current.
 
 use super::table::{Table, flag, index, integer, text, use_case};
 
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "product",
-        "What is published of each image: a row per image and use case. Of \
-         the images of one name the newest that has a product shows it.",
+        "State of the published products, one row per image and use case. Among \
+         images of the same name, the newest with a product is current.",
         &[
             integer("multiframe_id", "the image").refers("image (multiframe_id)"),
-            use_case("use_case", "which of its products"),
-            text("state", "superseded: a newer image of the name shows instead").one_of(&[
-                "current",
-                "superseded",
-                "retracted",
-            ]),
-            integer("ended_event", "event that ended its rows; NULL: they are current")
+            use_case("use_case", "the use case that made the product"),
+            text(
+                "state",
+                "superseded: a newer image of the same name is current instead, or an \
+                 operator ended it",
+            )
+            .one_of(&["current", "superseded", "retracted"]),
+            integer("ended_event", "event that ended the rows; NULL: the rows are current")
                 .or_null()
                 .at_least(1),
-            integer("changed_event", "event of the latest change of this row").at_least(1),
+            integer("changed_event", "latest event that changed this row").at_least(1),
             flag(
                 "kept",
-                "1: current only because the newer image of the name lacks this \
+                "1: current only because the newer image of the same name has no such \
                  product",
             )
             .default("0"),
@@ -35,56 +36,58 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "product_detector",
-        "What is published of the detections of each detector: a row per \
-         image and detector with an accepted catalogue HDU, an empty one \
-         included.",
+        "State of the published detections, one row per image and detector with \
+         an accepted catalogue HDU, including empty ones.",
         &[
             integer("multiframe_id", "the image").refers("image (multiframe_id)"),
             integer("ext_num", "extension number (primary = 1) of the detector").at_least(1),
             text(
                 "detector",
-                "the detector as the headers of all processings name it, e.g. cam_num \
-                 3; NULL: unknown, its place counts",
+                "identity of the detector in the headers of all processings, e.g. cam_num \
+                 3; NULL: unknown, and the extension number identifies it",
             )
             .or_null()
             .not_empty(),
             text(
                 "state",
-                "superseded: a newer image of the name shows the detector instead, or \
-                 a decision ended it",
+                "superseded: the detector is current in a newer image of the same name, \
+                 or an operator ended it",
             )
             .one_of(&["current", "superseded", "retracted"]),
             integer(
                 "version",
-                "version of the image's catalogue that its detections come from; 0: \
+                "version of the image's catalogue from which the detections come; 0: \
                  unknown",
             )
             .at_least(0),
-            integer("ended_event", "event that ended its detections; NULL: they are current")
-                .or_null()
-                .at_least(1),
-            integer("changed_event", "event of the latest change of this row").at_least(1),
+            integer(
+                "ended_event",
+                "event that ended the detections; NULL: the detections are current",
+            )
+            .or_null()
+            .at_least(1),
+            integer("changed_event", "latest event that changed this row").at_least(1),
             integer(
                 "uncovered_event",
                 "first event that published a newer round of the image's catalogue \
-                 without accepted detections of the detector; NULL: the detections \
-                 are of the newest round",
+                 without accepted detections of this detector; NULL: the detections come \
+                 from the newest round",
             )
             .or_null()
             .at_least(1),
             integer(
-                "aside_event",
-                "decision in force that ends the detections that such a round left; \
-                 NULL: none",
+                "supersession_event",
+                "decision in force that ends the detections left by such a round; NULL: \
+                 none",
             )
             .or_null()
-            .check("aside_event > uncovered_event"),
+            .check("supersession_event > uncovered_event"),
         ],
     )
     .key("multiframe_id, ext_num")
     .checks(&[
         "(state = 'current') = (ended_event IS NULL)",
-        "aside_event IS NULL OR uncovered_event IS NOT NULL",
+        "supersession_event IS NULL OR uncovered_event IS NOT NULL",
     ])
     .indexes(&[
         index("product_detector_changed", "changed_event"),
@@ -92,39 +95,44 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "interruption",
-        "Spans of events in which rows that were opened again did not show.",
+        "Ranges of events in which rows that were restored later were not current.",
         &[
-            integer("multiframe_id", "whose rows").refers("image (multiframe_id)"),
-            use_case("use_case", "in the tables of which use case"),
-            integer("from_event", "the event that had ended them").at_least(1),
-            integer("to_event", "the event that opened them again").check("to_event > from_event"),
+            integer("multiframe_id", "the image").refers("image (multiframe_id)"),
+            use_case("use_case", "use case of the tables concerned"),
+            integer("from_event", "event that ended the rows").at_least(1),
+            integer("to_event", "event that restored the rows").check("to_event > from_event"),
         ],
     )
     .key("multiframe_id, use_case, from_event"),
     Table::new(
         "detector_interruption",
-        "Spans of events in which detections that were opened again did not \
-         show.",
+        "Ranges of events in which detections that were restored later were not \
+         current.",
         &[
             integer("multiframe_id", "the image").refers("image (multiframe_id)"),
             integer("ext_num", "extension number (primary = 1) of the detector").at_least(1),
-            integer("from_event", "the event that had ended them").at_least(1),
-            integer("to_event", "the event that opened them again").check("to_event > from_event"),
+            integer("from_event", "event that ended the detections").at_least(1),
+            integer("to_event", "event that restored the detections")
+                .check("to_event > from_event"),
         ],
     )
     .key("multiframe_id, ext_num, from_event"),
     Table::new(
-        "set_aside",
-        "Decisions that a kept product of an older image ends although the \
-         newer image of the name lacks it.",
+        "supersession",
+        "Decisions of operators to end a product of an older image although the \
+         newer image of the same name has no such product.",
         &[
-            integer("multiframe_id", "the older image").refers("image (multiframe_id)"),
-            use_case("use_case", "which of its products"),
-            integer("event_id", "the decision").refers("event (event_id)"),
-            integer("undone_event", "its undo")
-                .or_null()
-                .refers("event (event_id)")
-                .check("undone_event > event_id"),
+            integer("multiframe_id", "the older image, whose product ends")
+                .refers("image (multiframe_id)"),
+            use_case("use_case", "use case of the product"),
+            integer("event_id", "event of the decision").refers("event (event_id)"),
+            integer(
+                "undone_event",
+                "event that undid the decision; NULL: the decision is in force",
+            )
+            .or_null()
+            .refers("event (event_id)")
+            .check("undone_event > event_id"),
         ],
     )
     .key("multiframe_id, use_case, event_id"),

@@ -5,20 +5,20 @@ use super::table::{Table, flag, id, index, integer, stage, text, time, unique_in
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "refusal",
-        "What was not accepted. One row per delivery, file content, stage, \
-         HDU and code while it is not dealt with.",
+        "Rejected inputs. One row per delivery, file content, stage, HDU and code \
+         until it is settled.",
         &[
-            id("refusal_id", "shown to operators"),
-            integer("delivery_id", "in which delivery").refers("delivery (delivery_id)"),
-            integer("file_id", "the content; NULL: never registered")
+            id("refusal_id", "number shown to operators"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
+            integer("file_id", "the file content; NULL: never registered")
                 .or_null()
                 .refers("file (file_id)"),
-            integer("unit_id", "the round that refused it, if one did")
+            integer("unit_id", "the round that refused it; NULL: none did")
                 .or_null()
                 .refers("unit (unit_id)"),
-            text("file_name", "name in the delivery; empty: a whole round"),
+            text("file_name", "name within the delivery; empty: a whole round"),
             stage("stage", "stage of the pipeline that refused the input"),
-            text("code", "reason, for machines").check_each(
+            text("code", "reason, machine-readable").check_each(
                 "length(code) > 0 AND code NOT GLOB '*[^a-z0-9_]*'",
                 "length(code) > 0 AND code !~ '[^a-z0-9_]'",
             ),
@@ -29,31 +29,34 @@ pub(super) const TABLES: &[Table] = &[
             )
             .or_null()
             .at_least(1),
-            text("keyword", "header keyword at fault").or_null(),
-            text("column_name", "table column at fault").or_null(),
+            text("keyword", "header keyword at fault; NULL: none").or_null(),
+            text("column_name", "table column at fault; NULL: none").or_null(),
             text(
                 "subject",
-                "what it is about beside the file: the project of `unknown_project`, \
-                 the refused image of `image_absent`; NULL: nothing else",
+                "object concerned besides the file: the project of `unknown_project`, the \
+                 refused image of `image_absent`; NULL: none",
             )
             .or_null(),
-            text("message", "one sentence for the operator"),
-            integer("rows", "how many rows, when rows are refused").default("0").at_least(0),
-            text("row_ranges", "[{\"first\":…,\"last\":…}, …]")
+            text("message", "reason, one sentence for the operator"),
+            integer("rows", "number of refused rows; 0: not a refusal of rows")
+                .default("0")
+                .at_least(0),
+            text("row_ranges", "refused rows as JSON: [{\"first\":…,\"last\":…}, …]")
                 .default("'[]'")
                 .check_each("json_valid(row_ranges)", "row_ranges::jsonb IS NOT NULL"),
-            flag("parked", "1: waits, and is taken up by itself"),
-            flag("taken", "1: accepted, and what was refused is used all the same").default("0"),
-            text("state", "open, or how the refusal was settled").one_of(&[
+            flag("parked", "1: waits for another input, and is retried automatically"),
+            flag("taken", "1: an operator accepted it, and the refused input is used as it is")
+                .default("0"),
+            text("state", "open, or how it was settled").one_of(&[
                 "open",
                 "accepted",
                 "dismissed",
                 "retried",
                 "resolved",
             ]),
-            integer("seen_times", "number of times that it was found").default("1").at_least(1),
-            time("first_seen", "when first"),
-            time("last_seen", "when last"),
+            integer("occurrences", "number of times that it occurred").default("1").at_least(1),
+            time("first_seen", "time of the first occurrence (UTC)"),
+            time("last_seen", "time of the latest occurrence (UTC)"),
         ],
     )
     .indexes(&[
@@ -75,30 +78,31 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "refusal_history",
-        "Every decision on a refusal, by operators or by later events.",
+        "Every change of state of a refusal, by operators or by later events.",
         &[
             integer("refusal_id", "the refusal").refers("refusal (refusal_id)"),
-            integer("number", "1, 2 … of this refusal").at_least(1),
-            text("to_state", "state after"),
-            time("changed", "time of the change"),
-            text("who", "who or what decided").not_empty(),
-            text("why", "the reason").not_empty(),
+            integer("number", "number of the change of this refusal: 1, 2 …").at_least(1),
+            text("to_state", "state after the change"),
+            time("changed", "time of the change (UTC)"),
+            text("who", "operator or process").not_empty(),
+            text("why", "reason").not_empty(),
         ],
     )
     .key("refusal_id, number"),
     Table::new(
         "finding",
-        "What was odd in what was accepted: the drift report, counted per \
-         round.",
+        "Unexpected properties of accepted inputs, counted per round: the source \
+         of the drift report.",
         &[
-            integer("delivery_id", "in which delivery").refers("delivery (delivery_id)"),
+            integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             stage("stage", "stage of the pipeline that reported the finding"),
-            integer("round", "of the stage's unit; 0 outside rounds").at_least(0),
-            text("code", "kind, for machines").not_empty(),
+            integer("round", "round of the use case of that stage; 0 for stages without rounds")
+                .at_least(0),
+            text("code", "kind of finding, machine-readable").not_empty(),
             text("subject", "keyword or column; empty: none"),
-            integer("files", "in how many files").at_least(1),
-            integer("occurrences", "how often in all").at_least(1),
-            text("example_file", "one of the files"),
+            integer("files", "number of files with the finding").at_least(1),
+            integer("occurrences", "number of occurrences in all files").at_least(1),
+            text("example_file", "name of one of the files"),
             integer(
                 "example_ext_num",
                 "extension number of the HDU in the example file, primary = 1; NULL: \
@@ -106,11 +110,11 @@ pub(super) const TABLES: &[Table] = &[
             )
             .or_null()
             .at_least(1),
-            text("message", "one sentence for the operator"),
+            text("message", "finding, one sentence for the operator"),
             text(
                 "members",
-                "which images (in rounds) or files (in stage register): JSON [[first \
-                 id, last id, occurrences in each], …]",
+                "images (of rounds) or files (of stage register) with the finding, as \
+                 JSON: [[first id, last id, occurrences in each], …]",
             )
             .or_null(),
         ],

@@ -1,19 +1,19 @@
-//! Retraction: what was taken out of the archive, and files that are to be deleted.
+//! Retraction: rounds that were retracted from the archive, and files to be deleted.
 
 use super::table::{Table, index, integer, text, time};
 
 pub(super) const TABLES: &[Table] = &[
     Table::new(
         "retraction",
-        "Rounds that were taken out of the archive.",
+        "Rounds that were retracted from the archive.",
         &[
-            integer("event_id", "the act that took it out").refers("event (event_id)"),
+            integer("event_id", "event of the retraction").refers("event (event_id)"),
             integer("unit_id", "the round").refers("unit (unit_id)"),
-            integer("undone_event", "the event that undid it")
+            integer("undone_event", "event that undid the retraction; NULL: none")
                 .or_null()
                 .refers("event (event_id)")
                 .check("undone_event > event_id"),
-            time("purged", "when its rows were deleted").or_null(),
+            time("purged", "time at which the rows were deleted (UTC); NULL: they exist").or_null(),
         ],
     )
     .key("event_id, unit_id")
@@ -25,12 +25,12 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "deletion",
-        "Files that no table lists any more and that are to be deleted: a \
-         purge notes them in its transaction, and whoever opens the archive \
-         for writing deletes what an interrupted one left.",
+        "Files that no table lists any more, to be deleted. A purge records them \
+         in its transaction; the next process that opens the archive for writing \
+         deletes what an interrupted purge left.",
         &[
             text("place", "directory of the site").one_of(&["previews", "lake"]),
-            text("path", "below that directory")
+            text("path", "path below that directory")
                 .check("length(path) > 0 AND substr(path, 1, 1) <> '/'"),
         ],
     )

@@ -1,4 +1,4 @@
-//! Rounds of use cases, their tasks, and every start of a task.
+//! Rounds of use cases, their tasks, and the attempts of each task.
 
 use super::table::{Table, flag, id, index, integer, real, text, time, unique_index, use_case};
 
@@ -7,11 +7,12 @@ pub(super) const TABLES: &[Table] = &[
         "unit",
         "One round of one use case on one delivery.",
         &[
-            id("unit_id", "internal"),
+            id("unit_id", "assigned in the order of opening"),
             integer("delivery_id", "the delivery").refers("delivery (delivery_id)"),
             use_case("use_case", "the use case"),
-            integer("round", "1, 2 … of this use case and delivery").at_least(1),
-            text("recipe", "version of the recipe; may be empty"),
+            integer("round", "number of the round of this use case and delivery: 1, 2 …")
+                .at_least(1),
+            text("recipe", "version of the processing recipe; may be empty"),
             text("state", "state of the round").one_of(&[
                 "waiting",
                 "ready",
@@ -23,39 +24,41 @@ pub(super) const TABLES: &[Table] = &[
                 "failed",
                 "retracted",
             ]),
-            time("made", "when the round was opened"),
+            time("opened", "time at which the round was opened (UTC)"),
         ],
     )
     .unique(&["delivery_id, use_case, round"])
     .indexes(&[
-        // What is to be done is found among years of what is done.
+        // Unfinished rounds are few among those of many years.
         index("unit_state", "state"),
     ]),
     Table::new(
         "unit_history",
-        "Every change of a unit's state.",
+        "Every change of state of a round.",
         &[
             integer("unit_id", "the round").refers("unit (unit_id)"),
-            integer("number", "1, 2 … of this unit").at_least(1),
-            text("from_state", "state before"),
-            text("to_state", "state after"),
-            time("changed", "time of the change"),
-            text("who", "who or what changed it").not_empty(),
-            text("why", "the reason").not_empty(),
+            integer("number", "number of the change of this round: 1, 2 …").at_least(1),
+            text("from_state", "state before the change"),
+            text("to_state", "state after the change"),
+            time("changed", "time of the change (UTC)"),
+            text("who", "operator or process").not_empty(),
+            text("why", "reason").not_empty(),
         ],
     )
     .key("unit_id, number"),
     Table::new(
         "task",
-        "A part of a round that one process works through. All its files \
-         follow one survey profile.",
+        "A part of a round that one process works on. All its files use one \
+         survey profile.",
         &[
-            id("task_id", "internal"),
+            id("task_id", "assigned in the order of opening"),
             integer("unit_id", "the round").refers("unit (unit_id)"),
-            integer("number", "1, 2 … within the round").at_least(1),
+            integer("number", "number of the task within the round: 1, 2 …").at_least(1),
             text("survey", "name of the survey profile").not_empty(),
-            text("state", "given_up: its files are refused").one_of(&["open", "done", "given_up"]),
-            integer("result_attempt", "the attempt whose result was taken").or_null(),
+            text("state", "given_up: no attempt succeeded, and its files are refused")
+                .one_of(&["open", "done", "given_up"]),
+            integer("result_attempt", "number of the attempt whose result is used; NULL: none yet")
+                .or_null(),
         ],
     )
     .unique(&["unit_id, number"])
@@ -63,13 +66,18 @@ pub(super) const TABLES: &[Table] = &[
     .foreign_keys(&["(task_id, result_attempt) REFERENCES attempt (task_id, number)"]),
     Table::new(
         "task_input",
-        "Files of a task, and the outcome of each.",
+        "Input files of a task, and the outcome for each.",
         &[
             integer("task_id", "the task").refers("task (task_id)"),
-            integer("ordinal", "order within the task: by file name").at_least(1),
+            integer("ordinal", "position within the task, ordered by file name, from 1")
+                .at_least(1),
             integer("multiframe_id", "the image").refers("image (multiframe_id)"),
-            integer("catalogue_version", "its catalogue, when the task reads one").or_null(),
-            text("outcome", "NULL until the task is done")
+            integer(
+                "catalogue_version",
+                "version of the catalogue that the task reads; NULL: it reads none",
+            )
+            .or_null(),
+            text("outcome", "outcome for this image; NULL: the task is not finished")
                 .or_null()
                 .one_of(&["done", "refused", "parked"]),
         ],
@@ -81,34 +89,43 @@ pub(super) const TABLES: &[Table] = &[
     .indexes(&[index("task_input_multiframe", "multiframe_id")]),
     Table::new(
         "attempt",
-        "One start of a task. A task may be started more than once, even at \
-         the same time; one result is taken.",
+        "Starts of tasks. A task may be started several times, even concurrently; \
+         the result of one attempt is used.",
         &[
             integer("task_id", "the task").refers("task (task_id)"),
-            integer("number", "1, 2 … of this task").at_least(1),
+            integer("number", "number of the attempt of this task: 1, 2 …").at_least(1),
             text(
                 "state",
-                "taken: its result counts; surplus: another was first; lost: its \
-                 lease ended",
+                "taken: its result is used; surplus: another attempt finished first; \
+                 lost: its lease expired",
             )
             .one_of(&["running", "taken", "failed", "lost", "surplus"]),
-            text("directory", "below staging/").not_empty(),
-            flag("swept", "1: that directory was removed").default("0"),
-            text("executor", "who started it, e.g. local").not_empty(),
+            text("directory", "output directory, below staging/").not_empty(),
+            flag("swept", "1: the directory was removed").default("0"),
+            text("executor", "executor that started it, e.g. local").not_empty(),
             text("holder", "process or job that holds the lease").not_empty(),
-            time("started", "when"),
-            time("lease_until", "no other process removes it before this time"),
-            time("ended", "end time").or_null(),
-            text("why", "why it failed or was lost").or_null(),
-            real("seconds", "wall-clock time by its own report").or_null().at_least(0),
-            real("cpu_seconds", "CPU time by its own report").or_null().at_least(0),
-            integer("peak_memory_bytes", "by its own report").or_null().at_least(0),
-            integer("input_bytes", "read from the library").or_null().at_least(0),
-            text("result", "its manifest (JSON), when taken").or_null(),
+            time("started", "time of the start (UTC)"),
+            time(
+                "lease_until",
+                "expiry of the lease (UTC); no other process ends the attempt before",
+            ),
+            time("ended", "time of the end (UTC)").or_null(),
+            text("why", "reason of the failure or loss").or_null(),
+            real("seconds", "wall-clock time in seconds, as reported by the attempt")
+                .or_null()
+                .at_least(0),
+            real("cpu_seconds", "CPU time in seconds, as reported by the attempt")
+                .or_null()
+                .at_least(0),
+            integer("peak_memory_bytes", "peak memory in bytes, as reported by the attempt")
+                .or_null()
+                .at_least(0),
+            integer("input_bytes", "bytes read from the library").or_null().at_least(0),
+            text("result", "its manifest (JSON); NULL: not taken").or_null(),
             integer(
-                "noted",
-                "refusals of its result that are recorded: very many take several \
-                 transactions",
+                "recorded_refusals",
+                "number of refusals of its result that are recorded; a long list takes \
+                 several transactions",
             )
             .default("0")
             .at_least(0),
@@ -123,35 +140,35 @@ pub(super) const TABLES: &[Table] = &[
     ]),
     Table::new(
         "attempt_place",
-        "Host and job of an attempt, and its output.",
+        "Host and job of an attempt, and the size of its output.",
         &[
             integer("task_id", "the task"),
             integer("number", "number of the attempt"),
-            text("host", "the computer").not_empty(),
-            text("job", "number of the job at the executor; empty when unknown"),
-            integer("memory_bytes", "memory that it may use").at_least(0),
-            integer("output_bytes", "bytes that it left, when its result was taken")
+            text("host", "host name").not_empty(),
+            text("job", "id of the job at the executor; empty: unknown"),
+            integer("memory_bytes", "memory limit in bytes").at_least(0),
+            integer("output_bytes", "size of its output in bytes; NULL: result not taken")
                 .or_null()
                 .at_least(0),
-            integer("output_rows", "rows that it left, when its result was taken")
+            integer("output_rows", "number of rows in its output; NULL: result not taken")
                 .or_null()
                 .at_least(0),
-            text("ended_by", "code of its end without result").or_null().not_empty(),
+            text("ended_by", "code of an end without result; NULL: none").or_null().not_empty(),
         ],
     )
     .key("task_id, number")
     .foreign_keys(&["(task_id, number) REFERENCES attempt (task_id, number)"]),
     Table::new(
         "redo",
-        "Files that a use case is to do again: a refusal was retried, a \
-         programme was added, an old content came back.",
+        "Requests to process files again: a refusal was retried, a programme was \
+         added, or earlier content of a file returned.",
         &[
-            id("redo_id", "internal"),
-            integer("file_id", "image file").refers("file (file_id)"),
+            id("redo_id", "assigned in the order of request"),
+            integer("file_id", "the image file").refers("file (file_id)"),
             use_case("use_case", "the use case"),
-            time("asked", "time of the request"),
-            text("why", "the reason").not_empty(),
-            integer("unit_id", "the round that contains the file; NULL: none yet")
+            time("requested", "time of the request (UTC)"),
+            text("why", "reason").not_empty(),
+            integer("unit_id", "round that processes the file again; NULL: not opened yet")
                 .or_null()
                 .refers("unit (unit_id)"),
         ],

@@ -1,7 +1,7 @@
 //! The statements that make tables, columns and indexes, for either engine.
 //!
 //! A server has types of its own, references that are added when all tables exist and that a transaction can defer, and
-//! `COMMENT ON`. In SQLite a comment stands behind its column, in the text that the database keeps.
+//! `COMMENT ON`. In SQLite a comment follows its column, in the text that the database keeps.
 
 use super::table::{Column, Index, Kind, Limit, Table};
 use engine::{Dialect, text};

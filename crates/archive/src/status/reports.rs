@@ -3,7 +3,7 @@
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::planning::{Instruction, Standing, instructions, open_work};
-use crate::products::aside;
+use crate::products::supersession;
 use crate::rounds::parsed;
 use crate::status::{
     DeliveryStatus, PauseStatus, ProgrammeStatus, Rate, RoundStatus, Status, StatusFilter,
@@ -88,7 +88,7 @@ pub(crate) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, Ar
         running_attempts: count("SELECT count(*) FROM attempt WHERE state = 'running'")?,
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
-        unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'sound'")?,
+        unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'intact'")?,
         findings: count(
             "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind",
         )?,
@@ -329,7 +329,7 @@ fn count_products(
         1 => statuses.values().next().map(|status| status.name.clone()),
         _ => None,
     };
-    for kind in aside::findings(c, only.as_deref())? {
+    for kind in supersession::findings(c, only.as_deref())? {
         if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
             status.findings += 1;
         }

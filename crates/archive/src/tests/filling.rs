@@ -111,7 +111,7 @@ fn files(filling: &Filling, series: &str) -> [String; 4] {
         format!(
             "INSERT INTO catalogue (multiframe_id, version, file_id, sha256) {series} SELECT n, 1, n, substr('{ZEROS}', 1, 64) FROM n"
         ),
-        format!("INSERT INTO scrub (file_id, looked, outcome) {series} SELECT n, {TIME}, 'sound' FROM n"),
+        format!("INSERT INTO scrub (file_id, checked, outcome) {series} SELECT n, {TIME}, 'intact' FROM n"),
     ]
 }
 
@@ -121,7 +121,7 @@ fn work(filling: &Filling, series: &str) -> [String; 12] {
     let delivery = filling.delivery();
     [
         format!(
-            "INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+            "INSERT INTO unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
              {series} SELECT n, {delivery}, 'metadata', n, '', 'ingested', {TIME} FROM n"
         ),
         format!(
@@ -130,7 +130,7 @@ fn work(filling: &Filling, series: &str) -> [String; 12] {
         ),
         format!("UPDATE counter SET last = {} WHERE name = 'event'", filling.last()),
         format!(
-            "INSERT INTO redo (redo_id, file_id, use_case, asked, why, unit_id) {series} SELECT n, n, 'preview', {TIME}, 'x', n FROM n"
+            "INSERT INTO redo (redo_id, file_id, use_case, requested, why, unit_id) {series} SELECT n, n, 'preview', {TIME}, 'x', n FROM n"
         ),
         format!("INSERT INTO batch (unit_id, staged) {series} SELECT n, {TIME} FROM n"),
         format!(

@@ -124,7 +124,7 @@ fn very_many_refusals_of_one_task() {
 
 /// Returns the number of open refusals, of their occurrences, and of their changes of state.
 fn counts(archive: &Archive) -> [usize; 3] {
-    let sql = "SELECT count(*), CAST(sum(seen_times) AS BIGINT), (SELECT count(*) FROM refusal_history WHERE to_state = 'open')
+    let sql = "SELECT count(*), CAST(sum(occurrences) AS BIGINT), (SELECT count(*) FROM refusal_history WHERE to_state = 'open')
          FROM refusal WHERE state = 'open'";
     let mut select = archive.connection.prepare(sql).unwrap();
     select.query_row([], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?])).unwrap()

@@ -27,7 +27,7 @@ fn fill(archive: &Archive) {
              FROM n"
         ),
         format!(
-            "unit (unit_id, delivery_id, use_case, round, recipe, state, made)
+            "unit (unit_id, delivery_id, use_case, round, recipe, state, opened)
              {numbers} SELECT i, i, 'preview', 1, '', 'ready', '2001-01-01T00:00:00Z' FROM n"
         ),
         format!(
@@ -39,7 +39,7 @@ fn fill(archive: &Archive) {
              {numbers} SELECT n.i, m.i, 'wfcam', 'open' FROM n, n AS m WHERE m.i <= 7"
         ),
         format!(
-            "instruction_history (number, subject, name, act, value, given, changed, who, why)
+            "instruction_history (number, subject, name, act, value, is_set, changed, who, why)
              {numbers} SELECT i, 'delivery', {name}, 'pause', '', 1, '2001-01-01T00:00:00Z', 'x', 'y' FROM n"
         ),
     ] {

@@ -138,9 +138,9 @@ fn keep_older_detections(archive: &mut Archive) {
     }
     ingest(archive, &unit);
     archive.findings(Some(NIGHT)).unwrap();
-    archive.set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    archive.supersede((NIGHT, None), &[], &cause(), now()).unwrap();
     archive.facts("w00001.fit").unwrap();
-    archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap();
 }
 
 /// Publishes newer versions of catalogues: metadata that are held back, then detections that publish them, of some detectors

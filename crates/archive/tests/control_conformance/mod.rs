@@ -57,7 +57,7 @@ pub fn all(fresh: &Fresh) {
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
         ("another ending supersedes", retraction::another_ending_supersedes),
         ("a delivery is compressed in place", retraction::a_delivery_is_compressed_in_place),
-        ("kept products are set aside", retraction::kept_products_are_found_and_set_aside),
+        ("kept products are superseded", retraction::kept_products_are_found_and_superseded),
         ("detectors keep their detections", retraction::detectors_keep_their_detections),
         ("an image keeps older detections", retraction::an_image_keeps_older_detections),
         ("late catalogues", retraction::late_catalogues_follow_the_same_rule),
@@ -106,17 +106,17 @@ fn what_a_look_at_the_library_found_is_kept(fresh: &Fresh) {
     assert!(holdings.iter().all(|h| h.is_current && h.soundness.is_none()));
     let (first, second) = (holdings[0].file_id, holdings[1].file_id);
     archive
-        .note_soundness(&[(second, Soundness::Sound), (first, Soundness::Rotten)], now())
+        .note_soundness(&[(second, Soundness::Intact), (first, Soundness::Corrupt)], now())
         .unwrap();
     assert_eq!(archive.status().unwrap().unsound_files, 1);
     let again = archive.holdings(None).unwrap();
     let last: Vec<_> = again[2..].iter().map(|h| (h.file_id, h.soundness)).collect();
     assert_eq!(
         last,
-        [(first, Some(Soundness::Rotten)), (second, Some(Soundness::Sound))],
+        [(first, Some(Soundness::Corrupt)), (second, Some(Soundness::Intact))],
         "those not looked at come first"
     );
-    archive.note_soundness(&[(first, Soundness::Sound)], now()).unwrap();
+    archive.note_soundness(&[(first, Soundness::Intact)], now()).unwrap();
     assert_eq!(archive.status().unwrap().unsound_files, 0);
     assert!(archive.holdings(Some("20990101_v1")).unwrap().is_empty());
 }
@@ -247,7 +247,7 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     record(&mut archive, &[arrival("a.fit", "old")]);
     assert_eq!(image(&archive), is("a.FITS.fz", 4, "a_cat.fits.gz", 2));
     assert_eq!(latest(&archive, "a.fit").sha256, arrival("a.fit", "old").sha256);
-    // Names of other frames, and what is no image, are left alone.
+    // Names of other frames, and what is not an image, are left alone.
     let others = [arrival("a.b.fit", "x"), arrival("A.fit", "y"), arrival("a.txt", "z")];
     assert_eq!(record(&mut archive, &others).superseded, 0);
     assert_eq!(archive.delivery_work(NIGHT).unwrap().images.len(), 3);

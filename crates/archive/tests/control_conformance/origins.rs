@@ -96,7 +96,7 @@ pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
     assert!(!archive.close_delivery(NIGHT, &cause, now()).unwrap());
     assert_eq!(state(&archive), ("registered".to_owned(), false, false));
     fetch(DeliveryFacts { is_under_way: true, ..open() }, &[], &mut archive);
-    assert_eq!(archive.skipped(NIGHT).unwrap(), skipped, "a group of files is no listing");
+    assert_eq!(archive.skipped(NIGHT).unwrap(), skipped, "a group of files is not a listing");
     assert!(archive.awaited(NIGHT).unwrap().is_some(), "files are on their way");
     fetch(open(), &[], &mut archive);
     assert_eq!(state(&archive), ("registered".to_owned(), false, false), "the word holds");

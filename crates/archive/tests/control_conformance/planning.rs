@@ -68,7 +68,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     assert_eq!((decided.tasks, decided.units), (1, vec![previews.clone()]));
     assert_eq!(archive.unit_state(&previews).unwrap(), UnitState::Approved);
     assert_eq!(archive.unit_state(&metadata).unwrap(), UnitState::Proposed);
-    assert_eq!(archive.plan(None).unwrap().unwrap().state, PlanState::Partly);
+    assert_eq!(archive.plan(None).unwrap().unwrap().state, PlanState::PartlyApproved);
     let may = |archive: &Reader| -> Vec<(UseCase, u32)> {
         let open = archive.open_tasks().unwrap();
         let may = open.iter().filter(|t| t.may_start());
@@ -197,5 +197,5 @@ pub fn instructions_hold_until_withdrawn(fresh: &Fresh) {
         (history.count, &history.rows[subjects.len() + 2..])
     );
     let last = history.rows.last().unwrap();
-    assert!(!last.given && last.subject == subjects[1]);
+    assert!(!last.is_set && last.subject == subjects[1]);
 }

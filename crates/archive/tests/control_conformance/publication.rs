@@ -114,7 +114,7 @@ pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     }
     let blocked = archive.staged_rounds().unwrap()[1].blocked.clone();
     assert_eq!(blocked.as_deref(), Some("round 1 comes first and is staged"));
-    // The staged file of the first round is no Parquet.
+    // The staged file of the first round is not Parquet.
     let batch = archive.batch(&first).unwrap();
     let directory = batch.tasks[0].directory.clone().unwrap();
     std::fs::write(directory.join("detection.7.parquet"), "rubbish").unwrap();

@@ -72,8 +72,8 @@ pub fn refusals_live_and_die(fresh: &Fresh) {
     use RefusalState::{Accepted, Dismissed, Open, Resolved, Retried};
     assert_eq!(states, [Accepted, Dismissed, Open, Resolved]);
     let life: Vec<RefusalState> = all[2].history.iter().map(|change| change.state).collect();
-    assert_eq!((life, all[2].seen_times), (vec![Retried, Open], 3), "the same one is open again");
-    assert_eq!(all[0].seen_times, 3);
+    assert_eq!((life, all[2].occurrences), (vec![Retried, Open], 3), "the same one is open again");
+    assert_eq!(all[0].occurrences, 3);
     assert_eq!(all[0].history.last().unwrap().cause, cause());
 }
 
@@ -223,7 +223,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     };
     round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);
     assert_eq!(counts(&archive), wanted((4, 11), (1, 3)));
-    // The first two are done again: one has it no longer.
+    // The first two are redone: one no longer has it.
     archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     round(&mut archive, &|i| i.name.as_str() < "w00002", vec![[2, 2, 2], [9, 99, 1]]);
     assert_eq!(counts(&archive), wanted((3, 9), (1, 3)));

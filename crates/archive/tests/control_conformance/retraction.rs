@@ -78,7 +78,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     let nothing = archive.purge(PurgeScope::All, &cause(), now()).unwrap();
     assert_eq!(nothing, Purged::default(), "nothing is retracted");
     let unknown = archive.purge(PurgeScope::Delivery("20071099_v1"), &cause(), now());
-    assert!(unknown.is_err(), "a mistyped name is no delivery without retracted rounds");
+    assert!(unknown.is_err(), "a mistyped name is not a delivery without retracted rounds");
     archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
     let other = archive.purge(PurgeScope::Rounds(&[]), &cause(), now()).unwrap();
     assert_eq!(other, Purged::default(), "only named rounds are purged");
@@ -142,12 +142,12 @@ pub fn a_newer_processing_supersedes_file_by_file(fresh: &Fresh) {
     let facts = archive.facts(SECOND).unwrap().unwrap();
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
-    // The older processing done again does not push the newer one aside.
+    // The older processing, redone, does not supersede the newer one.
     archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
-    // Without the newer one the older frames show again, and the other way round.
+    // Without the newer one the older frames are current again, and vice versa.
     let gone = archive.retract(SECOND, &[], &cause(), now()).unwrap();
     assert_eq!(gone.shown_again, [1, 2]);
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
@@ -194,9 +194,9 @@ pub fn another_ending_supersedes(fresh: &Fresh) {
         assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
         // A decision may name either file.
         for file in [both(1).0, both(1).1] {
-            archive.set_aside((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
+            archive.supersede((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
             assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 20)]);
-            archive.undo_set_aside((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
+            archive.undo_supersession((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
             assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
         }
         archive.retract(SECOND, &[], &cause(), now()).unwrap();
@@ -235,7 +235,7 @@ pub fn a_delivery_is_compressed_in_place(fresh: &Fresh) {
 }
 
 /// Without a catalogue, or with a refused one, the older detections stay, are found, and end by the operator's decision alone.
-pub fn kept_products_are_found_and_set_aside(fresh: &Fresh) {
+pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     ingest_all(&mut archive, NIGHT);
@@ -285,23 +285,23 @@ pub fn kept_products_are_found_and_set_aside(fresh: &Fresh) {
     );
     // The operator decides otherwise, about one and about the rest, and takes it back.
     let newer = (SECOND, Some("w00000.fit"));
-    let done = archive.set_aside(newer, &[], &cause(), now()).unwrap();
+    let done = archive.supersede(newer, &[], &cause(), now()).unwrap();
     assert_eq!(done.products.len(), 1);
     assert_eq!(shown(&archive), [(1, 0, 20), (3, 3, 20)]);
-    archive.set_aside((SECOND, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.supersede((SECOND, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (3, 3, 20)]);
-    let nothing = archive.set_aside((SECOND, None), &[], &cause(), now());
+    let nothing = archive.supersede((SECOND, None), &[], &cause(), now());
     assert!(nothing.unwrap_err().is_conflict());
     // A decision is about the newer frame: without that one the older one shows.
     archive.retract(SECOND, &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
     archive.restore(SECOND, &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (3, 3, 20)]);
-    let back = archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
+    let back = archive.undo_supersession((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(back.products.len(), 2);
     assert_eq!(shown(&archive), [(2, 0, 40), (3, 3, 20)]);
     assert!(
-        archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap_err().is_conflict()
+        archive.undo_supersession((SECOND, None), &[], &cause(), now()).unwrap_err().is_conflict()
     );
 }
 
@@ -375,9 +375,9 @@ pub fn detectors_keep_their_detections(fresh: &Fresh) {
     archive.restore(NIGHT, &[], &cause(), now()).unwrap();
     assert_eq!(kept(&archive), [refused, absent]);
     // A decision ends them; a retry that accepts one of them does so too.
-    archive.set_aside((SECOND, Some("w00001.fit")), &[], &cause(), now()).unwrap();
+    archive.supersede((SECOND, Some("w00001.fit")), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 50)]);
-    archive.undo_set_aside((SECOND, None), &[], &cause(), now()).unwrap();
+    archive.undo_supersession((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
     archive.request_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
     publish_hdus(&mut archive, SECOND, &|multiframe, ext_num| match (multiframe, ext_num) {
@@ -433,17 +433,19 @@ pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     assert_eq!(kept(&archive), [refused, absent, whole]);
     // The operator decides about one image and about the rest.
-    let done = archive.set_aside((NIGHT, Some("w00000.fit")), &[], &cause(), now()).unwrap();
+    let done = archive.supersede((NIGHT, Some("w00000.fit")), &[], &cause(), now()).unwrap();
     assert_eq!((done.products.len(), shown(&archive)), (1, vec![(3, 3, 50)]));
-    archive.set_aside((NIGHT, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.supersede((NIGHT, None), &[UseCase::Catalogue], &cause(), now()).unwrap();
     assert_eq!((shown(&archive), kept(&archive)), (vec![(3, 3, 20)], Vec::new()));
-    let nothing = archive.set_aside((NIGHT, None), &[], &cause(), now());
+    let nothing = archive.supersede((NIGHT, None), &[], &cause(), now());
     assert!(nothing.unwrap_err().is_conflict());
-    let back = archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    let back = archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap();
     assert_eq!((back.products.len(), shown(&archive)), (3, vec![(3, 3, 60)]));
-    assert!(archive.undo_set_aside((NIGHT, None), &[], &cause(), now()).unwrap_err().is_conflict());
+    assert!(
+        archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
     // A decision is about the catalogue that lacked the detector: a later one replaces both.
-    archive.set_aside((NIGHT, None), &[], &cause(), now()).unwrap();
+    archive.supersede((NIGHT, None), &[], &cause(), now()).unwrap();
     newer(&mut archive, "third", &|_, _| Hdu::Whole);
     assert_eq!((shown(&archive), kept(&archive)), (vec![(3, 3, 60)], Vec::new()));
     newer(&mut archive, "fourth", &|_, ext_num| {

@@ -83,7 +83,7 @@ pub fn a_task_is_given_up(fresh: &Fresh) {
     assert_eq!(over, Taken::Taken { new_refusals: 2, staged: false }, "image and its catalogue");
     let result = work_off(&started[1]);
     let over = archive.take_result(&result, now()).unwrap();
-    assert_eq!(over, Taken::Taken { new_refusals: 0, staged: true }, "the night goes on");
+    assert_eq!(over, Taken::Taken { new_refusals: 0, staged: true }, "the night continues");
     let late = archive.take_result(&work_off(&started[0]), now()).unwrap();
     assert_eq!(late, Taken::Surplus);
     let batch = archive.batch(&unit).unwrap();

@@ -71,7 +71,7 @@ pub fn psql(site: &Site, sql: &str) -> String {
     testkit::postgres::Server::shared().unwrap().psql(&name, sql)
 }
 
-/// A copy of a site nobody is connected to, its archive included.
+/// A copy of a site without connections, its archive included.
 pub fn copy_site(site: &Site, to: &Path) -> Site {
     let status = std::process::Command::new("cp").arg("-a").arg(site.root()).arg(to).status();
     assert!(status.unwrap().success());
@@ -124,7 +124,7 @@ pub fn programme_row(id: i64, name: &str) -> archive::ReferenceRows {
     }
 }
 
-/// A file of a delivery; `text` stands for its content. The name decides what it is, as no test file is looked into.
+/// A file of a delivery; `text` stands for its content. The name decides its kind, because no test file is parsed.
 pub fn arrival(name: &str, text: &str) -> Arrival {
     let kind = match name {
         _ if name.contains("_cat") => FileKind::Catalogue,
@@ -151,7 +151,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
     }
 }
 
-/// Catalogue and image have in common what stands before `_cat` or the extension.
+/// Catalogue and image share the part of the name before `_cat` or the extension.
 pub fn pairing(partner: Partner<'_>) -> Vec<String> {
     let stem = partner.name.split(['.']).next().unwrap_or_default();
     vec![stem.trim_end_matches("_cat").to_owned()]

@@ -24,12 +24,12 @@ pub struct Detector {
     /// A newer round of the frame's catalogue had no accepted HDU of it.
     pub is_uncovered: bool,
     /// A decision ends them although they are uncovered.
-    pub is_aside: bool,
+    pub is_superseded: bool,
 }
 
 impl Detector {
     pub const ABSENT: Self =
-        Self { state: State::Absent, rows: 0, is_uncovered: false, is_aside: false };
+        Self { state: State::Absent, rows: 0, is_uncovered: false, is_superseded: false };
 }
 
 /// One content of a name in a delivery.
@@ -43,7 +43,7 @@ pub struct Frame {
     pub products: [State; 2],
     pub detectors: [Detector; 2],
     /// Of each product the newer deliveries beside which it was ended by decision.
-    pub aside: [BTreeSet<usize>; 3],
+    pub superseded: [BTreeSet<usize>; 3],
 }
 
 /// A round that was published.
@@ -154,9 +154,11 @@ impl Model {
     }
 
     /// A decision beside a newer frame ends a product.
-    fn is_aside(&self, of: &Frame, product: usize) -> bool {
+    fn is_superseded(&self, of: &Frame, product: usize) -> bool {
         let newer = self.newer(of);
-        newer.iter().any(|f| f.is_published(METADATA) && of.aside[product].contains(&f.delivery))
+        newer
+            .iter()
+            .any(|f| f.is_published(METADATA) && of.superseded[product].contains(&f.delivery))
     }
 
     /// Places of the detectors that show.
@@ -165,9 +167,9 @@ impl Model {
         let shows = |at: &usize| {
             let detector = of.detectors[*at];
             let is_replaced = newer.iter().any(|f| covers(f, *at));
-            let is_aside =
-                self.is_aside(of, CATALOGUE) || detector.is_uncovered && detector.is_aside;
-            covers(of, *at) && !is_replaced && !is_aside
+            let is_superseded = self.is_superseded(of, CATALOGUE)
+                || detector.is_uncovered && detector.is_superseded;
+            covers(of, *at) && !is_replaced && !is_superseded
         };
         (0..of.detectors.len()).filter(shows).collect()
     }
@@ -183,7 +185,7 @@ impl Model {
             return !self.shown_detectors(of).is_empty();
         }
         let is_replaced = self.newer(of).iter().any(|f| has(f, product));
-        !(is_replaced || self.is_aside(of, product))
+        !(is_replaced || self.is_superseded(of, product))
     }
 
     /// Products that show only because the newer frame, or a newer catalogue of the frame, lacks them.
@@ -368,7 +370,7 @@ impl Model {
     }
 
     /// `false` when nothing is kept beside the delivery.
-    pub fn set_aside(&mut self, delivery: usize) -> bool {
+    pub fn supersede(&mut self, delivery: usize) -> bool {
         let mut is_any = false;
         for Kept { multiframe, product, newer, ext_nums } in self.kept() {
             if self.frame(newer).delivery != delivery {
@@ -377,11 +379,11 @@ impl Model {
             is_any = true;
             let frame = self.frame_mut(multiframe);
             if newer != multiframe {
-                frame.aside[product].insert(delivery);
+                frame.superseded[product].insert(delivery);
                 continue;
             }
             for (at, detector) in frame.detectors.iter_mut().enumerate() {
-                detector.is_aside |= ext_nums.contains(&super::DETECTORS[at].into());
+                detector.is_superseded |= ext_nums.contains(&super::DETECTORS[at].into());
             }
         }
         is_any

@@ -88,7 +88,7 @@ impl Check {
             let section = if key == "volumes" { "library" } else { "inbox" };
             for (at, path) in paths.iter().enumerate() {
                 let text = path.to_string_lossy();
-                self.text(&[section, key], &text, !text.is_empty(), "is no directory");
+                self.text(&[section, key], &text, !text.is_empty(), "is not a directory");
                 let is_first = !paths[..at].contains(path);
                 self.text(&[section, key], &text, is_first, "is named twice");
             }
@@ -99,9 +99,14 @@ impl Check {
         self.limit(&["notify", "stuck_hours"], notify.stuck_hours);
         self.whole(&["notify", "low_disk_gb"], notify.low_disk_gb, &GB);
         let is_url = notify.webhook.is_empty() || is_web_address(&notify.webhook);
-        self.text(&["notify", "webhook"], &notify.webhook, is_url, "is no http:// or https:// URL");
+        self.text(
+            &["notify", "webhook"],
+            &notify.webhook,
+            is_url,
+            "is not an http:// or https:// URL",
+        );
         if let Some(program) = notify.command.first() {
-            self.text(&["notify", "command"], program, !program.is_empty(), "is no program");
+            self.text(&["notify", "command"], program, !program.is_empty(), "is not a program");
         }
         let listen = &config.ingest.listen;
         let is_address = listen.is_empty() || is_listen_address(listen);
@@ -109,7 +114,7 @@ impl Check {
             &["ingest", "listen"],
             listen,
             is_address,
-            "is no address and port such as \"127.0.0.1:9187\"; \"\" = nowhere",
+            "is not an address and port such as \"127.0.0.1:9187\"; \"\" = nowhere",
         );
         self.whole(&["ingest", "poll_seconds"], config.ingest.poll_seconds, &SECONDS);
     }
@@ -125,7 +130,7 @@ impl Check {
         self.whole(&["plan", "poll_seconds"], plan.poll_seconds, &SECONDS);
         for night in &plan.priority_nights {
             if !is_night(*night) {
-                self.fault(&["plan", "priority_nights"], night, "is no night such as 20071011");
+                self.fault(&["plan", "priority_nights"], night, "is not a night such as 20071011");
             }
         }
         let report = 0..=*SECONDS.end();
@@ -134,7 +139,7 @@ impl Check {
             let is_name = !host.is_empty()
                 && !host.starts_with('-')
                 && !host.contains(|c: char| c.is_whitespace() || c.is_control());
-            self.text(&["ssh", "hosts"], host, is_name, "is no host");
+            self.text(&["ssh", "hosts"], host, is_name, "is not a host name");
             let is_first = !config.ssh.hosts[..at].contains(host);
             self.text(&["ssh", "hosts"], host, is_first, "is named twice");
         }
@@ -145,7 +150,12 @@ impl Check {
             let at = |key| ["sources", name.as_str(), key];
             let is_name = !name.is_empty()
                 && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
-            self.text(&["sources", name], name, is_name, "is no name: letters, digits, . _ - only");
+            self.text(
+                &["sources", name],
+                name,
+                is_name,
+                "is not a name: letters, digits, . _ - only",
+            );
             if let Err(why) = Address::parse(&source.url, std::path::Path::new("/")) {
                 // The reason shows the address without its secrets.
                 self.fault(&at("url"), &why, "");
@@ -161,17 +171,22 @@ impl Check {
                 self.fault(
                     &at("expected_files"),
                     &0,
-                    "files complete no delivery: complete_when = \"count\" needs the number",
+                    "is not a number of files, which complete_when = \"count\" needs",
                 );
             }
             let is_url = source.endpoint.is_empty() || is_web_address(&source.endpoint);
-            self.text(&at("endpoint"), &source.endpoint, is_url, "is no http:// or https:// URL");
+            self.text(
+                &at("endpoint"),
+                &source.endpoint,
+                is_url,
+                "is not an http:// or https:// URL",
+            );
             let is_variable = !source.secret_env.contains(['=', '\0']);
             self.text(
                 &at("secret_env"),
                 &source.secret_env,
                 is_variable,
-                "is no name of a variable",
+                "is not the name of a variable",
             );
         }
     }
@@ -184,11 +199,7 @@ impl Check {
                     of_host.and_then(|host| host.get(key)).and_then(toml::Value::as_integer)
                         == Some(0);
                 if is_zero {
-                    self.fault(
-                        &["hosts", name, key],
-                        &0,
-                        "lets nothing run; leave the key out for all",
-                    );
+                    self.fault(&["hosts", name, key], &0, "leaves no cores; omit the key for all");
                 }
             }
         }

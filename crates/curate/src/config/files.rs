@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Files {
-    /// A umask in octal; when empty, the caller's umask combined with 027.
+    /// Umask in octal; empty = the umask of the caller, combined with 027.
     pub umask: Umask,
 }
 
@@ -32,7 +32,7 @@ impl TryFrom<String> for Umask {
         // The owner keeps all permissions: without them nothing works.
         match u32::from_str_radix(&text, 8).ok().filter(|mask| *mask <= 0o077) {
             Some(mask) => Ok(Self(Some(mask))),
-            None => Err(format!("{text:?} is no umask between \"000\" and \"077\"")),
+            None => Err(format!("{text:?} is not a umask between \"000\" and \"077\"")),
         }
     }
 }

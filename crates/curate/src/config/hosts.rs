@@ -12,10 +12,10 @@ pub struct HostConfig {
     /// Memory that tasks may use; all when absent.
     #[serde(skip_serializing_if = "is_zero")]
     pub memory_mb: u32,
-    /// Spans of the day, UTC, in which no tasks of ours run on the host.
+    /// Spans of the day, UTC, in which no tasks run on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub quiet_hours: Vec<Span>,
-    /// True when the library is on a disk of the host itself; `None` when not configured.
+    /// True when the library is on a disk of the host itself. When no host sets the key, all hosts read at full speed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub local_library: Option<bool>,
 }
@@ -59,7 +59,7 @@ impl TryFrom<String> for Span {
         let span = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
         match span {
             Some((from, to)) if from != to => Ok(Self { from, to }),
-            _ => Err(format!("{text:?} is no span of the day such as \"22:00-06:30\"")),
+            _ => Err(format!("{text:?} is not a span of the day such as \"22:00-06:30\"")),
         }
     }
 }

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Ingest {
-    /// Address on which counts are served; empty = none.
+    /// Address on which metrics are served; empty = none.
     pub listen: String,
-    /// Seconds between two passes at most.
+    /// Maximum number of seconds between two passes.
     pub poll_seconds: u64,
 }
 

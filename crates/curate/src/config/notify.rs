@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Notify {
-    /// A program with its arguments; empty = none.
+    /// Program to call, with its arguments; empty = none.
     pub command: Vec<String>,
-    /// A URL; empty = none.
+    /// URL to call; empty = none.
     pub webhook: String,
     /// Hours without progress after which a unit is stuck.
     pub stuck_hours: f64,

@@ -20,7 +20,7 @@ pub struct PlanConfig {
     pub auto: bool,
     /// Longest plan, in hours, that is approved without an operator; 0 = any.
     pub auto_max_hours: f64,
-    /// MB per second at which a host reads a library that is not on its own disk; 0 = as fast as from its own.
+    /// MB per second at which a host reads a library that is not on its own disk; 0 = same speed as its own disk.
     pub remote_mb_per_second: f64,
     /// Path of `almagest-node` on the hosts; empty = next to this program.
     pub node_program: String,

@@ -32,7 +32,7 @@ pub struct SourceConfig {
     pub windows: Vec<Span>,
     /// The nights that are fetched first.
     pub order: Order,
-    /// Seconds with next to no data after which a connection is dead.
+    /// Seconds almost without data after which a connection is replaced.
     pub stall_timeout_seconds: u64,
     /// User of HTTP; access key of S3.
     pub user: String,

@@ -10,7 +10,7 @@ pub struct Sql {
     pub max_seconds: u64,
     /// Maximum number of rows; 0 = no limit.
     pub max_rows: u64,
-    /// Maximum size of temporary files in MB.
+    /// Maximum size of the temporary files of a query in MB; 0 = no limit.
     pub max_temporary_mb: u64,
 }
 

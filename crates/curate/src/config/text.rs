@@ -6,7 +6,7 @@ use toml::de::{DeTable, DeValue};
 /// The line of every key, by its path: `["plan", "max_load"]`.
 pub type Lines = BTreeMap<Vec<String>, usize>;
 
-/// Returns the line of every key; empty for a text that is no TOML.
+/// Returns the line of every key; empty for a text that is not TOML.
 pub fn lines(text: &str) -> Lines {
     let mut lines = Lines::new();
     if let Ok(document) = DeTable::parse(text) {

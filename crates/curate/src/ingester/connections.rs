@@ -40,7 +40,7 @@ pub(super) fn serve(
         open.add(number, handle);
         let (answer, theirs) = (Arc::clone(&answer), Arc::clone(&open));
         let thread = std::thread::Builder::new().name("http".to_owned()).spawn(move || {
-            // A client that disconnects is no failure of this process.
+            // A client that disconnects is not a failure of this process.
             let _ = respond(stream, &*answer);
             theirs.remove(number);
         });
@@ -140,7 +140,7 @@ mod tests {
 
     /// Checks that silent connections delay no answer: they stay open, and the oldest ones are closed for new ones.
     #[test]
-    fn silent_clients_keep_nobody_from_an_answer() {
+    fn silent_clients_block_no_other_client() {
         let address = server();
         let silent: Vec<TcpStream> =
             (0..3 * MAX_OPEN).map(|_| TcpStream::connect(address).unwrap()).collect();

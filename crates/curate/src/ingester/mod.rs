@@ -3,8 +3,8 @@
 //! The ingester wakes after a batch is staged (the archive sends a notification, or is polled), and at least every
 //! `poll_seconds`. While the database is unreachable, the ingester retries with increasing delays. A batch that does not fit is
 //! refused and named. SIGTERM stops the ingester in the middle of a load, with nothing half done. A second ingester on the same
-//! site stands by until the first has stopped. Even two at once would do no harm, since each batch is claimed in the transaction
-//! that publishes it.
+//! site stands by until the first has stopped. Two concurrent ingesters would do no harm, since each batch is claimed in the
+//! transaction that publishes it.
 //!
 //! Start at [`ingest()`]. The counts of the ingester are in [`state`], for `status` and the port of [`mod@port`].
 
@@ -38,12 +38,12 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     files::create_dir(&directory)?;
     let Some(_lock) = stand_by(&directory, stop, &|| {
         let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
-        format!("another ingester works on this site ({other}); standing by")
+        format!("another ingester runs on this site ({other}); standing by")
     })?
     else {
         return Ok(());
     };
-    tell!(INFO, "daemon_begun", "ingester begins, pid {}", std::process::id());
+    tell!(INFO, "daemon_begun", "ingester started, pid {}", std::process::id());
     let shared = Shared::new(State::begin(site::now()), directory);
     if let Err(fault) = port::serve(&site.config.ingest, &shared) {
         let why = format!("no /metrics and /healthz: {fault:#}");
@@ -132,7 +132,7 @@ impl Daemon<'_> {
         let why = shown(&format!("{fault:#}"));
         let is_news = self.shared.get(|state| state.fault.as_deref() != Some(why.as_str()));
         if is_news {
-            tell!(ERROR, "archive_unusable", "the archive cannot be used, trying again: {why}");
+            tell!(ERROR, "archive_unusable", "the archive cannot be used, and is retried: {why}");
         }
         self.shared.change(|state| state.failed(&why, site::now()));
         // Several ingesters that lost the same server do not reconnect at the same instant.
@@ -141,8 +141,8 @@ impl Daemon<'_> {
     }
 }
 
-/// Records what a pass did, and tells the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by their
-/// reasons.
+/// Records what a pass did, and notifies the operator when `is_shown` is set. `is_news` chooses among the batches that wait, by
+/// their reasons.
 pub(crate) fn log_pass(
     pass: &PassReport,
     is_shown: bool,

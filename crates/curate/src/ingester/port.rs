@@ -57,7 +57,7 @@ fn health(state: &State, poll_seconds: u64) -> (&'static str, String) {
     // A large load may take this long.
     let patience = i64::try_from(poll_seconds).unwrap_or(i64::MAX).saturating_mul(3).max(3600);
     if age > patience {
-        return (UNWELL, format!("no pass went through since {last}\n"));
+        return (UNWELL, format!("no pass succeeded since {last}\n"));
     }
     ("200 OK", "ok\n".to_owned())
 }
@@ -73,42 +73,37 @@ fn metrics(state: &State) -> String {
     let one = |value: u64| vec![(String::new(), value.to_string())];
     let version = format!("{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
     add("build_info", "gauge", "Version of the program.", &[(version, "1".to_owned())]);
-    add("ingest_passes_total", "counter", "Passes that went through.", &one(state.passes));
-    add(
-        "ingest_failures_total",
-        "counter",
-        "Times the archive could not be used.",
-        &one(state.failures),
-    );
-    add(
-        "ingest_published_batches_total",
-        "counter",
-        "Batches made visible.",
-        &one(state.published),
-    );
+    add("ingest_passes_total", "counter", "Successful passes.", &one(state.passes));
+    add("ingest_failures_total", "counter", "Failures to use the archive.", &one(state.failures));
+    add("ingest_published_batches_total", "counter", "Batches published.", &one(state.published));
     let rows: Vec<(String, String)> = state
         .rows
         .iter()
         .map(|(table, rows)| (format!("{{table=\"{table}\"}}"), rows.to_string()))
         .collect();
-    add("ingest_published_rows_total", "counter", "Rows made visible.", &rows);
+    add("ingest_published_rows_total", "counter", "Rows published.", &rows);
     add(
         "ingest_refused_batches_total",
         "counter",
-        "Batches that did not fit.",
+        "Batches refused by a check.",
         &one(state.refused),
     );
     let postponed = state.postponed.len() as u64;
     add(
         "ingest_postponed_batches",
         "gauge",
-        "Batches that wait for a temporary failure to end.",
+        "Batches postponed by a temporary failure.",
         &one(postponed),
     );
-    add("ingest_blocked_batches", "gauge", "Batches that wait for another.", &one(state.blocked));
+    add(
+        "ingest_blocked_batches",
+        "gauge",
+        "Batches blocked by another batch.",
+        &one(state.blocked),
+    );
     add("ingest_staged_batches", "gauge", "Batches not ingested yet.", &one(state.staged));
     let up = u64::from(state.fault.is_none());
-    add("database_up", "gauge", "Whether the archive can be used.", &one(up));
+    add("database_up", "gauge", "1 when the archive can be used, else 0.", &one(up));
     let last =
         state.last_pass.as_deref().and_then(|t| chrono::DateTime::parse_from_rfc3339(t).ok());
     let last = last.map_or(0, |t| t.timestamp().unsigned_abs());
@@ -134,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn who_cannot_reach_the_archive_is_unwell() {
+    fn an_unreachable_archive_is_unhealthy() {
         let mut state = State::begin(crate::site::now());
         assert_eq!(health(&state, 10).0, "200 OK");
         state.failed("no server", crate::site::now());

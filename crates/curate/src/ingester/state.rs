@@ -24,7 +24,7 @@ pub struct State {
     pub last_pass: Option<String>,
     /// Passes.
     pub passes: u64,
-    /// Batches made visible.
+    /// Batches published.
     pub published: u64,
     /// Rows made visible, per table.
     pub rows: BTreeMap<String, u64>,
@@ -89,7 +89,7 @@ impl State {
         self.fault = Some(why.to_owned());
     }
 
-    /// Returns true when the process of this state is running, as far as this machine can determine.
+    /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }

@@ -1,12 +1,12 @@
 //! The log: events with a level, a name and fields, in the log files of a site and on stderr.
 //!
-//! [`tell!`] is for the operator at the terminal: its text is on stderr unless `--quiet` says otherwise, and in the log file.
+//! [`tell!`] is for the operator at the terminal: its text is on stderr unless `--quiet` is given, and in the log file.
 //! [`note!`] is for the log file, and on stderr with `--verbose`. [`act!`] is one or the other. All of them are events of
 //! `tracing`, whose subscriber is here: [`install`] makes the one of the process when a command starts, [`open`] gives it a file
 //! when the site is known. Each loop of a daemon that runs all of them has a subscriber of its own ([`of_loop`]).
 //!
 //! Lines are made in [`mod@line`], files are written and rotated in [`mod@file`]. A log that cannot be written stops nothing; it is
-//! reported once on stderr. Nodes do not log here: they leave files (`end.json`), and the curator logs what these say.
+//! reported once on stderr. Nodes do not log here: they leave files (`end.json`), and the curator logs their content.
 
 mod file;
 mod line;
@@ -185,7 +185,7 @@ impl Sink {
 }
 
 impl Subscriber for Sink {
-    /// Says that each event is to be checked: the file is known later than the first event.
+    /// Sets that each event is checked: the file is known later than the first event.
     fn register_callsite(&self, _: &'static Metadata<'static>) -> tracing::subscriber::Interest {
         tracing::subscriber::Interest::sometimes()
     }
@@ -224,6 +224,6 @@ impl Subscriber for Sink {
 /// Returns the report of a log file that cannot be written.
 fn not_written(path: &Path, fault: &std::io::Error) -> Line {
     let message =
-        format!("the log {} cannot be written, the work goes on: {fault}", path.display());
+        format!("cannot write to the log {}, and work continues: {fault}", path.display());
     Line::new(Level::Error, "log_not_written", message, site::now())
 }

@@ -101,7 +101,12 @@ impl Curator {
                 }
             }
             Some(Ok(_)) => {
-                return self.invalid(attempt, place, "it is that of another attempt", report);
+                return self.invalid(
+                    attempt,
+                    place,
+                    "the result is that of another attempt",
+                    report,
+                );
             }
             Some(Err(error)) if !error.fault.is_transient() => {
                 return self.invalid(attempt, place, &model::one_line(&error), report);
@@ -138,7 +143,7 @@ impl Curator {
         }
     }
 
-    /// Ends an attempt that failed by itself, and decides whether its task is retried.
+    /// Ends an attempt that failed, and decides whether its task is retried.
     fn failed(
         &mut self,
         key: &AttemptKey,
@@ -169,7 +174,7 @@ impl Curator {
         why: &str,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
-        let reason = format!("its result is invalid: {why}");
+        let reason = format!("the result of the task is invalid: {why}");
         self.failed(&attempt.attempt, place, ("invalid_result", &reason), true, report)
     }
 
@@ -353,7 +358,7 @@ impl Curator {
         }
         let began = if self.executor.outlives() { HashSet::new() } else { self.begun()? };
         for (attempt, _) in meant {
-            // A thread of this process took it up before it was cancelled, and goes on to its end.
+            // A thread of this process started it before it was cancelled, and runs to completion.
             if began.contains(&attempt) {
                 continue;
             }

@@ -354,7 +354,7 @@ impl Document {
     /// Returns the parts of the number of tasks, when there is more than one.
     fn parts(&self) -> String {
         let TaskCounts { to_come, approved, .. } = self.counts();
-        let parts: Vec<String> = [(to_come, "in rounds to come"), (approved, "approved")]
+        let parts: Vec<String> = [(to_come, "in expected rounds"), (approved, "approved")]
             .into_iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{} {what}", grouped(count)))
@@ -386,7 +386,7 @@ impl Document {
                 grouped(host.running),
                 grouped(host.tasks),
                 until,
-                host.left_alone.clone().map(|why| format!("left alone: {why}")).unwrap_or_default(),
+                host.left_alone.clone().map(|why| format!("not used: {why}")).unwrap_or_default(),
             ]);
         }
         table
@@ -397,9 +397,9 @@ impl Document {
             Table::new(["unit", "tasks", "size", "starts (UTC)", "ends (UTC)", "on", ""]);
         for unit in &self.units {
             let remark = match (unit.approved, unit.to_come) {
-                (true, true) => "approved, to come",
+                (true, true) => "approved, expected",
                 (true, false) => "approved",
-                (false, true) => "to come, estimated",
+                (false, true) => "expected, estimated",
                 (false, false) => "",
             };
             table.row([

@@ -85,7 +85,7 @@ fn node_program(site: &Site) -> anyhow::Result<String> {
     match beside {
         Ok(path) if path.is_file() => Ok(path.to_string_lossy().into_owned()),
         _ => Err(failure::gate(
-            "no almagest-node beside this program: [plan] node_program in almagest.toml names another place",
+            "no almagest-node next to this program: set [plan] node_program in almagest.toml",
         )),
     }
 }

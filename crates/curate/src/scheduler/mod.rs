@@ -54,11 +54,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Time for which no other process may sweep an attempt of ours; renewed long before it expires.
+/// Time for which no other process may sweep an attempt of this process; renewed long before it expires.
 const LEASE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
 /// Interval after which a delivery is checked again even when nothing seems to have changed.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
-/// Time without new files after which a delivery that is arriving is processed as far as it exists.
+/// Time without new files after which a delivery that is arriving is processed with the files that exist.
 const ARRIVAL_QUIET: chrono::TimeDelta = chrono::TimeDelta::minutes(5);
 /// Interval between two updates of the costs.
 const LEARN_EVERY: Duration = Duration::from_secs(20);
@@ -275,7 +275,7 @@ impl Curator {
         self.refused.retain(|_, (since, _)| since.elapsed() < REFUSED);
         for host in &mut self.hosts {
             if let Some((_, why)) = self.refused.get(&host.name) {
-                host.closed.get_or_insert_with(|| format!("it refused a start: {why}"));
+                host.closed.get_or_insert_with(|| format!("the host refused a start: {why}"));
             }
         }
     }
@@ -598,7 +598,7 @@ impl Curator {
         if most > 0.0 && hours > most {
             let plan = record.plan_id;
             let line = format!(
-                "plan {plan} would take {hours:.1} h, more than the policy approves by itself ({most} h): {}",
+                "plan {plan} would take {hours:.1} h, more than the policy approves automatically ({most} h): {}",
                 crate::advice::command(&model::Advice::Plan)
             );
             if self.is_news(&line) {
@@ -625,7 +625,7 @@ pub fn hosts(site: &Site) -> anyhow::Result<Vec<String>> {
 
 /// Returns true when something of a plan can be decided on.
 pub fn is_open(record: &PlanRecord) -> bool {
-    matches!(record.state, PlanState::Proposed | PlanState::Partly)
+    matches!(record.state, PlanState::Proposed | PlanState::PartlyApproved)
 }
 
 /// Parses the document of a stored plan.

@@ -74,7 +74,7 @@ impl Curator {
         self.recheck();
     }
 
-    /// Shows the progress of the steps from now on.
+    /// Shows the progress of the steps from this point.
     pub fn show(&mut self, progress: Arc<dyn Progress>) {
         self.progress = progress;
     }
@@ -192,7 +192,7 @@ impl Curator {
     }
 }
 
-/// Counts an approved round, or one that another process opened or approved in between: the next pass reads the open rounds again.
+/// Counts an approved round, or one that another process opened or approved meanwhile: the next pass reads the open rounds again.
 fn noted<T>(approved: Result<T, ArchiveError>, report: &mut PassReport) -> anyhow::Result<()> {
     match approved {
         Ok(_) => report.opened += 1,
@@ -217,7 +217,7 @@ fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow:
         .sum();
     let root: &Path = site.place.root();
     let free = files::free_bytes(root)
-        .with_context(|| format!("cannot tell the free room of {}", root.display()))?;
+        .with_context(|| format!("cannot determine the free space of {}", root.display()))?;
     if wanted <= free {
         return Ok(());
     }

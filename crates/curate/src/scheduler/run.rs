@@ -26,18 +26,18 @@ pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result
     files::create_dir(&directory)?;
     let Some(_lock) = loops::stand_by(&directory, stop, &|| {
         let other = state::read(&directory).map(|s| s.process).unwrap_or_default();
-        format!("another data daemon works on this site ({other}); standing by")
+        format!("another data daemon runs on this site ({other}); standing by")
     })?
     else {
         return Ok(());
     };
-    tell!(INFO, "daemon_begun", "data daemon begins, pid {}", std::process::id());
+    tell!(INFO, "daemon_begun", "data daemon started, pid {}", std::process::id());
     let mut state = State::begin("", site::now());
     let mut looped = Loop { site, auto, stop, directory: &directory, swept: None, forecast: None };
     let ended = looped.run(&mut state);
     state.state = "stopped".to_owned();
     state.write(&directory, site::now());
-    tell!(INFO, "daemon_ended", "data daemon ends");
+    tell!(INFO, "daemon_ended", "data daemon stopped");
     ended
 }
 
@@ -92,7 +92,7 @@ impl Loop<'_> {
                         tell!(
                             ERROR,
                             "archive_unusable",
-                            "the archive cannot be used, trying again: {why}"
+                            "the archive cannot be used, and is retried: {why}"
                         );
                     }
                     state.fault = Some(why);

@@ -115,9 +115,10 @@ pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_com
         let host = host_of(facts, open, &unit);
         let known = host.as_ref().map(|name| hosts.iter().position(|h| h.name == *name));
         let closed = match known {
-            Some(None) => {
-                Some(format!("it is to run on {}, which does not exist", host.unwrap_or_default()))
-            }
+            Some(None) => Some(format!(
+                "the task is bound to host {}, which does not exist",
+                host.unwrap_or_default()
+            )),
             _ => None,
         };
         let memory_bytes = memory_of(facts, open);
@@ -165,7 +166,7 @@ fn groups(
     units: &BTreeMap<UnitName, (Option<i32>, i64)>,
 ) -> (Vec<Group>, Vec<UnitName>) {
     let names: Vec<UnitName> = units.keys().cloned().collect();
-    // Catalogues wait for metadata, so whoever does a night alone begins with these; previews fill what is left.
+    // Catalogues wait for metadata, so a night alone starts with these; previews fill the remaining capacity.
     let place = |use_case: UseCase| match use_case {
         _ if !facts.is_requested => use_case as usize,
         UseCase::Metadata => 0,
@@ -277,7 +278,7 @@ fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
 
 fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     let special = &facts.config.hosts;
-    // All hosts are alike when the configuration does not specify which of them have the library.
+    // All hosts are equal when the configuration does not specify which of them have the library.
     let is_configured = special.values().any(|h| h.local_library.is_some());
     let host = |(state, load): &(HostState, f64)| {
         let config = special.get(&state.name);
@@ -337,7 +338,7 @@ fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
     slots
 }
 
-/// Returns spans of the day laid out from now on, in seconds from now.
+/// Returns spans of the day laid out from the present, in seconds from now.
 fn quiet(spans: &[Span], now: Timestamp) -> Vec<(f64, f64)> {
     let midnight = f64::from(now.num_seconds_from_midnight());
     let mut all: Vec<(f64, f64)> = Vec::new();
@@ -451,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn nights_are_done_in_the_order_of_the_policy() {
+    fn nights_are_processed_in_the_order_of_the_policy() {
         use UseCase::{Metadata, Preview};
         let mut case = Case::new(vec![
             task("b", 20_071_012, Metadata),
@@ -481,7 +482,7 @@ mod tests {
         assert_eq!(case.work().situation.tasks[0].host, Some(1));
         case.standing = vec![standing(Subject::All, Instruction::Move("n7".to_owned()))];
         let closed = case.work().situation.tasks[0].closed.clone();
-        assert_eq!(closed.as_deref(), Some("it is to run on n7, which does not exist"));
+        assert_eq!(closed.as_deref(), Some("the task is bound to host n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
             plan_id: 1,
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_keeps_its_core_and_what_follows_it_waits() {
+    fn running_tasks_keep_their_cores_and_their_successors_wait() {
         let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Catalogue)]);
         let attempt = |host: &str, waits| UnderWay {
             unit: ("a".to_owned(), UseCase::Metadata),
@@ -550,7 +551,7 @@ mod tests {
     }
 
     #[test]
-    fn quiet_hours_go_over_midnight_and_repeat() {
+    fn quiet_hours_cross_midnight_and_repeat() {
         let spans = [Span { from: 1320, to: 390 }, Span { from: 720, to: 780 }];
         let windows = quiet(&spans, now()); // 03:00
         assert_eq!(windows[0], (0.0, 3.5 * 3600.0), "it is quiet now, until 06:30");

@@ -52,8 +52,8 @@ impl Curator {
         Ok(())
     }
 
-    /// Returns how many seconds before a core is free a start is sent. An operator who waits ingests between two passes: no core is to wait
-    /// for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
+    /// Returns how many seconds before a core is free a start is sent. An operator who waits ingests between two passes: no core is
+    /// to wait for that. Where memory or the configuration leaves cores unused, the pool must not start more than was planned.
     fn ahead(&self) -> f64 {
         let per_task = self.site.config.work.memory_per_thread_mb * 1_000_000;
         let has_room = |host: &HostState| {
@@ -225,7 +225,7 @@ impl Curator {
             Sent::Unknown(why) => {
                 report.sent += 1;
                 let name = &start.name;
-                let line = format!("nobody can tell whether {name} was started: {why}");
+                let line = format!("unknown whether {name} was started: {why}");
                 if self.is_news(&line) {
                     tell!(WARN, "start_unknown", host = start.host, "{line}");
                 }

@@ -87,7 +87,7 @@ impl State {
         Self { process, began, executor, state, ..Self::default() }
     }
 
-    /// Returns true when the process of this state is running, as far as this machine can determine.
+    /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
     }

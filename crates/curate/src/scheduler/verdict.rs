@@ -34,7 +34,7 @@ pub struct Signs {
 pub enum Verdict {
     /// No action.
     GoOn,
-    /// The attempt failed by itself.
+    /// The attempt failed without being lost or cancelled.
     Failed {
         /// Code in histories.
         code: String,
@@ -64,7 +64,7 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
     }
     if let Some((age, why)) = &signs.unreadable {
         return match *age > patience {
-            true => lost("unreadable", format!("its result cannot be read: {why}")),
+            true => lost("unreadable", format!("the result of the task cannot be read: {why}")),
             false => Verdict::GoOn,
         };
     }
@@ -77,18 +77,21 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             of_executor(*over)
         }
         Some(JobState::Waiting(_)) if is_by_hand => match is_silent {
-            true => lost("silent", "its heartbeat stopped"),
+            true => lost("silent", "the heartbeat of the task stopped"),
             false => Verdict::GoOn,
         },
         Some(JobState::Waiting(why)) => match &signs.host_closed {
-            Some(closed) => {
-                lost("host_closed", format!("it waited ({why}), and its host: {closed}"))
-            }
+            Some(closed) => lost(
+                "host_closed",
+                format!("the job was waiting ({why}), and its host is closed: {closed}"),
+            ),
             None => Verdict::GoOn,
         },
         Some(JobState::Unknown) if signs.beat_age.is_none() => {
             match signs.age > NEVER_BEGUN.min(patience) {
-                true => lost("never_begun", "nobody has heard of it"),
+                true => {
+                    lost("never_begun", "the job never started, and its executor does not know it")
+                }
                 false => Verdict::GoOn,
             }
         }
@@ -98,8 +101,10 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
         Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
             Verdict::GoOn
         }
-        Some(_) => lost("silent", "no sign of life"),
-        None if is_silent => lost("silent", "no sign of life, and its executor cannot be queried"),
+        Some(_) => lost("silent", "the task sent no heartbeat"),
+        None if is_silent => {
+            lost("silent", "the task sent no heartbeat, and its executor cannot be queried")
+        }
         None => Verdict::GoOn,
     }
 }
@@ -126,10 +131,10 @@ fn of_executor(over: JobEnd) -> Verdict {
         transient: true,
     };
     match over {
-        JobEnd::Memory => failed("it wanted more memory than it may have"),
-        JobEnd::Time => failed("it took longer than it might"),
-        JobEnd::Ended | JobEnd::Failed => failed("it ended without result"),
-        JobEnd::HostFailed => lost(over.code(), "its host failed"),
+        JobEnd::Memory => failed("the task exceeded its memory limit"),
+        JobEnd::Time => failed("the task exceeded its time limit"),
+        JobEnd::Ended | JobEnd::Failed => failed("the task ended without a result"),
+        JobEnd::HostFailed => lost(over.code(), "the host of the task failed"),
         JobEnd::Cancelled => lost(over.code(), "the job was cancelled outside of almagest"),
     }
 }
@@ -182,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_taken_from_a_host_that_is_closed() {
+    fn waiting_tasks_leave_a_closed_host() {
         let mut signs = Signs {
             standing: Some(JobState::Waiting("Resources".to_owned())),
             age: 9000.0,
@@ -195,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_gets_a_moment_for_its_files() {
+    fn a_finished_job_gets_a_moment_for_its_files() {
         let mut signs = Signs {
             standing: Some(JobState::Ended(JobEnd::HostFailed)),
             over_for: 2.0,
@@ -212,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_word_counts_first() {
+    fn its_own_report_counts_first() {
         let end = |code| TaskEnd {
             version: 1,
             code,

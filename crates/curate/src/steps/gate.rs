@@ -11,7 +11,7 @@ use archive::refusals::Stage;
 use model::{Advice, UseCase};
 use std::path::Path;
 
-/// Refuses to work beside a data daemon, which plans and starts the work of its site.
+/// Refuses to work alongside a data daemon, which plans and starts the work of its site.
 ///
 /// # Errors
 /// `Kind::Conflict` while a data daemon works on the site; `advice` has the commands that help then.
@@ -19,20 +19,20 @@ pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
     Err(failure::conflict(format!(
-        "the data daemon (pid {}) plans and starts the work of this site: {}; --force works beside it",
+        "the data daemon (pid {}) plans and starts the work of this site: {}; --force overrides",
         daemon.pid(),
         advice::commands(advice)
     )))
 }
 
-/// Returns true when a data daemon works on a site, as far as this machine can determine.
+/// Returns true when a data daemon works on a site, if this machine can determine it.
 pub fn has_scheduler(site: &Site) -> bool {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
     state.is_some_and(|state| state.is_alive())
 }
 
 impl Night {
-    /// Ignores instructions of operators from now on.
+    /// Ignores instructions of operators from this point.
     pub fn force(&mut self) {
         self.is_forced = true;
     }
@@ -62,9 +62,7 @@ impl Night {
             [only] => only.clone(),
             many => counted(many.len() as u64, "delivery"),
         };
-        Err(failure::conflict(format!(
-            "nothing of {what} may start; --force works on it all the same"
-        )))
+        Err(failure::conflict(format!("{what} is paused or rejected; --force overrides")))
     }
 }
 

@@ -252,7 +252,7 @@ impl Night {
 
 /// Returns the error of a delivery that another process fetches.
 pub(super) fn under_way(name: &str) -> anyhow::Error {
-    failure::conflict(format!("another process is bringing {name}; wait for it"))
+    failure::conflict(format!("another process is fetching {name}; wait for it"))
 }
 
 #[cfg(test)]

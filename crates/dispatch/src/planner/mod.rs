@@ -28,7 +28,7 @@ const LONG: f64 = 0.04;
 /// Seconds from now.
 pub type Seconds = f64;
 
-/// A computer, or the part of it that a batch system lets us use.
+/// A computer, or the part of it that a batch system grants.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// Name of the host, unique.
@@ -49,7 +49,7 @@ pub struct Host {
     pub busy: Vec<Busy>,
     /// Reason why nothing new may start there (paused, draining, not answering); `None` when something may.
     pub closed: Option<String>,
-    /// Spans in which no tasks of ours may run there, ascending and disjoint.
+    /// Spans in which no tasks may run there, ascending and disjoint.
     pub quiet: Vec<(Seconds, Seconds)>,
 }
 

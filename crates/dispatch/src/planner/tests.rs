@@ -221,7 +221,7 @@ proptest! {
     }
 }
 
-/// Checks realistic nights: metadata before catalogues, previews beside them, several deliveries, on up to eight hosts.
+/// Checks realistic nights: metadata before catalogues, previews concurrently, several deliveries, on up to eight hosts.
 #[test]
 fn nights_are_planned_close_to_the_bound() {
     for (hosts, nights) in [(1_u32, 2_u32), (3, 5), (5, 7), (8, 30)] {
@@ -344,7 +344,7 @@ fn a_priority_is_kept_whatever_it_costs() {
 }
 
 #[test]
-fn work_goes_where_the_library_is() {
+fn tasks_run_where_the_library_is() {
     let mut hosts = vec![host("far", 4, 0), host("near", 4, 0)];
     hosts[0].has_library = false;
     let part = Task { input_bytes: 2_000_000_000, ..task(0, 10.0) };

@@ -402,7 +402,7 @@ fn pixel_type(bitpix: i64, keyword: &str) -> Result<PixelType, FitsFault> {
     PixelType::from_bitpix(bitpix).ok_or_else(|| FitsFault::BadValue {
         keyword: keyword.to_owned(),
         found: bitpix.to_string(),
-        problem: "no FITS pixel type",
+        problem: "not a FITS pixel type",
     })
 }
 

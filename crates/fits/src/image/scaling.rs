@@ -101,7 +101,11 @@ impl Scaling {
         ] {
             if !usable {
                 let (keyword, found) = (keyword.to_owned(), value.to_string());
-                return Err(FitsFault::BadValue { keyword, found, problem: "no scale of pixels" });
+                return Err(FitsFault::BadValue {
+                    keyword,
+                    found,
+                    problem: "not a scale of pixels",
+                });
             }
         }
         Ok(Self { bscale, bzero, ..Self::IDENTITY })

@@ -41,7 +41,7 @@ impl Value for f32 {
     }
 }
 
-/// Whole numbers, signed and unsigned ones of 64 bits alike.
+/// Whole numbers, both signed and unsigned of 64 bits.
 impl Value for i128 {
     fn is_finite(self) -> bool {
         true

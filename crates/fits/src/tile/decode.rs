@@ -36,7 +36,7 @@ pub(crate) struct Place<'b, P> {
     pub row_step: usize,
 }
 
-/// Returns the bytes of memory that decoding a tile takes, beside its destination; `is_whole_rows` is true when tiles are as
+/// Returns the bytes of memory that decoding a tile takes in addition to its destination; `is_whole_rows` is true when tiles are as
 /// wide as the image.
 pub(crate) fn work_bytes(
     compression: &Compression,

@@ -58,7 +58,7 @@ pub enum CodecFault {
     #[error("the PLIO list has an invalid header")]
     PlioHeader,
     /// A PLIO word that is not an instruction.
-    #[error("the PLIO list has a word that is no instruction")]
+    #[error("the PLIO list has a word that is not an instruction")]
     PlioInstruction,
     /// The code does not begin like HCOMPRESS.
     #[error("the code does not begin like HCOMPRESS")]

@@ -156,7 +156,7 @@ fn tile(header: &Header, axes: &[u64]) -> Result<Vec<u64>, FitsFault> {
                     FitsFault::BadValue {
                         keyword,
                         found: stated.to_string(),
-                        problem: "no length of a tile",
+                        problem: "not a length of a tile",
                     }
                 })?
             }
@@ -177,7 +177,7 @@ pub(crate) fn image_shape(header: &Header) -> Result<(Vec<u64>, i64), FitsFault>
             Some(_) => FitsFault::BadValue {
                 keyword: keyword.to_owned(),
                 found: String::new(),
-                problem: "no number",
+                problem: "not a number",
             },
         })
     };
@@ -186,7 +186,7 @@ pub(crate) fn image_shape(header: &Header) -> Result<(Vec<u64>, i64), FitsFault>
         return Err(FitsFault::BadValue {
             keyword: "ZNAXIS".to_owned(),
             found: count.to_string(),
-            problem: "no number of axes, 0 to 999",
+            problem: "not a number of axes, 0 to 999",
         });
     }
     let mut axes = Vec::new();

@@ -3,7 +3,7 @@
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 
-/// Bytes read at once in sequential reading; they stay in the second-level cache.
+/// Bytes read at a time in sequential reading; they stay in the second-level cache.
 const AHEAD_BYTES: u64 = 256 << 10;
 
 /// The last bytes read from a file.

@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_go_on() {
+    fn long_texts_are_continued() {
         let long = "it's ".repeat(40);
         let mut header = HeaderBuilder::new();
         header.text("LONG", &long, "over there");

@@ -230,7 +230,7 @@ fn a_large_image_takes_little_memory() {
 }
 
 #[test]
-fn a_plain_image_that_breaks_off_says_so() {
+fn a_truncated_plain_image_is_reported() {
     let pixels = vec![1i16; 5000];
     let mut bytes = Vec::new();
     let header = HeaderBuilder::new();

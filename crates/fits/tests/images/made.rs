@@ -212,7 +212,7 @@ fn scales_are_columns_or_keywords() {
 }
 
 #[test]
-fn what_is_not_supported_is_refused() {
+fn unsupported_features_are_refused() {
     let cases: [(&[&str], &[u8], &str); 5] = [
         (&["TFIELDS = 1", "ZBITPIX = 32", "ZSCALE  = 2.0"], &[], "tile_scaled_integers"),
         (

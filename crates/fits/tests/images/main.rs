@@ -10,7 +10,7 @@ use std::path::Path;
 use fits::image::{Scratch, ValueType};
 use fits::{FitsFile, HduIndex, HduKind, Limits};
 
-/// What `truth.json` tells of an image, in physical values; sums over finite pixels.
+/// Content of `truth.json` about an image, in physical values; sums over finite pixels.
 #[derive(Debug, Default)]
 struct Statistics {
     count: u64,

@@ -40,7 +40,7 @@ where
 
 proptest! {
     #[test]
-    fn rice_gives_back_what_it_got(pixels in pixels(), block in 1..80usize) {
+    fn rice_decodes_what_it_encoded(pixels in pixels(), block in 1..80usize) {
         check_rice(&pixels, block);
         let narrow: Vec<i16> = pixels.iter().map(|&pixel| pixel as i16).collect();
         check_rice(&narrow, block);

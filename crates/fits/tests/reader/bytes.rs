@@ -6,7 +6,7 @@ use fits::{FitsError, FitsFile, Limits};
 pub fn cards(texts: &[&str]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for text in texts {
-        assert!(text.len() <= 80, "{text:?} is no card");
+        assert!(text.len() <= 80, "{text:?} is not a card");
         bytes.extend_from_slice(format!("{text:<80}").as_bytes());
     }
     bytes

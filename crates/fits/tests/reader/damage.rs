@@ -43,7 +43,7 @@ const PRIMARIES: [HeaderCase; 19] = [
         "BITPIX 12",
         &[SIMPLE, "BITPIX  = 12", "NAXIS   = 0"],
         "bad_value",
-        "keyword BITPIX = 12 is no FITS pixel type",
+        "keyword BITPIX = 12 is not a FITS pixel type",
     ),
     (
         "BITPIX text",
@@ -56,13 +56,13 @@ const PRIMARIES: [HeaderCase; 19] = [
         "NAXIS -1",
         &[SIMPLE, BYTES, "NAXIS   = -1"],
         "bad_value",
-        "keyword NAXIS = -1 is no number of axes, 0 to 999",
+        "keyword NAXIS = -1 is not a number of axes, 0 to 999",
     ),
     (
         "NAXIS 1000",
         &[SIMPLE, BYTES, "NAXIS   = 1000"],
         "bad_value",
-        "keyword NAXIS = 1000 is no number of axes, 0 to 999",
+        "keyword NAXIS = 1000 is not a number of axes, 0 to 999",
     ),
     (
         "no NAXIS2",
@@ -246,7 +246,7 @@ fn what_follows_the_last_hdu() {
 }
 
 #[test]
-fn a_file_cut_anywhere_is_refused_and_what_is_whole_stays() {
+fn a_file_cut_anywhere_is_refused_and_complete_hdus_are_kept() {
     let whole = [
         small_image(),
         hdu(
@@ -328,7 +328,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '1Z'"],
         4,
         "bad_format",
-        "TFORM1 = \"1Z\" is no column format",
+        "TFORM1 = \"1Z\" is not a column format",
     ),
     (
         "no letter",
@@ -336,7 +336,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '4'"],
         4,
         "bad_format",
-        "TFORM1 = \"4\" is no column format",
+        "TFORM1 = \"4\" is not a column format",
     ),
     (
         "two descriptors in a cell",
@@ -344,7 +344,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '2PJ(3)'"],
         16,
         "bad_format",
-        "TFORM1 = \"2PJ(3)\" is no column format",
+        "TFORM1 = \"2PJ(3)\" is not a column format",
     ),
     (
         "a cell of 10^19 bytes",
@@ -352,7 +352,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '9999999999999999999A'"],
         4,
         "bad_format",
-        "TFORM1 = \"9999999999999999999A\" is no column format",
+        "TFORM1 = \"9999999999999999999A\" is not a column format",
     ),
     (
         "a cell of 10^30 bytes",
@@ -360,7 +360,7 @@ const TABLES: [TableCase; 17] = [
         &["TFORM1  = '999999999999999999999999999999A'"],
         4,
         "bad_format",
-        "TFORM1 = \"999999999999999999999999999999A\" is no column format",
+        "TFORM1 = \"999999999999999999999999999999A\" is not a column format",
     ),
     (
         "TFORM is a number",
@@ -457,7 +457,7 @@ fn rows_without_bytes_cost_nothing() {
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_name_their_place() {
     let error = first_fault(table_with(6, 1, 0, 1, &["TFORM1  = 'J'"], &[0; 6])).unwrap();
     assert_eq!(error.to_string(), "cannot use test.fits[1]");
     let error = bytes::open(b"hello".to_vec()).unwrap_err();

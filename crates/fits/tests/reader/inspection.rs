@@ -45,7 +45,7 @@ fn a_table() {
 }
 
 #[test]
-fn a_refused_hdu_keeps_its_header_and_says_why() {
+fn a_refused_hdu_keeps_its_header_and_has_a_reason() {
     let said = said_of(binary_table(5, 1, 1, &["TFORM1  = 'J'"], &[0; 5]));
     let wanted = concat!(
         r#""TFIELDS": 1, "TFORM1": "J"}}, "refusal": {"code": "row_length", "#,
@@ -56,7 +56,7 @@ fn a_refused_hdu_keeps_its_header_and_says_why() {
 }
 
 #[test]
-fn a_refused_file_says_why() {
+fn a_refused_file_has_a_reason() {
     let said = inspect(Path::new("/dev/null"), &Limits::default()).to_json().to_string();
     let wanted = r#"{"refusal": {"code": "not_a_file_device", "message": "the file is a device, not a regular file"}}"#;
     assert_eq!(said, wanted);

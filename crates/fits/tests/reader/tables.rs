@@ -181,7 +181,7 @@ fn vectors_and_shapes() {
 }
 
 #[test]
-fn columns_keep_what_the_header_says() {
+fn columns_keep_the_values_of_the_header() {
     let cards = [
         "TTYPE1  = 'RA'",
         "TFORM1  = '1D'",
@@ -317,7 +317,7 @@ fn ascii_tables() {
         let fault = table.columns()[0].f64s(rows, &mut Vec::new()).unwrap_err();
         assert_eq!(
             (fault.code(), fault.to_string().as_str()),
-            ("bad_cell", "column N, row 0: \"12x  \" is no number")
+            ("bad_cell", "column N, row 0: \"12x  \" is not a number")
         );
     });
 }
@@ -338,7 +338,7 @@ fn ascii_tables_that_are_wrong() {
 }
 
 #[test]
-fn what_is_no_table_or_row_is_refused() {
+fn unknown_tables_and_rows_are_refused() {
     let file = bytes::open(bytes::small_image()).unwrap();
     assert_eq!(
         file.table(HduIndex(0)).unwrap_err().fault.to_string(),

@@ -1,4 +1,4 @@
-//! On a server, tables that were attached and not published: nobody sees their rows, and nothing of them stays.
+//! On a server, tables that were attached and not published: no reader sees their rows, and none are left.
 
 use super::faults::verified;
 use super::kill::pass_killed_at;
@@ -47,7 +47,7 @@ fn an_attached_batch_that_was_overtaken_is_taken_up() {
 }
 
 #[test]
-fn an_attached_batch_that_is_refused_goes_when_readers_give_way() {
+fn an_attached_batch_that_is_refused_is_dropped_when_readers_allow_it() {
     let dir = tempfile::tempdir().unwrap();
     let Some(site) = attached(&dir.path().join("site")) else { return };
     let mut archive = reopen(&site);

@@ -30,7 +30,7 @@ fn two_ingesters_at_once_do_no_harm() {
             .enumerate()
         {
             let site = copy_site(&template, &dir.path().join(format!("raced-{n}")));
-            // The first one stands still somewhere in its pass while the second goes through the whole of its own.
+            // The first one stops somewhere in its pass while the second completes its own.
             let mut first = child_of(&site).env("ALMAGEST_STOP_AT", point).spawn().unwrap();
             let stopped = until_stopped_or_gone(&mut first);
             let second = child_of(&site).output().unwrap();
@@ -115,7 +115,7 @@ fn a_clock_that_jumps_back_changes_nothing() {
     });
 }
 
-/// The disk of a part of the site is full in the middle of an ingest: nothing of the batch shows; with room again it goes on.
+/// The disk of a part of the site is full in the middle of an ingest: nothing of the batch is visible; with free space it resumes.
 #[test]
 fn full_disks_are_waited_for() {
     for part in ["lake/detection", "previews"] {

@@ -315,7 +315,7 @@ fn execute(site: &Site, sql: &str) {
     }
 }
 
-/// Results that stand in the table already are not obeyed either: the batch is refused, the one beside it goes on.
+/// Results stored in the table are not trusted either: the batch is refused, and the other one continues.
 #[test]
 fn a_bad_row_in_the_table_refuses_its_batch_alone() {
     let cases: [(&str, &str); 8] = [
@@ -385,7 +385,7 @@ fn preview_at(site: &Site, archive: &mut archive::Archive, path: &str) -> ingest
     pass(archive)
 }
 
-/// A path in a staged preview row is the one that the archive would choose, or the batch is refused. A path that stands in the
+/// A path in a staged preview row is the one that the archive would choose, or the batch is refused. A path that is in the
 /// table already is never removed by `retract` and `purge`.
 #[test]
 fn a_path_in_a_preview_row_moves_and_removes_nothing_else() {
@@ -480,7 +480,7 @@ fn sweeping_follows_no_link_at_any_level() {
 
 /// A directory of the table that is not the attempt's own is not swept.
 #[test]
-fn sweeping_goes_by_the_attempt_and_not_by_the_table() {
+fn sweeping_follows_the_attempt_and_not_the_table() {
     on_both_engines(|| {
         let dir = tempfile::tempdir().unwrap();
         let (site, mut archive) = new_site(&dir.path().join("site"));
@@ -598,7 +598,7 @@ fn check_of_rows(
     let report = pass(&mut archive);
     assert!(report.postponed.is_empty(), "{report:?}");
     let is_published = |unit: &UnitKey| report.published.iter().any(|p| p.unit == *unit);
-    assert!(is_published(&good), "the other round goes on: {report:?}");
+    assert!(is_published(&good), "the other round continues: {report:?}");
     if is_published(&bad) {
         return None;
     }
@@ -655,7 +655,8 @@ fn rows_that_their_table_does_not_take_refuse_the_batch() {
     });
 }
 
-/// A staged file whose bytes are damaged anywhere, with the checksum of the damaged bytes: nobody panics, nothing is held up.
+/// A staged file whose bytes are damaged anywhere, with the checksum of the damaged bytes: no thread panics, and nothing is
+/// blocked.
 #[test]
 fn damaged_parquet_refuses_its_batch() {
     for use_case in [UseCase::Metadata, UseCase::Catalogue] {

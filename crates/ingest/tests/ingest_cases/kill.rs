@@ -32,7 +32,7 @@ pub(super) fn child_of(site: &Site) -> Command {
     command
 }
 
-/// Runs a pass in a child that dies at a point; tells whether it did.
+/// Runs a pass in a child that dies at a point; returns whether it did.
 pub(super) fn pass_killed_at(site: &Site, point: &str) -> bool {
     let status = child_of(site).env("ALMAGEST_CRASH_AT", point).output().unwrap().status;
     assert!(status.success() || status.signal() == Some(9), "{point}: {status}");
@@ -59,7 +59,7 @@ fn points(is_embedded: bool) -> Vec<String> {
 }
 
 #[test]
-fn killed_anywhere_it_comes_out_the_same() {
+fn killed_anywhere_the_result_is_the_same() {
     on_both_engines(killed_anywhere);
 }
 
@@ -89,11 +89,11 @@ fn killed_anywhere() {
 }
 
 #[test]
-fn killed_again_and_again_it_comes_out_the_same() {
-    on_both_engines(killed_again_and_again);
+fn killed_repeatedly_the_result_is_the_same() {
+    on_both_engines(killed_repeatedly);
 }
 
-fn killed_again_and_again() {
+fn killed_repeatedly() {
     let dir = tempfile::tempdir().unwrap();
     let template = staged_site(&dir.path().join("template"), 2);
     let undisturbed = copy_site(&template, &dir.path().join("undisturbed"));

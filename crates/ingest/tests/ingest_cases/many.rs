@@ -55,7 +55,7 @@ fn bad_night(archive: &mut archive::Archive, refusals: usize) -> (TaskKey, PathB
 /// Counts the refusals, how often they were seen, how many are the same, and the state of the task's attempt.
 fn recorded(site: &Site) -> String {
     const SQL: &str =
-        "SELECT count(*) || ' ' || sum(seen_times) || ' ' || count(DISTINCT code || '-' || ext_num) || ' ' ||
+        "SELECT count(*) || ' ' || sum(occurrences) || ' ' || count(DISTINCT code || '-' || ext_num) || ' ' ||
         (SELECT max(state) FROM attempt) FROM refusal";
     if site.is_embedded() {
         let connection = rusqlite::Connection::open(site.database()).unwrap();

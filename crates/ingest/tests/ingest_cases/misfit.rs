@@ -1,4 +1,4 @@
-//! Batches that do not fit their manifest: each is refused with the name of the check, and the others go on.
+//! Batches that do not fit their manifest: each is refused with the name of the check, and the others continue.
 
 use super::pass;
 use super::staging::*;
@@ -28,7 +28,7 @@ fn check_of(tamper: Tamper, use_case: UseCase) -> String {
             }
             match archive.take_result(&result, now()) {
                 Ok(_) => {}
-                // Refused at once, since the result alone tells it.
+                // Refused immediately, from the result alone.
                 Err(error) if *unit == bad => {
                     let check = error.failed_check().unwrap().0.to_owned();
                     assert_eq!(archive.unit_state(&bad).unwrap(), UnitState::Running);
@@ -41,7 +41,7 @@ fn check_of(tamper: Tamper, use_case: UseCase) -> String {
     let report = pass(&mut archive);
     assert_eq!(report.refused.len(), 1, "{report:?}");
     assert_eq!(report.refused[0].unit, bad);
-    assert_eq!(report.published.len(), 1, "the other round goes on");
+    assert_eq!(report.published.len(), 1, "the other round continues");
     assert_eq!(archive.unit_state(&bad).unwrap(), UnitState::Failed);
     let codes: Vec<String> = archive
         .refusals(&RefusalFilter::default())

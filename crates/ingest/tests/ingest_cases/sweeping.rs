@@ -44,7 +44,7 @@ fn collects_and_sweeps() {
 }
 
 #[test]
-fn staged_files_go_some_days_after_their_ingest() {
+fn staged_files_are_removed_some_days_after_their_ingest() {
     on_both_engines(staged_files_go);
 }
 
@@ -74,7 +74,7 @@ fn staged_files_go() {
 }
 
 #[test]
-fn left_over_lake_files_go() {
+fn left_over_lake_files_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site(&dir.path().join("site"));
     record(&mut archive, &night(1));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Rules for reading the catalogues of a survey.
 ///
-/// Zero points, exposures and the like are not here: they are columns of the metadata tables, whose keywords are in
+/// Zero points, exposures and similar values are not here: they are columns of the metadata tables, whose keywords are in
 /// `[column.multiframe_detector]` and `[column.multiframe]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -296,7 +296,7 @@ impl CatalogueProfile {
         }
     }
 
-    /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER beside EXTNAME.
+    /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER with EXTNAME.
     pub fn name_keywords(&self) -> Vec<String> {
         let mut keywords = self.pair_by.clone();
         if keywords.iter().any(|keyword| keyword == "EXTNAME") {

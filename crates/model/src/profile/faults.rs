@@ -213,7 +213,7 @@ refused_rows_share = 5
     }
 
     #[test]
-    fn what_types_cannot_say_is_checked_too() {
+    fn rules_beyond_the_types_are_checked_too() {
         let text = r#"
 name = "test survey"
 survey_id = 1

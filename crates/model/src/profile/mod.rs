@@ -1,6 +1,6 @@
 //! Survey profiles: the names that one survey gives to its files, frames, filters, programmes and keywords.
 //!
-//! Takes the text of `surveys/<name>.toml`, returns a [`SurveyProfile`], or all faults of the text at once with key and
+//! Takes the text of `surveys/<name>.toml`, returns a [`SurveyProfile`], or all faults of the text with key and
 //! line ([`ProfileFaults`]).
 //!
 //! Start at [`SurveyProfile::parse`]; [`shipped`] holds the profiles that are part of the program. A new survey is a

@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_given_replaces_the_default() {
+    fn a_given_value_replaces_the_default() {
         let rules: TimeRules =
             toml::from_str("start = [\"BEGIN\"]\nnumbers = { BEGIN = \"seconds\" }").unwrap();
         assert_eq!(rules.start, ["BEGIN"]);

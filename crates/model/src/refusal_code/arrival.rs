@@ -36,8 +36,8 @@ codes! { TRANSFER "Listing and transfer"
     IO = "io", Refusal, Disk => "Reading the file in the library stopped with an error of the system.";
     CHANGED_WHILE_READ = "changed_while_read", Refusal, Settled => "The file changed each time while it was read.";
     MISSING_FROM_DELIVERY = "missing_from_delivery", Refusal, Deliver => "The provider's list names the file, and the delivery does not have it.";
-    SIZE_NOT_AS_STATED = "size_not_as_stated", Refusal, Repaired => "The file has another length than the provider's list states.";
-    CHECKSUM_NOT_AS_STATED = "checksum_not_as_stated", Refusal, Repaired => "The file has another checksum than the provider's list states.";
+    SIZE_NOT_AS_STATED = "size_not_as_stated", Refusal, Repaired => "The length of the file differs from the provider's list.";
+    CHECKSUM_NOT_AS_STATED = "checksum_not_as_stated", Refusal, Repaired => "The checksum of the file differs from the provider's list.";
     LIST_TOO_LONG = "list_too_long", Refusal, Repaired => "A list of files or checksums is longer than the limit, and was not used.";
     TOO_LARGE = "too_large", Refusal, Limit => "The file, or what it unpacks to, is larger than the limit.";
     NO_ROOM = "no_room", Refusal, Space => "The file is larger than the free space of every volume of the library.";

@@ -21,11 +21,11 @@ codes! { TABLES "Catalogues"
     NO_METADATA = "no_metadata", Refusal, ImageRefusal => "The archive lacks the metadata of the catalogue's image.";
     NO_PROGRAMME = "no_programme", Refusal, ImageRefusal => "The image of the catalogue belongs to no programme.";
     NO_DETECTOR = "no_detector", Refusal, ImageRefusal => "The image has no detector for the table.";
-    PAIRING_AMBIGUOUS = "pairing_ambiguous", Refusal, Profile => "Names and numbers do not decide which detector the table belongs to.";
+    PAIRING_AMBIGUOUS = "pairing_ambiguous", Refusal, Profile => "Names and numbers do not identify the detector of the table.";
     PAIRING_CONTRADICTORY = "pairing_contradictory", Refusal, Profile => "Names or numbers of the table belong to another detector than its place, or than the metadata state.";
     PAIRING_BY_POSITION = "pairing_by_position", Finding, Words("name the extensions of image and catalogue alike, or set `catalogue.pair_by` of the survey's profile")
         => "The table was paired by its place in the file, and nothing confirms the pair.";
-    DETECTOR_WITHOUT_CATALOGUE = "detector_without_catalogue", Finding, Words("deliver the catalogue of the detector, or deal with its refusal")
+    DETECTOR_WITHOUT_CATALOGUE = "detector_without_catalogue", Finding, Words("deliver the catalogue of the detector, or settle its refusal")
         => "A detector of the image has no usable catalogue.";
     REQUIRED_COLUMN_MISSING = "required_column_missing", Refusal, Profile => "A column that every catalogue of the survey has is missing.";
     REQUIRED_COLUMN_FORMAT = "required_column_format", Refusal, Profile => "A required column does not have one number per row.";
@@ -44,7 +44,7 @@ codes! { TABLES "Catalogues"
     POSITION_CONTRADICTS_WCS = "position_contradicts_wcs", Refusal, Profile => "RA and DEC are farther from the positions of x and y in the WCS than the profile allows.";
     POSITION_UNIT_UNKNOWN = "position_unit_unknown", Refusal, Profile => "The unit of RA and DEC is unknown, and no WCS decides it.";
     POSITION_FRAME_UNKNOWN = "position_frame_unknown", Either, Profile => "The reference frame of RA and DEC is unknown.";
-    POSITION_UNIT_CONTRADICTED = "position_unit_contradicted", Finding, POSITIONS => "RA and DEC are in another unit than TUNIT declares; the values count.";
+    POSITION_UNIT_CONTRADICTED = "position_unit_contradicted", Finding, POSITIONS => "RA and DEC are not in the unit that TUNIT declares; the values count.";
     POSITION_UNIT_INFERRED = "position_unit_inferred", Finding, POSITIONS => "TUNIT of RA and DEC declares no known unit, and the WCS decided it.";
     POSITION_UNIT_ASSUMED = "position_unit_assumed", Finding, POSITIONS => "RA and DEC have no unit, and nothing confirms the assumed one.";
     POSITION_DISAGREES_WITH_WCS = "position_disagrees_with_wcs", Finding, POSITIONS => "RA and DEC differ from the positions of x and y in the WCS, within the profile's limit.";
@@ -60,5 +60,5 @@ codes! { ROWS "Rows of catalogues"
     PIXEL_POSITION_MISSING = "pixel_position_missing", Refusal, Repaired => "Rows have no x or no y.";
     OUTSIDE_DETECTOR = "outside_detector", Refusal, Profile => "Rows have an x or y outside the detector, beyond the profile's margin.";
     SKY_POSITION_MISSING = "sky_position_missing", Refusal, Repaired => "Rows have no position on the sky, and no WCS to compute it.";
-    SKY_POSITION_OUT_OF_RANGE = "sky_position_out_of_range", Refusal, Repaired => "Rows have an RA or DEC that is no position on the sky.";
+    SKY_POSITION_OUT_OF_RANGE = "sky_position_out_of_range", Refusal, Repaired => "Rows have an RA or DEC that is not a position on the sky.";
 }

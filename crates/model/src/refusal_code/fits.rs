@@ -5,7 +5,7 @@ use super::codes;
 
 codes! { FILES "Structure of FITS files"
     EMPTY_FILE = "empty_file", Refusal, Repaired => "The file has no bytes.";
-    NOT_FITS = "not_fits", Refusal, Repaired => "The file has a FITS name and does not begin like FITS.";
+    NOT_FITS = "not_fits", Refusal, Repaired => "The file has a FITS name, but not the content of a FITS file.";
     WRAPPED_BZIP2 = "wrapped_bzip2", Refusal, UnpackOrGzip => "The file is packed with bzip2.";
     WRAPPED_COMPRESS = "wrapped_compress", Refusal, UnpackOrGzip => "The file is packed with compress (`.Z`).";
     WRAPPED_ZIP = "wrapped_zip", Refusal, UnpackOrGzip => "The file is packed with zip.";
@@ -61,15 +61,15 @@ codes! { TILES "Compressed images"
     TILE_WITHOUT_CODE = "tile_without_code", Refusal, Repaired => "No column has the code of a tile.";
     TILE_NULL_PIXEL_MASK = "tile_null_pixel_mask", Refusal, Unpack => "The null pixels of a tile are in a separate mask (ZMASKCMP), which is not read.";
     TILE_TOO_MANY_PIXELS = "tile_too_many_pixels", Refusal, Repaired => "The code of a tile has more pixels than the tile.";
-    TILE_PIXEL_COUNT = "tile_pixel_count", Refusal, Repaired => "The code of a tile has another number of bytes than its pixels take.";
+    TILE_PIXEL_COUNT = "tile_pixel_count", Refusal, Repaired => "The number of bytes in the code of a tile does not match its pixels.";
     TILE_SCALED_INTEGERS = "tile_scaled_integers", Refusal, Unpack => "ZSCALE and ZZERO are set for integer pixels.";
-    TILE_PIXEL_TYPE = "tile_pixel_type", Refusal, Repaired => "The code of a tile has pixels of another type than the image.";
+    TILE_PIXEL_TYPE = "tile_pixel_type", Refusal, Repaired => "The pixel type in the code of a tile differs from that of the image.";
     TILE_RICE_LEVEL = "tile_rice_level", Refusal, Repaired => "A Rice block has a level that no encoder writes.";
-    TILE_GZIP_HEADER = "tile_gzip_header", Refusal, Repaired => "The code of a gzip tile does not begin like gzip.";
+    TILE_GZIP_HEADER = "tile_gzip_header", Refusal, Repaired => "The code of a gzip tile has no gzip header.";
     TILE_GZIP_DAMAGED = "tile_gzip_damaged", Refusal, Repaired => "The gzip stream of a tile is damaged.";
     TILE_PLIO_HEADER = "tile_plio_header", Refusal, Repaired => "The PLIO list of a tile has an invalid header.";
     TILE_PLIO_INSTRUCTION = "tile_plio_instruction", Refusal, Repaired => "The PLIO list of a tile has an unknown instruction.";
-    TILE_HCOMPRESS_MAGIC = "tile_hcompress_magic", Refusal, Repaired => "The code of an HCOMPRESS tile does not begin like HCOMPRESS.";
-    TILE_HCOMPRESS_SHAPE = "tile_hcompress_shape", Refusal, Repaired => "The code of an HCOMPRESS tile is of another shape than the tile.";
+    TILE_HCOMPRESS_MAGIC = "tile_hcompress_magic", Refusal, Repaired => "The code of an HCOMPRESS tile has no HCOMPRESS header.";
+    TILE_HCOMPRESS_SHAPE = "tile_hcompress_shape", Refusal, Repaired => "The shape in the code of an HCOMPRESS tile differs from that of the tile.";
     TILE_HCOMPRESS_PLANES = "tile_hcompress_planes", Refusal, Repaired => "The bit planes of an HCOMPRESS tile are out of order.";
 }

@@ -11,16 +11,16 @@ codes! { FRAMES "Metadata of frames"
     NO_USABLE_DETECTOR = "no_usable_detector", Refusal, Repaired => "None of the images of the file can be used.";
     EXTENSIONS_MISSING = "extensions_missing", Either, Profile => "NEXTEND announces more extensions than the file has: the file was cut between two extensions.";
     DETECTOR_COUNT = "detector_count", Finding, Words("compare the file with the provider's, or add the number to `limits.detectors` of the profile")
-        => "The file has another number of detectors than the survey's files.";
+        => "The number of detectors in the file is not one that the survey has.";
     TABLE_UNPAIRED = "table_unpaired", Finding, Words("check names and numbers of the extensions, or `catalogue.pair_by` of the profile")
         => "Tables of the catalogue belong to no detector of the image.";
     PAIRING_RENUMBERED = "pairing_renumbered", Finding, Words("nothing: the positions of the rows confirm the pairs")
-        => "The tables of a catalogue are numbered from another number than the images.";
+        => "The numbering of the tables of a catalogue starts at a different number than that of the images.";
     UNKNOWN_PROJECT = "unknown_project", Either, Programme => "The project that the header names belongs to no programme.";
     NO_PROJECT = "no_project", Refusal, UnnamedProject => "The header names no project, and the profile names no programme for such frames.";
-    UNKNOWN_FILTER = "unknown_filter", Either, Profile => "The filter that the header names is none of the profile.";
+    UNKNOWN_FILTER = "unknown_filter", Either, Profile => "The filter named by the header is not in the profile.";
     KEYWORD_MISSING = "keyword_missing", Either, Profile => "A keyword that the profile expects is missing, and its column has no value.";
-    KEYWORD_MISTYPED = "keyword_mistyped", Either, Profile => "A keyword has a value of another type than its column, or no valid time, and the column has no value.";
+    KEYWORD_MISTYPED = "keyword_mistyped", Either, Profile => "A keyword has a value of the wrong type for its column, or no valid time, and the column has no value.";
     KEYWORD_OUT_OF_RANGE = "keyword_out_of_range", Either, Profile => "A keyword has a value outside the range of its column.";
     KEYWORD_NEW = "keyword_new", Finding, Words("add the keyword to the survey's profile where a column should have it")
         => "A keyword is known neither to the tables nor to the profile; the archive keeps it in the header's text.";
@@ -40,6 +40,6 @@ codes! { TIMES "Dates and times"
     TIME_OF_DAY_MISSING = "time_of_day_missing", Finding, Words("name the keyword with the time of day in `[time]` of the survey's profile")
         => "A date has no time of day, and no other keyword of the profile states one.";
     TIME_OF_DAY_UNREADABLE = "time_of_day_unreadable", Finding, Words("name the unit of the number in `time.numbers` of the survey's profile")
-        => "A keyword is no time of day, or a number without a known unit.";
+        => "A keyword is not a time of day, or a number without a known unit.";
     TIME_FROM_EPOCH = "time_from_epoch", Finding, HEADER => "The time comes from the epoch of the observation, since no other keyword states one.";
 }

@@ -1,4 +1,4 @@
-//! Register of the codes of refusals and findings: the text of each code, what it means, and what helps the operator.
+//! Register of the codes of refusals and findings: the text of each code, its meaning, and the remedy.
 //!
 //! A new code begins here, as a line of the section that it belongs to. `docs/refusals.md` is generated from the register, and the
 //! suggestions of `refusals show` take their words from it. The crates `files`, `fits` and `sky` know nothing of this crate: their
@@ -70,14 +70,14 @@ pub enum Kind {
     Verify,
 }
 
-/// The measure that helps the operator.
+/// The remedy for the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// The cause of a failed task is repaired.
     TaskCause,
     /// The missing image is delivered.
     CompleteImage,
-    /// The refusal of the image is dealt with.
+    /// The refusal of the image is settled.
     ImageRefusal,
     /// A programme is added for a project.
     Programme,
@@ -193,7 +193,7 @@ pub struct Entry {
     pub code: RefusalCode,
     /// The reports in which it occurs.
     pub kind: Kind,
-    /// One sentence of what it means.
+    /// Its meaning in one sentence.
     pub meaning: &'static str,
     /// The remedy.
     pub remedy: Remedy,

@@ -12,7 +12,7 @@ const SHOW_NEWEST: Remedy = Words("show the newest product of each name again");
 const REFETCH: Remedy =
     Words("fetch it again from its source, or restore it from a backup of the library");
 /// A preview is damaged.
-const REMAKE: Remedy = Words("make it again");
+const REMAKE: Remedy = Words("recreate the preview");
 /// A lake file is damaged.
 const RESTORE_LAKE: Remedy = Words("restore the file from a backup of lake/");
 /// A file that nothing lists.
@@ -38,7 +38,7 @@ codes! { DATABASE "Findings of `verify`: rows"
     SUPERSEDED_CURRENT = "superseded_current", Verify, SHOW_NEWEST => "Rows of a multiframe are current while newer content of its name is.";
     PRODUCT_NOT_SHOWN = "product_not_shown", Verify, SHOW_NEWEST => "A published product is not visible, although no newer image of its name has one.";
     CATALOGUE_VERSIONS = "catalogue_versions", Verify, Words("show the metadata that were read with the detections' version again")
-        => "The zero points of a detector are from another version of its catalogue than its detections.";
+        => "The zero points and the detections of a detector come from different versions of its catalogue.";
     BATCH_ROWS = "batch_rows", Verify, RESTORE_ARCHIVE => "The rows of a published batch differ from those at publication.";
     ROUND_WITHOUT_EVENT = "round_without_event", Verify, RESTORE_ARCHIVE => "A round is ingested without an event, or has an event and is not ingested.";
     PARTITION_ROWS = "partition_rows", Verify, Words("restore the database from a backup") => "A partition of detections does not have the rows that were published into it.";
@@ -49,14 +49,14 @@ codes! { DATABASE "Findings of `verify`: rows"
 
 codes! { FILES "Findings of `verify`: files"
     LIBRARY_FILE_MISSING = "library_file_missing", Verify, REFETCH => "A delivered file is missing.";
-    LIBRARY_FILE_LENGTH = "library_file_length", Verify, REFETCH => "A delivered file has another length than at registration.";
-    LIBRARY_FILE_CONTENT = "library_file_content", Verify, REFETCH => "A delivered file has other content than at registration.";
+    LIBRARY_FILE_LENGTH = "library_file_length", Verify, REFETCH => "The length of a delivered file has changed since registration.";
+    LIBRARY_FILE_CONTENT = "library_file_content", Verify, REFETCH => "The content of a delivered file has changed since registration.";
     LIBRARY_FILE_STRAY = "library_file_stray", Verify, Words("move it aside into library/.strays; no table lists it") => "A file is in the library that no delivery contains.";
     PREVIEW_MISSING = "preview_missing", Verify, REMAKE => "A preview is missing.";
-    PREVIEW_LENGTH = "preview_length", Verify, REMAKE => "A preview has another length than when it was made.";
+    PREVIEW_LENGTH = "preview_length", Verify, REMAKE => "The length of a preview file has changed since it was written.";
     PREVIEW_STRAY = "preview_stray", Verify, REMOVE => "A file is among the previews that is not a preview.";
     LAKE_FILE_MISSING = "lake_file_missing", Verify, RESTORE_LAKE => "A lake file is missing.";
-    LAKE_FILE_LENGTH = "lake_file_length", Verify, RESTORE_LAKE => "A lake file has another length than at publication.";
+    LAKE_FILE_LENGTH = "lake_file_length", Verify, RESTORE_LAKE => "The length of a lake file has changed since publication.";
     LAKE_FILE_CONTENT = "lake_file_content", Verify, RESTORE_LAKE => "A lake file does not have the rows that the archive records.";
     LAKE_FILE_WITHOUT_EVENT = "lake_file_without_event", Verify, FOREIGN_WRITER => "The lake lists a file that no event made.";
     LAKE_FILE_STRAY = "lake_file_stray", Verify, REMOVE => "A file is in the lake that nothing lists.";

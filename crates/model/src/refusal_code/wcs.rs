@@ -7,7 +7,7 @@ use super::codes;
 const NO_COORDINATES: super::Remedy = Words(
     "correct the coordinate keywords at the provider; footprint and centre of the detector are NULL until then",
 );
-/// The remedy when the header says more than is applied.
+/// The remedy when the header has more than is applied.
 const APPLIED: super::Remedy =
     Words("compare positions with a reference catalogue, and correct the header where they differ");
 

@@ -243,7 +243,7 @@ mod tests {
     use arrow_array::{Array, cast::AsArray, types::Float32Type};
 
     #[test]
-    fn columns_that_come_and_go_are_null_elsewhere() {
+    fn columns_of_some_files_are_null_elsewhere() {
         let (ell, pa) = (position("ell"), position("pa"));
         let mut batch = Batch::new();
         let not_null: Vec<usize> = detection()

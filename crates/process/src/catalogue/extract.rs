@@ -498,7 +498,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         otherwise: &Unpaired,
     ) {
         let message = format!(
-            "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: the tables are numbered from another number than the images ({})",
+            "paired with ext_num {} of {}, whose WCS agrees with RA and DEC: the numbering of the tables starts at a different number than that of the images ({})",
             detector.ext_num, catalogue.image_name, otherwise.message
         );
         self.find(catalogue, table, RefusalCode::PAIRING_RENUMBERED, None, 1, message);

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-/// Bytes of rows that are read at once.
+/// Bytes of rows that are read at a time.
 const BLOCK_BYTES: u64 = 4 << 20;
 /// Rows of a block at most.
 const BLOCK_ROWS: u64 = 16_384;

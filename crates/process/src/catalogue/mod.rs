@@ -5,7 +5,7 @@
 //! refused. Unusable rows are refused with a code, or parked until metadata or a zero point arrive.
 //!
 //! Start at [`extract()`]. A new spelling or layout of a catalogue is a matter of the survey profile alone; a new
-//! column begins in `model/tables/detection.toml`, and one that is computed gets its place in `measures` or
+//! column begins in `model/tables/detection.toml`, and one that is computed is added to `measures` or
 //! `photometry`.
 //! Does not write files, assign final object ids, or know that a database exists.
 

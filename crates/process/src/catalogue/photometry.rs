@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_magnitude() {
+    fn rows_without_magnitude() {
         let calibration = Calibration { zero_mag: 25.0, aperture_mag: [0.0; 7] };
         let (inf, nan) = (f32::INFINITY, f32::NAN);
         // (flux, error) -> (has a magnitude, has an error)

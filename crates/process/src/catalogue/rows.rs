@@ -44,7 +44,7 @@ impl RowFault {
     pub(super) fn message(self) -> &'static str {
         match self {
             Self::SequenceMissing => "the row has no sequence number",
-            Self::SequenceNotWhole => "the sequence number is no whole number",
+            Self::SequenceNotWhole => "the sequence number is not a whole number",
             Self::SequenceOutOfRange => "the sequence number is below 1 or beyond 32 bits",
             Self::SequenceTwice => "an earlier row has the same sequence number",
             Self::PixelMissing => "x or y is missing",
@@ -54,7 +54,7 @@ impl RowFault {
             Self::SkyMissing => {
                 "the row has no position on the sky, and there is no WCS to compute one"
             }
-            Self::SkyOutOfRange => "RA or DEC is no position on the sky",
+            Self::SkyOutOfRange => "RA or DEC is not a position on the sky",
         }
     }
 }

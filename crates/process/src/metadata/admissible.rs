@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_engine_takes_becomes_unknown_or_short() {
+    fn values_that_no_engine_accepts_become_unknown_or_short() {
         let long = "x".repeat(5000);
         let cut = format!("{}…", "x".repeat(1000));
         let range = vec!["value_out_of_range".to_owned()];

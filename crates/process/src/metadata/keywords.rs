@@ -59,7 +59,7 @@ pub(super) fn take<'f>(
             return Some(cell);
         }
         Err(Unfit::NoValue) => return None,
-        Err(Unfit::Mistyped) => (RefusalCode::KEYWORD_MISTYPED, "of another type than its column"),
+        Err(Unfit::Mistyped) => (RefusalCode::KEYWORD_MISTYPED, "of the wrong type for its column"),
         Err(Unfit::OutOfRange) => (RefusalCode::KEYWORD_OUT_OF_RANGE, "out of range"),
     };
     let keyword = card.keyword();

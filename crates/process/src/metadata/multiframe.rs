@@ -147,7 +147,7 @@ pub(super) fn filter<'p>(
     })?;
     let filter = profile.filter(&name);
     if filter.is_none() {
-        let message = format!("{keyword} = {name:?} is no filter of {}", profile.name);
+        let message = format!("{keyword} = {name:?} is not a filter of {}", profile.name);
         let place = Place { file, hdu: None };
         match profile.policy.unknown_filter {
             Mistyped::Finding => notes.find(place, RefusalCode::UNKNOWN_FILTER, keyword, message),

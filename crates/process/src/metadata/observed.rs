@@ -188,7 +188,7 @@ impl Reader<'_, '_, '_> {
 
     /// Sets a date to NULL, with a finding, whose second 60 does not exist in the scale of the header. Another keyword that
     /// would replace the date and has no time is a finding too.
-    fn drop_what_is_no_time(
+    fn drop_times_that_are_none(
         &self,
         end: &End<'_>,
         row: &mut Row<'_>,
@@ -197,7 +197,7 @@ impl Reader<'_, '_, '_> {
     ) {
         let Some(scale) = TimeScale::named(self.scale_name()) else { return };
         let mut find = |keyword: &str, text: &str| {
-            let message = format!("{keyword} = {text:?} is no time of {}", self.scale_name());
+            let message = format!("{keyword} = {text:?} is not a time of {}", self.scale_name());
             notes.find(place, RefusalCode::KEYWORD_MISTYPED, keyword, message);
         };
         let date = match row.get(end.date_column) {
@@ -222,7 +222,7 @@ impl Reader<'_, '_, '_> {
     }
 
     fn set(&self, end: &End<'_>, row: &mut Row<'_>, place: Place<'_>, notes: &mut Notes) {
-        self.drop_what_is_no_time(end, row, place, notes);
+        self.drop_times_that_are_none(end, row, place, notes);
         let Some(stated) = self.stated(end, row) else { return };
         let Some(scale) = self.scale_or_note(place, notes) else {
             row.set(end.date_column, Cell::Null);

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn every_day_is_written_and_read_alike() {
+    fn every_day_is_read_as_it_was_written() {
         for day in (-800_000..800_000).step_by(37) {
             let text = Written { day, seconds: None }.iso();
             assert_eq!(parse(&text).map(|w| w.day), Some(day), "{text}");
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time() {
+    fn texts_that_are_not_times() {
         let bad = [
             "",
             "11/10/2007",

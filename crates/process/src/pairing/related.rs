@@ -93,7 +93,7 @@ fn is_joined(text: &str, name: &str) -> bool {
     })
 }
 
-/// Returns the images whose names are alike to a name of a table. Of names that contain each other (`CCD1` and `CCD1_B`
+/// Returns the images whose names resemble the name of a table. Of names that contain each other (`CCD1` and `CCD1_B`
 /// in `CCD1_B_CAT`) the longest counts.
 fn related(
     images: &[Vec<&str>],

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_value_does_not_count() {
+    fn pixels_without_value_do_not_count() {
         let scaling = Scaling { scale: 2.0, zero: 1.0, blank: Some(-1) };
         let mut reducer = Reducer::new(4, 3, scaling);
         reducer.push_integers(&[5_i16, 3, 1, 7]);

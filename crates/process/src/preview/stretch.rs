@@ -140,7 +140,7 @@ impl Stretch {
 
     /// Returns the 8-bit grey of every value; 0 for NaN.
     pub fn apply(&self, values: &[f32]) -> Vec<u8> {
-        // A table replaces the curve. Its steps are proportional to the height above black, as far as the curve is a logarithm:
+        // A table replaces the curve. Its steps are proportional to the height above black, where the curve is a logarithm:
         // they are the leading bits of a number that is 1 at black.
         const DROPPED_BITS: u32 = 13;
         let range = self.white - self.black;
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn sky_lies_at_a_quarter_whatever_the_range() {
+    fn sky_is_at_a_quarter_for_any_range() {
         for (level, sigma, star) in [
             (900.0, 3.0, 60_000.0),
             (0.0, 1.0, 5.0),

@@ -19,7 +19,7 @@ use crate::task::{Opened, TaskFault, in_order, limits, open, refusal};
 /// Number of files whose rows make one batch, whatever the number of threads.
 const BLOCK: usize = 64;
 
-/// The products of a preview task beside the JPEGs.
+/// The products of a preview task in addition to the JPEGs.
 #[derive(Debug, Default)]
 pub struct Products {
     /// Rows of table `preview` in the order of the files and extensions, the mosaic of a file before its

@@ -5,7 +5,7 @@ use super::reduce::Reduced;
 
 /// Values that programs write for "no value" if they have no NaN.
 const FILLERS: [f64; 4] = [1e30, MAX_PIXEL_VALUE as f64, f32::MAX as f64, f64::MAX];
-/// Size below which values are lost beside the smallest scatter of a stretch.
+/// Size below which values vanish against the smallest scatter of a stretch.
 const SMALL: f32 = 1e-25;
 /// Size above which values are close to [`MAX_PIXEL_VALUE`].
 const LARGE: f32 = 1e27;

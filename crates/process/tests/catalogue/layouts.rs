@@ -128,7 +128,7 @@ fn positions_in_every_unit() {
             }
         }
     }
-    // 66.0 + ... as text; one cell that is no angle.
+    // 66.0 + ... as text; one cell that is not an angle.
     let mut table = wfcam(3);
     table.set("RA", "", Text(vec!["4:24:00", "04 24 0", "nowhere"]));
     table.set("DEC", "", Text(vec!["+25:30:0", "25 30 00", "25:30:0"]));
@@ -262,7 +262,7 @@ fn no_numbers_and_infinities() {
     }
 }
 
-/// A survey that nobody has heard of, by its profile alone.
+/// An unknown survey, by its profile alone.
 const INVENTED: &str = r#"
 name = "invented"
 survey_id = 77

@@ -115,7 +115,7 @@ fn hawki_tile_and_exposure() {
 }
 
 #[test]
-fn matched_standards_are_no_catalogue() {
+fn matched_standards_are_not_a_catalogue() {
     let Some(dir) = real_data() else { return };
     let name = "casu_catalogue/hawki_simA_stack_mstd.fits";
     let outcome = run_real(&dir, name, hawki_detectors(&[[983, 955]; 4]), &profile("hawki", &[]));

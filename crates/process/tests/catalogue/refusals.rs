@@ -178,7 +178,7 @@ fn tables_that_are_no_catalogue() {
     let outcome = run_tables(&[words], &profile);
     assert_eq!(outcome.refusals()[0].1, "required_column_format");
 
-    // A table beyond the detectors is none of ours.
+    // A table beyond the detectors belongs to none.
     let outcome = run_with(&[wfcam(3), lame], vec![detector(7, 2)], &profile);
     assert_eq!(outcome.refusals(), []);
     let outcome = run_with(&[], vec![detector(7, 2)], &profile);
@@ -214,7 +214,7 @@ fn damaged_files_are_refused_where_they_are_damaged() {
 }
 
 #[test]
-fn programmes_come_one_after_the_other() {
+fn programmes_follow_one_another() {
     let dir = tempfile::tempdir().unwrap();
     let mut inputs = Vec::new();
     let mut detectors = Vec::new();

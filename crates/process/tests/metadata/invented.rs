@@ -1,4 +1,4 @@
-//! A survey that nobody has: other names, spellings, units and programmes, without a line of Rust.
+//! An invented survey: other names, spellings, units and programmes, without a line of Rust.
 
 use fits::write::HeaderBuilder;
 use model::profile::{SurveyProfile, choose, shipped};

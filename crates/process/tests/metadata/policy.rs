@@ -42,7 +42,7 @@ fn projects() {
         ("U/UKIDSS/LAS_SV", STACK, "OBJECT", "", "unknown_project"),
         ("u/05a/37", STACK, "OBJECT", "", "unknown_project"),
         ("        ", STACK, "OBJECT", "", "no_project"),
-        ("        ", "w20071011_00001.fit", "DARK", "200", ""), // a calibration frame may belong to nobody
+        ("        ", "w20071011_00001.fit", "DARK", "200", ""), // a calibration frame may belong to no programme
         ("u/05a/37", "w20071011_00001.fit", "DARK", "200", ""),
         ("u/05a/37", "w20071011_01818_st_conf.fit", "OBJECT", "", "unknown_project"),
     ];
@@ -107,7 +107,7 @@ fn a_value_of_another_type_or_out_of_range() {
     ];
     assert_eq!(told, wanted);
     let seeing = products.findings.iter().find(|f| f.subject.as_deref() == Some("SEEING")).unwrap();
-    assert_eq!(seeing.message, "SEEING = 'good    ' is of another type than its column");
+    assert_eq!(seeing.message, "SEEING = 'good    ' is of the wrong type for its column");
     assert_eq!(seeing.hdu, Some(1));
     for (table, column) in [("multiframe", "tel_dec"), ("multiframe_detector", "seeing")] {
         assert_eq!(cell(&products, table, 0, column), Got::Null, "{column}");
@@ -121,7 +121,7 @@ fn a_value_of_another_type_or_out_of_range() {
 }
 
 #[test]
-fn keywords_that_nobody_knows() {
+fn unknown_keywords() {
     let mut new = extension(1);
     new.text("MOONDUST", "yes", "").integer("ESO INS FOO", 1, "");
     let bytes = || image(&primary("U/UKIDSS/LAS", "OBJECT"), &[new.clone(), new.clone()]);
@@ -254,7 +254,7 @@ fn fewer_detectors_than_a_file_should_have() {
 }
 
 #[test]
-fn a_component_that_is_no_file() {
+fn a_component_that_is_not_a_file() {
     let mut odd = without("PROV0001");
     odd.text("PROV0001", "the first one", "").text("XTALK", "Done", "");
     let bytes = image(&primary("U/UKIDSS/LAS", "OBJECT"), &[odd]);

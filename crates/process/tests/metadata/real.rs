@@ -53,7 +53,7 @@ fn compare(
         }
         let keywords = rule.and_then(|r| r.keywords.clone());
         let keywords = keywords.unwrap_or_else(|| column.keyword.iter().cloned().collect());
-        // What is about the primary HDU alone is no value of an extension.
+        // What is about the primary HDU alone is not a value of an extension.
         let of = |k: &String| if is_own(k) { &headers[..headers.len().min(1)] } else { headers };
         let known = keywords.iter().find_map(|k| of(k).iter().find_map(|h| h.get(k)));
         let wanted = match known {

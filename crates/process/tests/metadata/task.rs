@@ -109,7 +109,7 @@ fn a_damaged_catalogue_does_not_hold_up_its_image() {
 }
 
 #[test]
-fn a_file_that_is_not_as_registered_is_no_refusal() {
+fn a_file_that_differs_from_its_registration_is_not_a_refusal() {
     let directory = tempfile::tempdir().unwrap();
     let profile = profile("wfcam");
     let good = image(&primary("U/UKIDSS/LAS", "OBJECT"), &[extension(1)]);

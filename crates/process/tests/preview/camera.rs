@@ -158,7 +158,7 @@ pub fn patterns() -> Vec<Vec<Vector>> {
         stars.map(|(x, y)| (x + 9.0 * by, y - 5.0 * by)).to_vec()
     };
     let mut all: Vec<Vec<Vector>> = (0..4).map(|n| shifted(f64::from(n))).collect();
-    // How many there are tells the detectors apart.
+    // Their number distinguishes the detectors.
     for (n, stars) in all.iter_mut().enumerate() {
         stars.truncate(5 - n);
     }

@@ -1,4 +1,4 @@
-//! Images with nothing to see, and what is no image at all.
+//! Images with nothing to see, and what is not an image at all.
 
 use crate::frame::{Frame, file, single};
 use crate::jpeg::decode;
@@ -112,7 +112,7 @@ fn values_of_any_size_are_shown() {
 }
 
 #[test]
-fn an_image_without_values_is_black_and_told() {
+fn an_image_without_values_is_black_and_reported() {
     let nan = Frame::sky(300, 280, f32::NAN, 0.0);
     let blank = vec![-32_768_i16; 300 * 280];
     let mut header = HeaderBuilder::new();

@@ -153,6 +153,6 @@ fn text(column: &dyn Array, row: usize) -> String {
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
         DataType::Boolean => column.as_boolean().value(row).to_string(),
         DataType::Utf8 => column.as_string::<i32>().value(row).to_owned(),
-        other => panic!("{other} is no type of table preview"),
+        other => panic!("{other} is not a type of table preview"),
     }
 }

@@ -60,7 +60,7 @@ fn write_large_image(path: &Path) {
     file.into_inner().unwrap();
 }
 
-/// Most memory that this process has had, where the system tells.
+/// Peak memory of this process, if the system reports it.
 fn peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

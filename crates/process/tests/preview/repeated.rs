@@ -55,7 +55,7 @@ fn a_full_disk_ends_the_task_with_the_name_of_the_jpeg() {
 }
 
 #[test]
-fn a_file_that_is_not_as_registered_is_no_refusal() {
+fn a_file_that_differs_from_its_registration_is_not_a_refusal() {
     let mut inputs = Inputs::of(&Frame::sky(70, 70, 900.0, 12.0).file());
     inputs.inputs[0].image.bytes += 2880;
     let task = crate::made::task(&inputs.inputs, 1);

@@ -105,7 +105,7 @@ fn check_stars(subject: &str, grey: &Grey) {
 }
 
 #[test]
-fn what_has_no_value_is_black() {
+fn pixels_without_value_are_black() {
     let frame = field().area(half, f32::NAN);
     let [plain, tiled] = with_blank(&frame);
     let Some(made) = made(&[plain, tiled, frame.file()], "asinh") else { return };

@@ -1,4 +1,4 @@
-//! Changing the bytes of a FITS file of ours.
+//! Changing the bytes of a simulated FITS file.
 
 use fits::{FitsFile, Limits};
 

@@ -148,7 +148,7 @@ pub(super) static KINDS: [Damage; 29] = [
         file.data(3)[3210] ^= 1;
         s.with_catalogue(file.bytes)
     }),
-    of_hdu("datasum_no_number", "DATASUM is no number", "datasum_mismatch", 1, |s| {
+    of_hdu("datasum_no_number", "DATASUM is not a number", "datasum_mismatch", 1, |s| {
         let mut file = Editor::of(&s.summed_image());
         file.put(1, "DATASUM", b"DATASUM = 'unknown '");
         s.only_image(file.bytes)

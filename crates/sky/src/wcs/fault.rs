@@ -29,7 +29,7 @@ pub enum WcsFault {
         /// The keyword.
         keyword: String,
     },
-    /// An axis type that is no celestial longitude or latitude.
+    /// An axis type that is not a celestial longitude or latitude.
     #[error("keyword {keyword} names no celestial axis: {found:?}")]
     NotCelestial {
         /// The keyword.
@@ -38,7 +38,7 @@ pub enum WcsFault {
         found: String,
     },
     /// Two axes that do not form a pair (RA with GLAT, TAN with SIN, longitude twice).
-    #[error("keyword {keyword} holds {found:?}, which is no partner of {partner:?}")]
+    #[error("keyword {keyword} holds {found:?}, which is not a partner of {partner:?}")]
     UnmatchedAxes {
         /// Keyword of the second axis.
         keyword: String,
@@ -63,8 +63,8 @@ pub enum WcsFault {
         /// Its value.
         value: f64,
     },
-    /// A unit that is no angle.
-    #[error("keyword {keyword} holds {found:?}, which is no unit of angle")]
+    /// A unit that is not an angle.
+    #[error("keyword {keyword} holds {found:?}, which is not a unit of angle")]
     BadUnit {
         /// The keyword.
         keyword: String,
@@ -72,7 +72,7 @@ pub enum WcsFault {
         found: String,
     },
     /// A reference frame that is not converted to the ICRS.
-    #[error("keyword {keyword} holds {found:?}, which is no reference frame that is converted")]
+    #[error("keyword {keyword} holds {found:?}, which is not a reference frame that is converted")]
     UnknownFrame {
         /// The keyword.
         keyword: String,
@@ -80,7 +80,7 @@ pub enum WcsFault {
         found: String,
     },
     /// An impossible equinox.
-    #[error("keyword {keyword} holds {found:?}, which is no equinox in years")]
+    #[error("keyword {keyword} holds {found:?}, which is not an equinox in years")]
     BadEquinox {
         /// The keyword.
         keyword: String,

@@ -299,8 +299,7 @@ fn mollweide_angle(sin_theta: f64) -> f64 {
 }
 
 /// Returns the native longitude and latitude at a point of the polyconic projection. The latitude is between the equator
-/// and y: Newton's iteration inside a shrinking bracket solves
-/// sin(theta) (x^2 + (y - theta)^2) = 2 cos(theta) (y - theta).
+/// and y: Newton's iteration inside a shrinking bracket solves sin(theta) (x^2 + (y - theta)^2) = 2 cos(theta) (y - theta).
 fn polyconic_native(x: f64, y: f64) -> Option<(f64, f64)> {
     if !(x.is_finite() && y.is_finite()) {
         return None;

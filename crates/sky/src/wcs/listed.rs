@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_listed_is_found() {
+    fn listed_files_are_found() {
         let keywords: Vec<String> = (0..40).map(|m| format!("PV2_{m}")).collect();
         let mut listed = Listed::nothing();
         keywords.iter().for_each(|keyword| listed.add(keyword));

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_solution_is_none() {
+    fn a_direction_without_solution_is_none() {
         let mut square = Polynomial::zero();
         square.add(2, 0, 1.0);
         let mut y = Polynomial::zero();

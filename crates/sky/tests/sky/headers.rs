@@ -360,12 +360,12 @@ fn messages_read_as_fragments() {
     );
     assert_eq!(
         message(wfcam().with("CTYPE2", "'DEC--TAN'")),
-        "keyword CTYPE2 holds \"DEC--TAN\", which is no partner of \"RA---ZPN\""
+        "keyword CTYPE2 holds \"DEC--TAN\", which is not a partner of \"RA---ZPN\""
     );
 }
 
 #[test]
-fn what_is_not_applied_is_noted() {
+fn unapplied_keywords_are_recorded() {
     let codes = |cards: &Cards| {
         let wcs = Wcs::from_image(cards).unwrap();
         let codes: Vec<&str> = wcs.notes().iter().map(|note| note.code).collect();
@@ -530,7 +530,7 @@ fn pixels_come_back() {
 }
 
 #[test]
-fn where_a_projection_ends_there_is_nothing() {
+fn nothing_is_outside_a_projection() {
     let zpn = Wcs::from_image(&wfcam()).unwrap();
     // The polynomial of WFCAM stops growing at 4.27 degrees, radius 2.85 degrees.
     assert_eq!(zpn.pixel_to_sky(3003.6 + 26_000.0, -959.2), None);

@@ -1,4 +1,4 @@
-//! Headers that nobody here wrote.
+//! Headers from real instruments.
 
 use std::collections::HashMap;
 
@@ -64,7 +64,7 @@ fn the_detectors_of_a_casu_stack() {
         detectors.iter().map(|(wcs, image)| sky::Detector { wcs, image: *image }).collect();
     let layout = sky::Layout::of(&detectors, 0.1064).unwrap();
     assert!(layout.north_from_up_deg.abs() < 0.1);
-    // CRPIX tells: chip 1 lower left, 2 lower right, 3 upper left, 4 upper right; about 2200 pixels apart.
+    // From CRPIX: chip 1 lower left, 2 lower right, 3 upper left, 4 upper right; about 2200 pixels apart.
     let [a, b, c, d] = layout.placements[..] else { panic!("four detectors") };
     assert!((b.left - a.left - 2200.0).abs() < 30.0 && (d.left - c.left - 2200.0).abs() < 30.0);
     assert!((a.top - c.top - 2190.0).abs() < 30.0 && (b.top - d.top - 2190.0).abs() < 30.0);

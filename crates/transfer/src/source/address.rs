@@ -29,7 +29,7 @@ pub struct SshPlace {
     pub path: String,
 }
 
-/// Keys of a bucket that begin alike.
+/// Keys of a bucket with a common prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct S3Place {
     /// Bucket.
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused_without_its_secret() {
+    fn an_invalid_address_is_refused_without_its_secret() {
         for text in [
             "ftp://host/x",
             "ssh:///x",

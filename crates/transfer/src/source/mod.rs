@@ -2,8 +2,8 @@
 //! file.
 //!
 //! A source lists its deliveries and their files, and opens [`Connection`]s, each used by one thread at a time, that read ranges
-//! of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, as far as the
-//! protocol can: `fstat` on SFTP, `If-Match` on HTTP and S3.
+//! of files. The state of a file when it was listed ([`Entry`]) is compared with its state when it is read, by the means of the
+//! protocol: `fstat` on SFTP, `If-Match` on HTTP and S3.
 //!
 //! Start at [`open`]. Another kind is another implementation of the two traits. Retries, order and limits are the task of
 //! [`crate::connections`].
@@ -98,7 +98,7 @@ impl Entry {
         }
     }
 
-    /// Returns true when two listings of a name saw the same content, as far as a source can determine.
+    /// Returns true when two listings of a name saw the same content, if the source can determine it.
     pub fn is_same(&self, other: &Self) -> bool {
         let alike = |a: &str, b: &str| a.is_empty() || b.is_empty() || a == b;
         self.bytes == other.bytes
@@ -127,7 +127,7 @@ pub enum SourceFault {
         /// True when the source itself reported the fault: it is reachable.
         is_answered: bool,
     },
-    /// The fault will not pass by itself soon: no such name, no permission.
+    /// The fault is not temporary: no such name, no permission.
     #[error("{place}: {why}")]
     Lasting {
         /// The requested place, without secrets.
@@ -244,7 +244,7 @@ pub type Sink<'a> = dyn FnMut(&[u8]) -> Result<(), SourceFault> + 'a;
 
 /// One connection.
 pub trait Connection: Send {
-    /// Reads a span of a file into `sink`; a file without known length is read to its end from 0.
+    /// Reads a span of a file into `sink`; a file of unknown length is read from 0 to its end.
     ///
     /// # Errors
     /// [`SourceFault`]; bytes passed to the sink before it are valid nevertheless.
@@ -284,7 +284,7 @@ pub struct Access {
     pub listing: String,
     /// Symbolic links that are followed.
     pub links: Links,
-    /// Trees beside the source's own into which links may lead.
+    /// Trees outside the tree of the source into which links may lead.
     pub link_roots: Vec<PathBuf>,
     /// The criterion for a dead connection.
     pub stall: Stall,

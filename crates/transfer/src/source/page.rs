@@ -119,7 +119,7 @@ enum Place {
     File { name: String, is_below: bool },
     /// A directory below the page.
     Directory(String),
-    /// A file that is no entry, with the reason.
+    /// A file that is not an entry, with the reason.
     Elsewhere(&'static str),
     /// Anything else: the page itself, one above it, a link to read.
     Other,

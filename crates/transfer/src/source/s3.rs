@@ -1,4 +1,4 @@
-//! `s3://`: any store that speaks S3. Requests are signed without I/O by a library and sent like any other HTTP request.
+//! `s3://`: any store with the S3 protocol. Requests are signed without I/O by a library and sent like any other HTTP request.
 
 use super::address::S3Place;
 use super::http::{agent, copy_body, described, listed, no_response, ranged, refused};
@@ -16,7 +16,7 @@ use ureq::Agent;
 /// Validity of a signed request: clocks need not agree to the second.
 const SIGNATURE_VALIDITY: Duration = Duration::from_secs(900);
 
-/// Keys of a bucket that begin alike.
+/// Keys of a bucket with a common prefix.
 #[derive(Clone)]
 pub(super) struct S3 {
     place: S3Place,
@@ -39,7 +39,7 @@ impl S3 {
             own => (own.to_owned(), UrlStyle::Path),
         };
         let endpoint =
-            endpoint.parse().map_err(|_| fault(&format!("{endpoint:?} is no endpoint")))?;
+            endpoint.parse().map_err(|_| fault(&format!("{endpoint:?} is not an endpoint")))?;
         let bucket =
             Bucket::new(endpoint, style, place.bucket.clone(), region).map_err(|e| fault(&e))?;
         let credentials =

@@ -84,7 +84,7 @@ impl Reach {
             "ControlPath=none", // a shared connection has one window for all
             "Compression=no",
             "Ciphers=^aes128-gcm@openssh.com", // the cheapest for processors of today; the others stay allowed
-            "LogLevel=ERROR",                  // what it says is read only when it ends
+            "LogLevel=ERROR",                  // its stderr is read only when it ends
             "RequestTTY=no",
             "ForwardAgent=no",
             "ForwardX11=no",
@@ -270,8 +270,8 @@ impl SftpConnection {
         self.follow(delivery, entries)
     }
 
-    /// Replaces links by their targets, as far as they are followed. Many are resolved at once, because each response of a
-    /// distant server takes its time.
+    /// Replaces the links that are followed by their targets. Many are resolved at once, because each response of a
+    /// distant server is slow.
     fn follow(&self, delivery: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
         let is_link = |e: &Entry| e.kind == EntryKind::Link;
         if delivery.is_empty() && !entries.iter().any(is_link) {
@@ -375,7 +375,7 @@ impl SftpConnection {
             let closing = Arc::clone(&session);
             self.runtime.spawn(async move { closing.close(open.handle).await });
         }
-        // Both requests are sent at once, because each response of a distant server takes its time. The name is checked too,
+        // Both requests are sent at once, because each response of a distant server is slow. The name is checked too,
         // for a link in its place.
         let opening = async {
             let opened = {

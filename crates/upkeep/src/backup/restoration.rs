@@ -174,7 +174,7 @@ impl Restoration {
             let (report, _) = copy_lake(&to, &lakes.0, &lakes.1, Effect::Copy)?;
             return Ok(report);
         }
-        // Files that a lost database left beside itself do not belong to another one.
+        // Files that a lost database left in its directory do not belong to another one.
         remove(&root.join("archive.db-wal"))?;
         remove(&root.join("archive.db-shm"))?;
         set_aside(&root.join("staging"))?;

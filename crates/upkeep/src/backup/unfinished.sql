@@ -1,6 +1,6 @@
 -- A backup does not hold the files of attempts in staging. Rounds that were running or staged have failed, and their
 -- files are requested again. The words after colons are replaced by texts.
-INSERT INTO redo (file_id, use_case, asked, why)
+INSERT INTO redo (file_id, use_case, requested, why)
     SELECT DISTINCT image.file_id, unit.use_case, :now, :why
     FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
     WHERE unit.state IN ('running', 'staged') AND NOT EXISTS (

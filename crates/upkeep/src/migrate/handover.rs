@@ -112,7 +112,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     };
     if moved.is_reopening() {
         let message = format!(
-            "this archive is closed, since the one at {} is reopened: finish the reopening",
+            "this archive is closed, because the one at {} was reopened: finish the reopening",
             moved.place
         );
         return Err(conflict(&message));
@@ -130,8 +130,8 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
         Some("arrived") => {}
         _ => {
             let message = format!(
-                "the archive has moved to {}, which does not hold its copy now: repair that place, or reopen the old \
-                 archive",
+                "the archive has moved to {}, which no longer holds the copy: repair it, or \
+                 reopen the old archive",
                 moved.place
             );
             return Err(conflict(&message));

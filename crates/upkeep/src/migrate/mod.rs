@@ -148,7 +148,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let (Some(sqlite), Some(server)) = (from.sqlite(), to.server()) else {
         return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
-    let held = from.begin(Kind::Write)?; // nobody writes while it is read
+    let held = from.begin(Kind::Write)?; // no process writes while it is read
     let mut moved = Moved::default();
     let parts = parts(&held, site)?;
     for part in &parts {

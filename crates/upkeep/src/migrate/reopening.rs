@@ -32,7 +32,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 const ACT: &str = "reopen the archive";
-/// Beginning of the name of the earlier `staging`, beside the new one.
+/// Prefix of the name of the earlier `staging`, next to the new one.
 const STAGING_ASIDE: &str = "staging.before-reopening";
 
 /// Records that are counted: a table, and the name of its rows. Rows are only added, so that the new place has as many
@@ -165,14 +165,14 @@ impl Reopening {
         let fault = match &self.new_place {
             _ if is_forced => None,
             NewPlace::Archive(lead) if !lead.is_empty() => Some(format!(
-                "{place} can be reached and has {lead} that the old archive lacks: move it back, or give these up with --force"
+                "{place} can be reached and has {lead} that the old archive lacks: move the archive back, or discard these records with --force"
             )),
             NewPlace::Unreachable(why) => Some(format!(
-                "{place} cannot be reached ({why}) and may have records that the old archive lacks: make it reachable, or give \
-                 it up with --force"
+                "{place} cannot be reached ({why}) and may have records that the old archive lacks: make it reachable, \
+                 or discard it with --force"
             )),
             NewPlace::Unknown(why) => Some(format!(
-                "{place} cannot be read as the archive that moved there ({why}): repair it, or give it up with --force"
+                "{place} cannot be read as the archive that moved there ({why}): repair it, or discard it with --force"
             )),
             NewPlace::Archive(_) | NewPlace::Closed(_) | NewPlace::Lost(_) => None,
         };

@@ -33,7 +33,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Rows decoded at once.
+/// Rows decoded at a time.
 const ROWS_AT_ONCE: usize = 8192;
 /// Columns of `detector_rows` that do not depend on the storage of detections.
 const OF_DETECTORS: [&str; 11] = [
@@ -111,7 +111,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let (Some(server), Some(sqlite)) = (from.server(), to.sqlite()) else {
         return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
-    let held = from.begin(Kind::Write)?; // nobody writes while it is read
+    let held = from.begin(Kind::Write)?; // no process writes while it is read
     held.execute_batch("SET LOCAL synchronize_seqscans = off")?;
     let mut moved = Moved::default();
     let place = site.staging().join("moving");

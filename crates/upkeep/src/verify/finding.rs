@@ -131,7 +131,7 @@ pub enum Finding {
         /// original state.
         is_recorded: bool,
     },
-    /// A detector's zero points and aperture corrections are from another version of its catalogue than its detections.
+    /// The zero points and aperture corrections of a detector come from a different version of its catalogue than its detections.
     CatalogueVersions {
         /// Multiframe.
         multiframe_id: i64,
@@ -149,7 +149,7 @@ pub enum Finding {
         /// Table.
         table: String,
         /// Rows at publication.
-        brought: i64,
+        published: i64,
         /// Rows found.
         found: i64,
     },
@@ -475,11 +475,11 @@ impl Finding {
                      catalogue, its metadata of {described}"
                 )
             }
-            Self::BatchRows { round, table, brought, found } => {
-                write!(f, "{round} published {brought} rows of {table}, {found} exist")
+            Self::BatchRows { round, table, published, found } => {
+                write!(f, "{round} published {published} rows of {table}, {found} exist")
             }
             Self::RoundWithoutEvent { round, state } => {
-                write!(f, "{round} is {state}, which does not fit its event")
+                write!(f, "{round} is {state}, which contradicts its event")
             }
             _ => write!(f, "{}", self.code()),
         }
@@ -499,11 +499,11 @@ impl Finding {
                 write!(f, "{} has {found} bytes instead of {wanted}", path.display())
             }
             Self::LibraryFileContent { path, .. } => {
-                write!(f, "{} has other content than was registered", path.display())
+                write!(f, "{} has changed since it was registered", path.display())
             }
             Self::LakeFileContent { path, message } => write!(f, "{}: {message}", path.display()),
             Self::LakeFileWithoutEvent { name } => {
-                write!(f, "the lake lists {name}, which no event made")
+                write!(f, "the lake lists {name}, which no event created")
             }
             Self::PartitionRows { name, message } => write!(f, "{name}: {message}"),
             Self::TableWithoutEvent { name } => {
@@ -518,10 +518,10 @@ impl Finding {
                 write!(f, "{} cannot be listed: {why}", path.display())
             }
             Self::SnapshotWithoutEvent { snapshot_id, changes } => {
-                write!(f, "no event made snapshot {snapshot_id} of the lake ({changes})")
+                write!(f, "no event created snapshot {snapshot_id} of the lake ({changes})")
             }
             Self::InlinedRows { table } => {
-                write!(f, "another program put rows into the lake's catalogue, in {table}")
+                write!(f, "another program wrote rows to the catalogue of the lake, in {table}")
             }
             _ => write!(f, "{}", self.code()),
         }

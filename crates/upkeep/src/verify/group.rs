@@ -14,7 +14,7 @@ pub struct Group {
     /// Kind.
     pub code: &'static str,
     /// Their subject, in words; empty for the whole archive.
-    pub about: String,
+    pub subject: String,
     /// Number of findings.
     pub count: u64,
     /// The first of them.
@@ -51,17 +51,17 @@ impl Report {
             if deliveries > DELIVERIES {
                 let findings: Vec<&Finding> =
                     of_code.iter().filter(|g| g.1.is_some()).flat_map(|g| g.3.clone()).collect();
-                let about = format!("{deliveries} deliveries");
+                let subject = format!("{deliveries} deliveries");
                 let commands = for_all(findings[0]);
-                all.push(group(code, about, of_code[0].2.to_owned(), &findings, commands));
+                all.push(group(code, subject, of_code[0].2.to_owned(), &findings, commands));
             }
             for (_, delivery, repair, findings) in of_code {
                 if delivery.is_some() && deliveries > DELIVERIES {
                     continue;
                 }
-                let about = delivery.map(|name| format!("delivery {name}")).unwrap_or_default();
+                let subject = delivery.map(|name| format!("delivery {name}")).unwrap_or_default();
                 let commands = commands(findings);
-                all.push(group(code, about, (*repair).to_owned(), findings, commands));
+                all.push(group(code, subject, (*repair).to_owned(), findings, commands));
             }
         }
         all
@@ -70,13 +70,13 @@ impl Report {
 
 fn group(
     code: &'static str,
-    about: String,
+    subject: String,
     repair: String,
     findings: &[&Finding],
     commands: Vec<Advice>,
 ) -> Group {
     let examples = findings.iter().take(EXAMPLES).map(ToString::to_string).collect();
-    Group { code, about, count: findings.len() as u64, examples, repair, commands }
+    Group { code, subject, count: findings.len() as u64, examples, repair, commands }
 }
 
 /// Returns the commands for findings of one kind and delivery.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Checks that everything in the lake's catalogue was made by an event of ours.
+/// Checks that everything in the lake's catalogue was made by an event of the archive.
 pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     snapshots(c, report)?;
     inlined(c, report)?;

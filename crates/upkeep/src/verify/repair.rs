@@ -27,14 +27,14 @@ pub fn repair(
     for finding in &report.findings {
         match finding {
             Finding::LakeFileStray { path } if remove(&lake, path) => {
-                done.push(format!("removed {}, which no event made", path.display()));
+                done.push(format!("removed {}, which no event created", path.display()));
             }
             Finding::PreviewStray { path } if remove(&previews, path) => {
-                done.push(format!("removed {}, which no event made", path.display()));
+                done.push(format!("removed {}, which no event created", path.display()));
             }
             Finding::TableWithoutEvent { .. } => {
                 for name in archive.clear_abandoned()? {
-                    let line = format!("dropped the table {name}, which no event made");
+                    let line = format!("dropped the table {name}, which no event created");
                     // A rehearsal finds the same tables again.
                     if !done.contains(&line) {
                         done.push(line);
@@ -78,9 +78,12 @@ fn realigned(
     }
     let site = archive.site().clone();
     let deliveries = archive.write("repair", "settle the current products", |tx| {
-        archive::products::aside::realign(tx, &site, &misplaced, cause, now)
+        archive::products::supersession::realign(tx, &site, &misplaced, cause, now)
     })?;
-    Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
+    Ok(deliveries
+        .iter()
+        .map(|name| format!("the newest products of {name} are current again"))
+        .collect())
 }
 
 /// Requests that lost or damaged previews of some deliveries be made again, and returns the number of multiframes.

@@ -122,7 +122,7 @@ fn multiframes(c: &Connection, sql: &str, use_case: UseCase) -> Result<Vec<i64>,
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-struct Brought {
+struct Published {
     unit_id: i64,
     round: String,
     event: i64,
@@ -139,7 +139,7 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
              SELECT * FROM retraction WHERE retraction.unit_id = unit.unit_id AND purged IS NOT NULL)",
     )?;
     let rows = select.query_map([], |r| {
-        Ok(Brought {
+        Ok(Published {
             unit_id: r.get(0)?,
             round: r.get(1)?,
             event: r.get(2)?,
@@ -148,15 +148,15 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
         })
     })?;
     let mut count = 0;
-    for brought in rows {
-        let brought = brought?;
+    for published in rows {
+        let published = published?;
         count += 1;
-        let found = found(c, &brought)?;
-        if found != brought.rows {
+        let found = found(c, &published)?;
+        if found != published.rows {
             report.findings.push(Finding::BatchRows {
-                round: brought.round,
-                table: brought.table,
-                brought: brought.rows,
+                round: published.round,
+                table: published.table,
+                published: published.rows,
                 found,
             });
         }
@@ -165,18 +165,19 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
     without_event(c, report)
 }
 
-fn found(c: &Connection, brought: &Brought) -> Result<i64, ArchiveFault> {
-    if brought.table == "detection" {
+fn found(c: &Connection, published: &Published) -> Result<i64, ArchiveFault> {
+    if published.table == "detection" {
         let rows = "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE begin_event = ?1";
-        return Ok(c.prepare_cached(rows)?.query_row([brought.event], |r| r.get(0))?);
+        return Ok(c.prepare_cached(rows)?.query_row([published.event], |r| r.get(0))?);
     }
     let select = format!(
         "SELECT count(*) FROM {} WHERE begin_event = ?1 AND multiframe_id IN (
              SELECT multiframe_id FROM task JOIN task_input USING (task_id) WHERE unit_id = ?2 AND outcome = 'done')",
-        quoted(&format!("{}_all", brought.table))
+        quoted(&format!("{}_all", published.table))
     );
-    let found =
-        c.prepare_cached(&select)?.query_row(params![brought.event, brought.unit_id], |r| r.get(0));
+    let found = c
+        .prepare_cached(&select)?
+        .query_row(params![published.event, published.unit_id], |r| r.get(0));
     Ok(found?)
 }
 

@@ -34,7 +34,7 @@ impl Reader<'_, '_, '_> {
                 return Some(clock);
             }
             let message = format!(
-                "{keyword} is no time of day, or a number without a unit in the profile's time.numbers"
+                "{keyword} is not a time of day, or a number without a unit in the profile's time.numbers"
             );
             notes.find(place, RefusalCode::TIME_OF_DAY_UNREADABLE, keyword, message);
         }

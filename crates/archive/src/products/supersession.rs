@@ -20,10 +20,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// The result of a decision to end kept products, or of its undo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SetAside {
+pub struct Supersession {
     /// Its event.
     pub event: Option<EventId>,
-    /// The products that it ended, or that show again.
+    /// The products that it ended, or that are current again.
     pub products: Vec<KeptProduct>,
 }
 
@@ -43,32 +43,32 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when nothing is kept.
-    pub fn set_aside(
+    pub fn supersede(
         &mut self,
         newer: (&str, Option<&str>),
         use_cases: &[UseCase],
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<SetAside, ArchiveError> {
+    ) -> Result<Supersession, ArchiveError> {
         let site = self.site.clone();
-        self.write("set-aside", format!("end older products beside {}", newer.0), |tx| {
-            set_aside(tx, &site, newer, use_cases, cause, now)
+        self.write("supersede", format!("end older products beside {}", newer.0), |tx| {
+            supersede(tx, &site, newer, use_cases, cause, now)
         })
     }
 
-    /// Undoes [`crate::Archive::set_aside`].
+    /// Undoes [`crate::Archive::supersede`].
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when no such decision is in force.
-    pub fn undo_set_aside(
+    pub fn undo_supersession(
         &mut self,
         newer: (&str, Option<&str>),
         use_cases: &[UseCase],
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<SetAside, ArchiveError> {
+    ) -> Result<Supersession, ArchiveError> {
         let site = self.site.clone();
-        self.write("set-aside", format!("show older products beside {} again", newer.0), |tx| {
+        self.write("supersede", format!("show older products beside {} again", newer.0), |tx| {
             undo(tx, &site, newer, use_cases, cause, now)
         })
     }
@@ -331,15 +331,15 @@ pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     Ok(sums.into_values().collect())
 }
 
-/// Implements [`crate::Archive::set_aside`].
-pub(crate) fn set_aside(
+/// Implements [`crate::Archive::supersede`].
+pub(crate) fn supersede(
     tx: &Connection,
     site: &Site,
     (name, file): (&str, Option<&str>),
     use_cases: &[UseCase],
     cause: &Cause,
     now: Timestamp,
-) -> Result<SetAside, ArchiveFault> {
+) -> Result<Supersession, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
     let mut kept = beside(tx, delivery)?;
     kept.retain(|kept| {
@@ -350,16 +350,16 @@ pub(crate) fn set_aside(
         let message = format!("no older product is kept beside {name}");
         return Err(ArchiveFault::Conflict(message));
     }
-    let mut done = SetAside { event: None, products: records(tx, &kept)? };
+    let mut done = Supersession { event: None, products: records(tx, &kept)? };
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Retract, cause, now)?;
     for kept in &kept {
         if kept.is_of_own_catalogue() {
-            detectors::set_aside(tx, kept.multiframe, &kept.ext_nums, event)?;
+            detectors::supersede(tx, kept.multiframe, &kept.ext_nums, event)?;
             continue;
         }
         tx.prepare_cached(
-            "INSERT INTO set_aside (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
+            "INSERT INTO supersession (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
         )?
         .execute(params![kept.multiframe, kept.use_case.name(), event.get()])?;
     }
@@ -368,7 +368,7 @@ pub(crate) fn set_aside(
     Ok(done)
 }
 
-/// Implements [`crate::Archive::undo_set_aside`].
+/// Implements [`crate::Archive::undo_supersession`].
 pub(crate) fn undo(
     tx: &Connection,
     site: &Site,
@@ -376,47 +376,54 @@ pub(crate) fn undo(
     use_cases: &[UseCase],
     cause: &Cause,
     now: Timestamp,
-) -> Result<SetAside, ArchiveFault> {
+) -> Result<Supersession, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
     let mut select = tx.prepare_cached(
-        "SELECT set_aside.multiframe_id, set_aside.use_case, set_aside.event_id
-         FROM set_aside JOIN event USING (event_id) JOIN unit USING (unit_id)
+        "SELECT supersession.multiframe_id, supersession.use_case, supersession.event_id
+         FROM supersession JOIN event USING (event_id) JOIN unit USING (unit_id)
          WHERE unit.delivery_id = ?1 AND undone_event IS NULL
              AND (CAST(?2 AS TEXT) IS NULL OR EXISTS (
                  SELECT * FROM image JOIN file USING (file_id)
-                 WHERE image.multiframe_id = set_aside.multiframe_id AND file.frame_name = ?2))
+                 WHERE image.multiframe_id = supersession.multiframe_id AND file.frame_name = ?2))
          ORDER BY 1, 2",
     )?;
     let rows = select.query_map(params![delivery, file.map(frame_name)], |r| {
         Ok((r.get(0)?, crate::rounds::parsed::<UseCase>(r, 1)?, r.get(2)?))
     })?;
-    let mut aside: Vec<(i64, UseCase, i64)> = rows.collect::<Result<_, _>>()?;
-    aside.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
+    let mut superseded: Vec<(i64, UseCase, i64)> = rows.collect::<Result<_, _>>()?;
+    superseded.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
     let of_detections = use_cases.is_empty() || use_cases.contains(&UseCase::Catalogue);
     let uncovered = match of_detections {
-        true => detectors::undo_aside(tx, delivery, file)?,
+        true => detectors::undo_supersession(tx, delivery, file)?,
         false => BTreeSet::new(),
     };
-    if aside.is_empty() && uncovered.is_empty() {
+    if superseded.is_empty() && uncovered.is_empty() {
         return Err(ArchiveFault::Conflict(format!(
             "no decision to end older products beside {name} is in force"
         )));
     }
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Restore, cause, now)?;
-    for (multiframe, use_case, decided) in &aside {
+    for (multiframe, use_case, decided) in &superseded {
         tx.prepare_cached(
-            "UPDATE set_aside SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
+            "UPDATE supersession SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
         )?
         .execute(params![multiframe, use_case.name(), decided, event.get()])?;
     }
-    settle(tx, site, delivery, event, (&format!("{name}: older products show again"), cause), now)?;
+    settle(
+        tx,
+        site,
+        delivery,
+        event,
+        (&format!("{name}: older products are current again"), cause),
+        now,
+    )?;
     let mut kept = of_processings(tx, delivery)?;
     kept.retain(|kept| match kept.is_of_own_catalogue() {
         true => uncovered.contains(&kept.multiframe),
-        false => aside.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),
+        false => superseded.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),
     });
-    Ok(SetAside { event: Some(event), products: records(tx, &kept)? })
+    Ok(Supersession { event: Some(event), products: records(tx, &kept)? })
 }
 
 /// Records an event about a delivery that belongs to no round.

@@ -1,6 +1,6 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
-//! [`Night::bring`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
+//! [`Night::fetch_all`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
 //! a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
 //! records the files that are still awaited.
 
@@ -30,7 +30,7 @@ pub struct Coming<'a> {
     pub origin: &'a Origin,
     /// Name of the delivery's directory at the origin.
     pub directory: &'a str,
-    /// Identity of the delivery, as far as the operator declared it.
+    /// Identity of the delivery, if the operator declared it.
     pub identity: Identity,
     /// True for a file that may be fetched.
     pub is_settled: &'a (dyn Fn(&transfer::Entry) -> bool + Sync),
@@ -40,7 +40,7 @@ pub struct Coming<'a> {
     pub again: BTreeSet<String>,
     /// True when the source is the library itself: files stay where they are, and the delivery keeps its recorded origin.
     pub is_library: bool,
-    /// True when the operator declares that more is to come.
+    /// True when the operator declares that more files are expected.
     pub is_reopened: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum Whole {
     Unsaid,
     /// The whole delivery is in its directory now: it is complete when that is transferred.
     AllHere,
-    /// More files are to come.
+    /// More files are expected.
     MoreToCome,
 }
 
@@ -100,10 +100,10 @@ impl Word {
         let all_there = match self.whole {
             Whole::AllHere => true,
             Whole::MoreToCome => false,
-            // Without an expected marker, only the operator can declare that more is to come.
+            // Without an expected marker, only the operator can declare that more files are expected.
             Whole::Unsaid => fetched.marked_complete || !has_marker,
         };
-        let more = || Some("more is to come, as the operator declared".to_owned());
+        let more = || Some("more files are expected, as the operator declared".to_owned());
         match (awaited, self.whole) {
             (None, Whole::MoreToCome) => (false, more()),
             (awaited, _) => (all_there && awaited.is_none(), awaited),
@@ -112,7 +112,7 @@ impl Word {
 }
 
 /// A finished fetch.
-pub struct Brought {
+pub struct FetchedDelivery {
     /// Name of the delivery.
     pub name: String,
     /// Result of the fetch.
@@ -127,7 +127,7 @@ impl Night {
     /// # Errors
     /// `Kind::Gate` when the delivery would not fit or the operator has to decide which delivery it is, `Kind::Conflict` while
     /// another process fetches it, and when the source cannot be read.
-    pub fn bring(
+    pub fn fetch_all(
         &mut self,
         origin: &Origin,
         directory: &str,
@@ -142,14 +142,12 @@ impl Night {
             is_reopened: word.whole == Whole::MoreToCome,
             ..Coming::new(origin, directory, &|_| true, &judge)
         };
-        let Brought { name, fetched, .. } = self.fetch(&coming)?;
+        let FetchedDelivery { name, fetched, .. } = self.fetch(&coming)?;
         if let Some(why) = fetched.unreachable {
-            return Err(anyhow::anyhow!(
-                "{name} could not be brought to the end, try again: {why}"
-            ));
+            return Err(anyhow::anyhow!("{name} could not be fetched completely, retry: {why}"));
         }
         tell_skipped(&name, &fetched);
-        self.not_brought.extend(
+        self.not_fetched.extend(
             fetched.postponed.into_iter().map(|(file, why)| (format!("{name}/{file}"), why)),
         );
         Ok(name)
@@ -169,7 +167,7 @@ impl Night {
     ///
     /// # Errors
     /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
-    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
+    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<FetchedDelivery> {
         let (name, _lock) = if coming.is_library {
             let name = coming.directory.to_owned();
             let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
@@ -177,15 +175,19 @@ impl Night {
         } else {
             self.identify((coming.origin, coming.directory), &coming.identity)?
         };
-        let brought = self.fetch_locked(coming, name);
-        if brought.is_err() && !coming.is_library {
+        let result = self.fetch_locked(coming, name);
+        if result.is_err() && !coming.is_library {
             // A fetch that registered nothing must not reserve a name.
             self.curator.archive.release_origin(&coming.origin.place_of(coming.directory))?;
         }
-        brought
+        result
     }
 
-    fn fetch_locked(&mut self, coming: &Coming<'_>, name: String) -> anyhow::Result<Brought> {
+    fn fetch_locked(
+        &mut self,
+        coming: &Coming<'_>,
+        name: String,
+    ) -> anyhow::Result<FetchedDelivery> {
         self.deliveries.insert(name.clone());
         let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
         let place = self.place_of(coming, &name, !known.is_empty())?;
@@ -219,14 +221,14 @@ impl Night {
         )?;
         new_refusals += recorded.new_refusals;
         fetched.arrivals = arrivals;
-        self.count_brought(&fetched, new_refusals);
+        self.count_fetched(&fetched, new_refusals);
         // An operator may have declared the delivery complete.
         let awaited = match delivery.awaited {
             None => None,
             awaited if coming.is_reopened => awaited,
             Some(awaited) => self.curator.archive.awaited(&name)?.map(|_| awaited),
         };
-        Ok(Brought { name, fetched, awaited })
+        Ok(FetchedDelivery { name, fetched, awaited })
     }
 
     /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
@@ -285,7 +287,7 @@ impl Night {
         Ok((fetched?, new_refusals))
     }
 
-    fn count_brought(&mut self, fetched: &Fetched, new_refusals: u64) {
+    fn count_fetched(&mut self, fetched: &Fetched, new_refusals: u64) {
         let hdus = fetched.arrivals.iter().flat_map(|a| &a.content.hdus);
         let detectors = hdus.filter(|hdu| hdu.is_image).count() as u64;
         let counts = self.count("transfer");
@@ -314,7 +316,7 @@ impl Night {
         let repaired: Vec<_> = holdings
             .iter()
             .filter(|h| is_repaired(h))
-            .map(|h| (h.file_id, Soundness::Sound))
+            .map(|h| (h.file_id, Soundness::Intact))
             .collect();
         Ok(self.curator.archive.note_soundness(&repaired, site::now())?)
     }
@@ -337,7 +339,7 @@ fn known_of(
 /// Returns the files that a transfer would fetch of a delivery, and the delivery's name.
 ///
 /// # Errors
-/// As [`Night::bring`].
+/// As [`Night::fetch_all`].
 pub fn prospect(
     site: &Site,
     archive: &Reader,
@@ -435,7 +437,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
     }
 }
 
-/// Returns the origins of the deliveries that options choose, as far as the origins still exist.
+/// Returns the origins of the deliveries that options choose, if the origins still exist.
 ///
 /// # Errors
 /// `Kind::Gate` for a delivery or night that the archive does not know.
