@@ -136,7 +136,15 @@ pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFa
     }
     let mut select = connection.prepare(APPLIED)?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    number_of_last(&rows.collect::<Result<Vec<_>, _>>()?, MIGRATIONS)?;
+    check_applied(&rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Refuses an archive of another history by its migrations, which a backup has without a database.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_applied(applied: &[(u32, String)]) -> Result<(), ArchiveFault> {
+    number_of_last(applied, MIGRATIONS)?;
     Ok(())
 }
 

@@ -70,7 +70,7 @@ use std::time::{Duration, Instant};
 pub use aside::realign;
 pub use described::{Mixed, mixed};
 pub use frame_names::LATEST_OF_NAME;
-pub use migration::{bring_up, check as migration_number, check_embedded};
+pub use migration::{bring_up, check as migration_number, check_applied, check_embedded};
 pub use products::{Misplaced, misplaced};
 pub use publish::Loaded;
 pub use time::text_of;
