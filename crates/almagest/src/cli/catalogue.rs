@@ -7,5 +7,5 @@ use std::path::PathBuf;
 
 /// Runs CU4 alone.
 pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
-    step::run(site, UseCase::Catalogue, arguments)
+    step::run(site, UseCase::Catalogue, arguments, arguments.redo())
 }

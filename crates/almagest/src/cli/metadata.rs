@@ -7,5 +7,5 @@ use std::path::PathBuf;
 
 /// Runs CU3 alone.
 pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
-    step::run(site, UseCase::Metadata, arguments)
+    step::run(site, UseCase::Metadata, arguments, arguments.redo())
 }

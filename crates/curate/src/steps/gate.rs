@@ -4,12 +4,13 @@ use super::Night;
 use crate::advice;
 use crate::failure;
 use crate::log::tell;
+use crate::profiles::{self, Loaded};
 use crate::scheduler;
 use crate::site::{Archive, Site};
 use crate::words::counted;
-use archive::Inquiry;
 use archive::planning::{Held, Standing};
 use archive::records::Stage;
+use archive::{Inquiry, Planning};
 use model::{Advice, UseCase};
 use std::path::Path;
 
@@ -55,19 +56,44 @@ impl Night {
     /// # Errors
     /// `Kind::Conflict`, with the instructions and the commands that end them.
     pub fn admit(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
-        let held = self.held(deliveries, use_cases)?;
-        if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
-            return Ok(());
-        }
-        tell_held(&held);
-        let what = match deliveries {
-            [only] => only.clone(),
-            many => counted(many.len() as u64, "delivery"),
-        };
-        Err(failure::conflict(format!(
-            "nothing of {what} may start; --force works on it all the same"
-        )))
+        admit(&self.held(deliveries, use_cases)?, deliveries, use_cases)
     }
+}
+
+/// Returns the instructions of operators that stop some use cases of some deliveries.
+///
+/// # Errors
+/// When the archive fails.
+pub fn held(
+    archive: &Archive,
+    profiles: &[Loaded],
+    deliveries: &[String],
+    use_cases: &[UseCase],
+) -> anyhow::Result<Vec<Held>> {
+    let named = |name: &String| {
+        let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
+        (name.clone(), night.map(|found| found.night))
+    };
+    let deliveries: Vec<_> = deliveries.iter().map(named).collect();
+    let mut held = archive.held(&deliveries)?;
+    held.retain(|h| use_cases.contains(&h.use_case));
+    Ok(held)
+}
+
+/// Refuses deliveries of which nothing may start by the instructions that stop them.
+///
+/// # Errors
+/// As [`Night::admit`].
+pub fn admit(held: &[Held], deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+    if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
+        return Ok(());
+    }
+    tell_held(held);
+    let what = match deliveries {
+        [only] => only.clone(),
+        many => counted(many.len() as u64, "delivery"),
+    };
+    Err(failure::conflict(format!("nothing of {what} may start; --force works on it all the same")))
 }
 
 /// Reports each instruction that stopped something, with the command that ends it.
