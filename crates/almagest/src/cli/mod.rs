@@ -15,6 +15,7 @@ mod completions;
 mod config;
 mod contact_sheet;
 mod daemon;
+mod decision;
 mod demo;
 mod doctor;
 mod drain;
@@ -122,7 +123,7 @@ enum Verb {
     /// List what the sources of almagest.toml have, and what has not arrived
     Sources(sources::Arguments),
     /// CU2: make JPEG previews
-    Preview(step::Arguments),
+    Preview(preview::Arguments),
     /// CU3: extract the metadata of multiframes
     Metadata(step::Arguments),
     /// CU4: extract the detections of catalogues

@@ -69,6 +69,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     // What was retracted since was not named, and stays.
     let purged = archive.purge(PurgeScope::Rounds(&due.rounds), &cause, site::now())?;
     note!(INFO, "purged", rows = purged.rows, "purged {}: {}", in_words(&purged), cause.why);
+    log::decision("purge", arguments.delivery.as_deref().unwrap_or("all retractions"), &cause);
     print(&purged, arguments)?;
     Ok(Exit::Done)
 }

@@ -1,12 +1,11 @@
 //! `almagest resume`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, OptionalReason, cause};
 use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
 use archive::planning::{Resumed, Standing, Subject};
-use archive::records::Cause;
 use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::site::{self, Archive, Site};
@@ -16,26 +15,26 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A level ends the pauses, holds, drains and rejections that were given at it, and all within it: --night also those of
-its deliveries and units, --all everything but hosts. --plan ends what the rejection of that plan paused.")]
+its deliveries and units, --all everything but hosts. --plan ends what the rejection of that plan paused.
+
+With --json: one object {dry_run, act, subject, who, reason, resumed: [SUBJECT]}.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
     /// What the rejection of this plan paused.
     #[arg(long, value_name = "N", conflicts_with = "About")]
     plan: Option<i64>,
-    /// Why, for the history.
-    #[arg(long, default_value = "it may go on")]
-    reason: String,
-    /// Only say what would be done.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: OptionalReason,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Ends pauses, holds, drains and rejections.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
+    let cause = cause(&arguments.why.reason);
     let (resumed, what) = match arguments.plan {
         Some(plan) => {
             let number = latest(&archive, Some(plan))?;
@@ -48,7 +47,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let ended = archive.resume(&resumed, &cause, site::now())?;
     let mut left = still_stopped(&archive, &resumed, &ended)?;
-    if arguments.dry_run {
+    if arguments.form.dry_run {
         left.retain(|standing| !ended.contains(&standing.subject));
     }
     for standing in &left {
@@ -63,12 +62,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if ended.is_empty() {
         return Err(exit::conflict(format!("{what} is not paused")));
     }
-    tell_dry_run(arguments.dry_run);
-    match ended.as_slice() {
+    let names: Vec<String> = ended.iter().map(ToString::to_string).collect();
+    let details = serde_json::json!({"resumed": names});
+    arguments.form.report(("resume", &what), &cause, details, || match names.as_slice() {
         [only] => say!("{only}: resumed"),
         many => say!("{what}: {} resumed", counted(many.len() as u64, "pause")),
-    }
-    Ok(Exit::Done)
+    })
 }
 
 /// Returns the instructions that still stop something of the resumed subject, or all of them when none does and nothing ended.
