@@ -16,7 +16,11 @@ mod staging;
 mod model_of;
 
 use ::query::{Reader, SqlLimits};
-use archive::records::*;
+use archive::attempts::Started;
+use archive::attempts::results::Outcome;
+use archive::batches::RowsOfProgramme;
+use archive::deliveries::{Arrival, DeliveryFacts, Registration};
+use archive::retraction::purge::PurgeScope;
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;

@@ -244,7 +244,7 @@ fn check_schema(client: &mut postgres::Client) -> Result<(), SqlError> {
         (u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX), row.get::<_, String>(1))
     };
     let applied: Vec<(u32, String)> = rows.iter().map(row).collect();
-    archive::store::check_applied(&applied).map_err(SqlError::Schema)
+    archive::migrations::check_applied(&applied).map_err(SqlError::Schema)
 }
 
 /// Makes views of this session over the rows that were current after an event, under the public names.

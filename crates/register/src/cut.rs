@@ -1,6 +1,7 @@
 //! Cutting a round's files into tasks.
 
-use archive::records::{ImageWork, PlannedInput, PlannedTask};
+use archive::rounds::{PlannedInput, PlannedTask};
+use archive::work::ImageWork;
 use std::collections::BTreeMap;
 
 /// The sizes of tasks.
@@ -182,7 +183,7 @@ fn in_order(mut tasks: Vec<PlannedTask>, images: &[&ImageWork]) -> Vec<PlannedTa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::records::{CatalogueWork, Progress};
+    use archive::work::{CatalogueWork, Progress};
     use model::MultiframeId;
     use proptest::prelude::*;
 

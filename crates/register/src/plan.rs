@@ -1,9 +1,9 @@
 //! The work on a delivery that can be done now, and the files that wait. Pure: the archive's state in, a plan out.
 
 use crate::cut::{self, Products, Sizes};
-use archive::records::{
-    Coverage, DeliveryWork, ImageWork, Outcome, PlannedRound, PlannedTask, Progress,
-};
+use archive::attempts::results::Outcome;
+use archive::rounds::{PlannedRound, PlannedTask};
+use archive::work::{Coverage, DeliveryWork, ImageWork, Progress};
 use model::{UnitState, UseCase};
 use std::collections::BTreeMap;
 
@@ -274,7 +274,7 @@ fn unfinished_metadata(work: &DeliveryWork) -> Option<Behind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::records::{CatalogueWork, RoundWork};
+    use archive::work::{CatalogueWork, RoundWork};
     use model::{MultiframeId, UnitKey};
 
     fn coverage(state: UnitState, outcome: Option<Outcome>) -> Progress {

@@ -3,7 +3,7 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::Exit;
 use crate::report::say;
-use archive::records::Cause;
+use archive::history::Cause;
 use curate::{log, site};
 use serde_json::{Map, Value};
 

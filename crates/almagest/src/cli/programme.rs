@@ -3,7 +3,7 @@
 use super::decision::{Form, cause};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown};
-use archive::records::{RefusalFilter, RefusalRecord, RefusalState, Stage};
+use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState, Stage};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
 use curate::advice;

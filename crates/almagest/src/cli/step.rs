@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::report::{Table, counted, grouped, say, shown};
 use archive::Queue;
 use archive::planning::Held;
-use archive::records::ImageWork;
+use archive::work::ImageWork;
 use curate::advice;
 use curate::rounds::plan;
 use curate::scope::chosen;

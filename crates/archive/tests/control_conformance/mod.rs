@@ -10,7 +10,9 @@ mod retraction;
 mod rounds;
 mod states;
 
-use archive::records::*;
+use archive::deliveries::{Arrival, DeliveryFacts, Postponed, Recorded, Registration};
+use archive::library::Soundness;
+use archive::refusals::{RefusalFilter, RefusalState, Stage, StagedRefusal};
 use archive::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};
 use model::UseCase;
 use staging::*;

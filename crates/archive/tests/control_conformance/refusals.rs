@@ -2,7 +2,12 @@
 
 use super::staging::*;
 use super::{Engine, Fresh};
-use archive::records::*;
+use archive::attempts::results::Outcome;
+use archive::deliveries::{Arrival, DeliveryFacts, Registration};
+use archive::refusals::{
+    Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, StagedRefusal,
+};
+use archive::work::ImageWork;
 use model::{Refusal, UnitState, UseCase};
 
 fn open(archive: &impl Engine) -> Vec<RefusalRecord> {

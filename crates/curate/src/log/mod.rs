@@ -17,7 +17,7 @@ pub use tracing;
 
 use crate::site::{self, Site};
 use crate::words::to_stderr;
-use archive::records::Cause;
+use archive::history::Cause;
 use file::LogFile;
 use line::Line;
 use std::path::Path;

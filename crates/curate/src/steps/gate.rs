@@ -9,7 +9,7 @@ use crate::scheduler;
 use crate::site::{Archive, Site};
 use crate::words::counted;
 use archive::planning::{Held, Standing};
-use archive::records::Stage;
+use archive::refusals::Stage;
 use archive::{Inquiry, Planning};
 use model::{Advice, UseCase};
 use std::path::Path;

@@ -104,7 +104,7 @@ impl Restoration {
             }
             None => {
                 let held = open(&backup.join(DATABASE))?;
-                archive::store::check_embedded(&held)?;
+                archive::migrations::check_embedded(&held)?;
                 LastEvent::of(&Connection::Sqlite(held))?
             }
         };

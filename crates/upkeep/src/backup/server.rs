@@ -6,9 +6,9 @@
 
 use super::ledger::{HeldTable, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
+use archive::Timestamp;
 use archive::error::ArchiveFault;
 use archive::partitions;
-use archive::records::Timestamp;
 use archive::unfinished::LastEvent;
 use engine::quoted;
 use engine::{Address, Connection, Kind, Server};
@@ -278,7 +278,7 @@ pub(super) fn check_dump(backup: &Path, ledger: &Ledger) -> Result<(), ArchiveFa
         let message = format!("{} has no migrations of an archive", ledger.database.name);
         return Err(ArchiveFault::Backup(message));
     };
-    archive::store::check_applied(&applied)?;
+    archive::migrations::check_applied(&applied)?;
     let mut psql = Command::new("psql");
     psql.arg("--version").stdin(Stdio::null());
     output_of(psql, "psql").map(drop)
