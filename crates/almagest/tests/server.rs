@@ -580,7 +580,9 @@ fn queries_name_the_schema_that_they_do_not_know() {
             assert!(said.code == Some(3) && said.err.contains(sentence), "{said:?}");
         };
         refused("no_such_column");
-        write("INSERT INTO migration (number, name, applied) SELECT 99, 'later', applied FROM migration WHERE number = 1");
+        write(
+            "INSERT INTO migration (number, name, applied) SELECT 99, 'later', applied FROM migration WHERE number = 1",
+        );
         refused("the archive has schema 99");
         write("DELETE FROM migration WHERE number = 99; UPDATE migration SET name = 'earlier'");
         refused("before the first release");

@@ -28,7 +28,7 @@ use crate::products::kept::KeptProduct;
 use crate::programmes::Programme;
 use crate::refusals::{Decision, RefusalFilter, RefusalRecord};
 use crate::retraction::Retracted;
-use crate::retraction::purge::{PurgeScope, Purged};
+use crate::retraction::purge::{PurgeScope, Purged, RetractedRound};
 use crate::rounds::{PlannedRound, TaskKey, TaskRecord};
 use crate::site::Site;
 use crate::status as report;
@@ -590,6 +590,12 @@ pub trait Curation {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<Purged, ArchiveError>;
+
+    /// Lists the rounds that a purge would delete.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]. An unknown delivery is an error.
+    fn purgeable(&self, scope: PurgeScope<'_>) -> Result<Vec<RetractedRound>, ArchiveError>;
 }
 
 /// Methods of the verification of the library.

@@ -30,7 +30,7 @@ use crate::products::kept::KeptProduct;
 use crate::programmes::Programme;
 use crate::refusals::{Decision, RefusalFilter, RefusalRecord};
 use crate::retraction::Retracted;
-use crate::retraction::purge::{PurgeScope, Purged};
+use crate::retraction::purge::{PurgeScope, Purged, RetractedRound};
 use crate::retraction::{self, deletions, purge};
 use crate::rounds::{PlannedRound, TaskKey, TaskRecord};
 use crate::site;
@@ -916,15 +916,21 @@ impl Curation for Archive {
         now: Timestamp,
     ) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let mut purged = self.write("purge", "purge retracted rounds", |tx| {
+        let (mut purged, files) = self.write("purge", "purge retracted rounds", |tx| {
             let (purged, files) = purge::purge(tx, &site, scope, cause, now)?;
             deletions::note(tx, &site, &files)?;
-            Ok(purged)
+            Ok((purged, files))
         })?;
         if !self.is_rehearsal {
-            purged.files = deletions::finish(self)?;
+            // Files that an earlier purge left are removed too, and not counted.
+            deletions::finish(self)?;
+            purged.leave_out_kept(&files);
         }
         Ok(purged)
+    }
+
+    fn purgeable(&self, scope: PurgeScope<'_>) -> Result<Vec<RetractedRound>, ArchiveError> {
+        self.read("list what is retracted", |c| purge::list(c, scope))
     }
 }
 

@@ -234,7 +234,8 @@ impl ServerSession {
 /// the server's own messages.
 fn check_schema(client: &mut postgres::Client) -> Result<(), SqlError> {
     let fault = |e: postgres::Error| SqlError::Server(e.into());
-    let may_read = "SELECT coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false)";
+    let may_read =
+        "SELECT coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false)";
     if !client.query_one(may_read, &[]).map_err(fault)?.get::<_, bool>(0) {
         return Ok(());
     }

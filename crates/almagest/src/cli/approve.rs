@@ -6,7 +6,6 @@ use super::subject::{check_host, unit};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
 use archive::Planning;
-use archive::history::Cause;
 use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;

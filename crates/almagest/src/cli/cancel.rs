@@ -5,7 +5,6 @@ use super::instruction::{StopArguments, resume};
 use crate::exit::Exit;
 use crate::report::{counted, say, tell};
 use archive::attempts::{AttemptKey, Place};
-use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
 use archive::{Planning, Queue};
 use curate::scheduler::Curator;

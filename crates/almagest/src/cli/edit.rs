@@ -6,7 +6,6 @@ use super::subject::{About, check_host};
 use crate::exit::{self, Exit};
 use crate::report::say;
 use archive::Planning;
-use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
 use curate::advice;
 use curate::site::{self, Site};

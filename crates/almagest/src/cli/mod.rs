@@ -125,9 +125,9 @@ enum Verb {
     /// CU2: make JPEG previews
     Preview(preview::Arguments),
     /// CU3: extract the metadata of multiframes
-    Metadata(step::Arguments),
+    Metadata(step::StepArguments),
     /// CU4: extract the detections of catalogues
-    Catalogue(step::Arguments),
+    Catalogue(step::StepArguments),
     /// Make staged batches visible in the archive
     Ingest(ingest::Arguments),
     /// Show the proposed plan: what runs where and when

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[command(after_help = step::JSON_HELP)]
 pub struct Arguments {
     #[command(flatten)]
-    step: step::Arguments,
+    step: step::StepArguments,
     /// Make those previews again whose files are lost or damaged, and no others.
     #[arg(long, conflicts_with = "again")]
     lost: bool,

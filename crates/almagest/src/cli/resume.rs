@@ -5,7 +5,6 @@ use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
-use archive::history::Cause;
 use archive::planning::{Resumed, Standing, Subject};
 use archive::{Inquiry, Planning};
 use curate::advice;

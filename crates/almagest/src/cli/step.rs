@@ -28,7 +28,7 @@ delivery, why}]}.";
 /// Arguments of `metadata` and `catalogue`, and of `preview`, which has more.
 #[derive(Debug, clap::Args)]
 #[command(after_help = JSON_HELP)]
-pub struct Arguments {
+pub struct StepArguments {
     #[command(flatten)]
     of: ScopeArguments,
     /// Do again what was done: all previews, deliveries that were retracted.
@@ -45,7 +45,7 @@ pub struct Arguments {
     json: bool,
 }
 
-impl Arguments {
+impl StepArguments {
     /// Returns the images that the options request again.
     pub fn redo(&self) -> Redo {
         if self.again { Redo::All } else { Redo::None }
@@ -67,7 +67,7 @@ pub enum Redo {
 pub fn run(
     site: Option<PathBuf>,
     use_case: UseCase,
-    arguments: &Arguments,
+    arguments: &StepArguments,
     redo: Redo,
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
@@ -118,7 +118,7 @@ pub fn run(
 fn rehearse(
     site: &Site,
     use_case: UseCase,
-    arguments: &Arguments,
+    arguments: &StepArguments,
     redo: Redo,
 ) -> anyhow::Result<Exit> {
     let archive = site.read()?;

@@ -19,10 +19,19 @@ use crate::time::{text_of, time_of};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
-use model::{UnitState, UseCase, preview_name};
+use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// A retracted round with the event that retracted it. After an undo, another retraction of the round is another event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetractedRound {
+    /// The round.
+    pub unit: UnitKey,
+    /// The event.
+    pub event: EventId,
+}
 
 /// The retracted rounds that a purge deletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,15 +40,15 @@ pub enum PurgeScope<'a> {
     All,
     /// The retracted rounds of a delivery.
     Delivery(&'a str),
-    /// These rounds, as far as they are retracted.
-    Rounds(&'a [UnitKey]),
+    /// These rounds, as far as they are still retracted by these events.
+    Rounds(&'a [RetractedRound]),
 }
 
 /// The result of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Rounds that can no longer be restored.
-    pub rounds: Vec<UnitKey>,
+    pub rounds: Vec<RetractedRound>,
     /// Number of deleted rows.
     pub rows: u64,
     /// Number of deleted files.
@@ -62,7 +71,7 @@ pub struct PurgedRound {
 }
 
 /// A file to be removed: the directory that must contain it, and its path.
-type Doomed = (PathBuf, PathBuf);
+pub(crate) type Doomed = (PathBuf, PathBuf);
 
 /// The words before the reason of a purge in the history of a round.
 const PURGED: &str = "purged: ";
@@ -112,7 +121,7 @@ pub(crate) fn purge(
         if unit.key.use_case == UseCase::Metadata {
             provider::renew_cameras(tx, unit.delivery_id)?;
         }
-        purged.rounds.push(unit.key);
+        purged.rounds.push(retracted(unit.key, event)?);
     }
     // By now, another row may refer to the same path.
     let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
@@ -122,13 +131,43 @@ pub(crate) fn purge(
             doomed.push((site.previews(), site.previews().join(path)));
         }
     }
-    for (_, path) in &doomed {
-        if let Ok(found) = std::fs::symlink_metadata(path) {
-            purged.files += 1;
-            purged.bytes += found.len();
+    purged.count(&doomed);
+    Ok((purged, doomed))
+}
+
+impl Purged {
+    /// Counts the files to be removed that exist, and their bytes.
+    fn count(&mut self, doomed: &[Doomed]) {
+        (self.files, self.bytes) = (0, 0);
+        for (_, path) in doomed {
+            if let Ok(found) = std::fs::symlink_metadata(path) {
+                self.files += 1;
+                self.bytes += found.len();
+            }
         }
     }
-    Ok((purged, doomed))
+
+    /// Takes the files off the count that were not removed.
+    pub(crate) fn leave_out_kept(&mut self, doomed: &[Doomed]) {
+        let (files, bytes) = (self.files, self.bytes);
+        self.count(doomed);
+        (self.files, self.bytes) =
+            (files.saturating_sub(self.files), bytes.saturating_sub(self.bytes));
+    }
+}
+
+fn retracted(unit: UnitKey, event: i64) -> Result<RetractedRound, ArchiveFault> {
+    let damaged = || ArchiveFault::Damaged(format!("{event} is no event"));
+    Ok(RetractedRound { unit, event: EventId::new(event).ok_or_else(damaged)? })
+}
+
+/// Implements [`crate::Curation::purgeable`].
+pub(crate) fn list(
+    c: &Connection,
+    scope: PurgeScope<'_>,
+) -> Result<Vec<RetractedRound>, ArchiveFault> {
+    let found = purgeable(c, scope)?;
+    found.into_iter().map(|(unit, event)| retracted(unit.key, event)).collect()
 }
 
 /// Lists the purged rounds of a delivery, each with its latest purge.
@@ -201,7 +240,10 @@ fn purgeable(tx: &Connection, scope: PurgeScope<'_>) -> Result<Vec<(Unit, i64)>,
     let rows = select.query_map([name], |r| Ok((unit_of(r)?, r.get(6)?)))?;
     let mut found: Vec<(Unit, i64)> = rows.collect::<Result<_, _>>()?;
     if let PurgeScope::Rounds(named) = scope {
-        found.retain(|(unit, _)| named.contains(&unit.key));
+        let is_named = |unit: &Unit, event: i64| {
+            named.iter().any(|round| round.unit == unit.key && round.event.get() == event)
+        };
+        found.retain(|(unit, event)| is_named(unit, *event));
     }
     Ok(found)
 }
