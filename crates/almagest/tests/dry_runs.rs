@@ -436,3 +436,18 @@ fn of_a_step_that_is_requested_again() {
     assert_eq!(planned(&["preview", "--again"]), 0, "what is paused does not start");
     assert_eq!(planned(&["preview", "--again", "--force"]), all);
 }
+
+#[test]
+fn of_a_site_whose_configuration_names_another_database() {
+    let desk = Desk::bare();
+    let other = desk.dir.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    let config = "[database]\nurl = \"postgres://a@127.0.0.1:1/other\"\n";
+    std::fs::write(other.join("almagest.toml"), config).expect("written");
+    for words in [&["init", "other", "--dry-run"][..], &["init", "other"]] {
+        let refused = desk.plain(words);
+        assert_eq!(refused.code, Some(5), "{refused:?}");
+        assert!(refused.err.contains("names another database"), "{refused:?}");
+    }
+    assert_eq!(walk(&other).len(), 1, "nothing is made");
+}

@@ -13,6 +13,11 @@ fn delivery(desk: &Desk) -> PathBuf {
     delivery
 }
 
+/// Removes the log of what prepared a site.
+fn begin_log(desk: &Desk) {
+    std::fs::remove_file(desk.site.join("logs/almagest.log")).expect("a log");
+}
+
 fn log(desk: &Desk, name: &str) -> String {
     std::fs::read_to_string(desk.site.join("logs").join(name)).unwrap_or_default()
 }
@@ -84,6 +89,7 @@ fn json_has_an_object_per_line() {
     let desk = Desk::new();
     let delivery = delivery(&desk);
     let delivery = delivery.to_str().expect("UTF-8");
+    begin_log(&desk);
     let said = desk.at_site(&["--log-format", "json", "run", delivery]);
     let told = objects(&said.err);
     assert_eq!(told.len(), 1, "{said:?}");
@@ -230,6 +236,7 @@ fn a_decision_is_logged_once() {
     let desk = Desk::new();
     desk.run(&desk.simulate(&Small { frames: 2, detections: 5, ..Small::default() })).ended(0);
     desk.configure(&[("format = \"text\"", "format = \"json\"")]);
+    begin_log(&desk);
     const NIGHT: &str = "20071011_v1";
     let decisions: [(&[&str], &str, &str); 8] = [
         (&["pause", "--delivery", NIGHT], "pause", "delivery 20071011_v1"),
