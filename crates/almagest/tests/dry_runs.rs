@@ -451,3 +451,37 @@ fn of_a_site_whose_configuration_names_another_database() {
     }
     assert_eq!(walk(&other).len(), 1, "nothing is made");
 }
+
+/// An archive that an act would upgrade first is not upgraded by its dry run, which answers all the same.
+#[test]
+fn of_an_act_on_an_archive_that_it_would_upgrade() {
+    const LOST: &str = "preview_path";
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        let drop_index = format!("DROP INDEX {LOST}");
+        match &place.database {
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                c.execute_batch(&drop_index).expect("dropped");
+            }
+            Some(database) => drop(database.psql(&drop_index)),
+        }
+        let is_there = || match &place.database {
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+                c.query_row(sql, [LOST], |r| r.get::<_, i64>(0)).expect("a number") == 1
+            }
+            Some(database) => {
+                database.psql(&format!("SELECT to_regclass('{LOST}') IS NOT NULL")) == "t"
+            }
+        };
+        assert!(!is_there());
+        let words = ["retract", NIGHT, "--reason", "flat"];
+        let tried = place.tried(&words).ended(0);
+        assert!(!is_there(), "a dry run upgrades nothing");
+        assert_eq!(tried, format!("dry run, nothing is changed:\n{}", desk.at_site(&words).ended(0)));
+        assert!(is_there());
+    }
+}

@@ -5,7 +5,7 @@
 #[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
-use archive::{Archive, Publication, Site};
+use archive::{Archive, Reader, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;
@@ -42,7 +42,6 @@ fn deliver(site: &Site, archive: &mut Archive, files: &[archive::deliveries::Arr
 }
 
 fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork) -> bool) {
-    use archive::Queue;
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
         for started in start_all(archive, &unit) {
@@ -69,7 +68,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork)
 }
 
 fn found(site: &Site) -> BTreeSet<&'static str> {
-    let archive = Archive::open(site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(site).unwrap();
     let report = verify(&archive, Options { checksums: true, ..Default::default() }).unwrap();
     for finding in &report.findings {
         assert!(!finding.to_string().is_empty() && !finding.repair().is_empty());
@@ -266,7 +265,7 @@ fn many_broken_references_are_one_finding() {
         )
         .unwrap();
     drop(connection);
-    let archive = Archive::open(&site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(&site).unwrap();
     let told: Vec<String> = verify(&archive, Options::default())
         .unwrap()
         .findings
@@ -320,16 +319,15 @@ fn a_rehearsed_repair_removes_what_the_repair_removes() {
     for name in ["link/precious.jpg", "stray.jpg"] {
         report.findings.push(upkeep::verify::Finding::PreviewStray { path: path(name) });
     }
-    let repaired = |access| {
-        let mut archive = Archive::open(&site, access, now()).unwrap();
-        upkeep::verify::repair(&mut archive, &report, &cause(), now()).unwrap()
+    let repaired = |archive: Result<Archive, archive::ArchiveError>| {
+        upkeep::verify::repair(&mut archive.unwrap(), &report, &cause(), now()).unwrap()
     };
-    let rehearsed = repaired(archive::Access::Rehearse);
+    let rehearsed = repaired(Archive::open_rehearsal(&site, now()));
     assert!(path("stray.jpg").exists());
     assert_eq!(
         rehearsed,
         [format!("removed {}, which no event made", path("stray.jpg").display())]
     );
-    assert_eq!(repaired(archive::Access::Write), rehearsed);
+    assert_eq!(repaired(Archive::open(&site, now())), rehearsed);
     assert!(outside.join("precious.jpg").exists() && !path("stray.jpg").exists());
 }

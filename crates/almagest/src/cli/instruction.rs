@@ -3,7 +3,6 @@
 use super::decision::{Form, Reason};
 use super::subject::About;
 use crate::report::{Table, counted, utc};
-use archive::Planning;
 use archive::history::Cause;
 use archive::planning::{Instruction, Standing, Subject};
 use curate::advice;

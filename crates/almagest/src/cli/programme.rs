@@ -4,7 +4,6 @@ use super::decision::{Form, cause};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown};
 use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState, Stage};
-use archive::{Inquiry, Registry};
 use clap::Subcommand;
 use curate::advice;
 use curate::site::{self, Site};

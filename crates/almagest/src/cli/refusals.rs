@@ -4,15 +4,17 @@ use super::decision::{Form, Reason, cause};
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
-use archive::Inquiry;
+use archive::Reader;
 use archive::explain::Setting;
 use archive::explain::help::help_for;
-use archive::refusals::{Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE};
-use archive::status::{in_full, place_in_words, rows_in_words};
+use archive::refusals::{
+    Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE, in_full, place_in_words,
+    rows_in_words,
+};
 use clap::{Args, Subcommand};
 use curate::advice;
 use curate::scope::{Scope, chosen};
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use curate::steps::gate;
 use model::Advice;
 use serde_json::{Value, json};
@@ -120,7 +122,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Checks that a named delivery exists: a misspelt name is no delivery without refusals.
-fn check_delivery(archive: &Archive, delivery: Option<&String>) -> anyhow::Result<()> {
+fn check_delivery(archive: &Reader, delivery: Option<&String>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
     chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
     Ok(())

@@ -4,7 +4,6 @@ use super::decision::{Form, Reason, cause, unit_name};
 use super::plan::{latest, undecidable};
 use crate::exit::Exit;
 use crate::report::{counted, say};
-use archive::Planning;
 use curate::advice;
 use curate::site::{self, Site};
 use model::Advice;

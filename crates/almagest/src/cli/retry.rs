@@ -4,7 +4,6 @@ use super::decision::{Form, OptionalReason, cause};
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
-use archive::Inquiry;
 use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;
 use curate::site::{self, Site};

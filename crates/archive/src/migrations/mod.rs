@@ -13,14 +13,12 @@ mod tests;
 #[cfg(test)]
 mod upgrades;
 
-use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::metadata::{definition, links};
-use crate::partitions;
-use crate::roles;
 use crate::schema::{BASELINE, Change};
 use crate::site::Site;
 use crate::time::text_of;
+use crate::{Timestamp, partitions, roles};
 use engine::{Connection, Dialect};
 use lake::{self, LakeSchema};
 use rusqlite::params;
@@ -124,6 +122,18 @@ fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
 /// [`ArchiveFault::EarlierSchema`], [`ArchiveFault::NewerSchema`], or the engine's error.
 pub fn migration_number(connection: &Connection) -> Result<u32, ArchiveFault> {
     check_history(connection, MIGRATIONS)
+}
+
+/// Returns the sentence of a dry run about an archive with an earlier migration, which the command itself would upgrade; `None`
+/// for an archive of this program's schema.
+pub(crate) fn would_upgrade(found: u32) -> Option<String> {
+    would_upgrade_to(found, u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))
+}
+
+fn would_upgrade_to(found: u32, known: u32) -> Option<String> {
+    (found < known).then(|| {
+        format!("the archive has schema {found}, and the command itself would upgrade it to {known} first")
+    })
 }
 
 /// Refuses an embedded archive of another history, for readers that have a connection of their own.

@@ -133,8 +133,10 @@ fn archives_before_the_first_release_are_refused() {
             assert!(fault.is_gate(), "{fault:?}");
             model::one_line(&fault)
         };
-        for access in [crate::Access::Read, crate::Access::Write] {
-            let said = message(crate::Archive::open(&site, access, now()).unwrap_err());
+        let read = crate::Reader::open(&site).map(drop);
+        let written = crate::Archive::open(&site, now()).map(drop);
+        for opened in [read, written] {
+            let said = message(opened.unwrap_err());
             assert!(said.contains("before the first release"), "{said}");
             assert!(said.contains("make a new archive"), "{said}");
         }
@@ -335,4 +337,11 @@ fn grown() -> Table {
             column("size_mm", F64, true),
         ],
     }
+}
+
+#[test]
+fn a_dry_run_names_the_upgrade_of_the_command() {
+    assert_eq!(would_upgrade_to(2, 2), None);
+    let said = would_upgrade_to(1, 2).unwrap();
+    assert!(said.contains("schema 1") && said.contains("would upgrade it to 2"), "{said}");
 }

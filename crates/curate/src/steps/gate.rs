@@ -1,16 +1,14 @@
 //! Work that the steps of this machine do not touch: work that an operator paused or rejected, and work of the scheduler.
 
 use super::Night;
-use crate::advice;
-use crate::failure;
 use crate::log::tell;
 use crate::profiles::{self, Loaded};
-use crate::scheduler;
-use crate::site::{Archive, Site};
+use crate::site::Site;
 use crate::words::counted;
+use crate::{advice, failure, scheduler};
+use archive::Reader;
 use archive::planning::{Held, Standing};
 use archive::refusals::Stage;
-use archive::{Inquiry, Planning};
 use model::{Advice, UseCase};
 use std::path::Path;
 
@@ -65,7 +63,7 @@ impl Night {
 /// # Errors
 /// When the archive fails.
 pub fn held(
-    archive: &Archive,
+    archive: &Reader,
     profiles: &[Loaded],
     deliveries: &[String],
     use_cases: &[UseCase],
@@ -119,7 +117,7 @@ pub fn tell_held(held: &[Held]) {
 }
 
 /// Returns the commands that redo the work that a stage refused of a delivery.
-pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
+pub fn redo(site: &Site, archive: &Reader, delivery: &str, stage: Stage) -> Vec<Advice> {
     let (delivery, has_scheduler) = (delivery.to_owned(), has_scheduler(site));
     let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
     let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());
