@@ -481,7 +481,10 @@ fn of_an_act_on_an_archive_that_it_would_upgrade() {
         let words = ["retract", NIGHT, "--reason", "flat"];
         let tried = place.tried(&words).ended(0);
         assert!(!is_there(), "a dry run upgrades nothing");
-        assert_eq!(tried, format!("dry run, nothing is changed:\n{}", desk.at_site(&words).ended(0)));
+        assert_eq!(
+            tried,
+            format!("dry run, nothing is changed:\n{}", desk.at_site(&words).ended(0))
+        );
         assert!(is_there());
     }
 }

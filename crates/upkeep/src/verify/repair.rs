@@ -3,7 +3,7 @@
 use super::{Finding, Report};
 use archive::error::ArchiveError;
 use archive::history::Cause;
-use archive::{Archive, Timestamp};
+use archive::{Archive, Reader, Timestamp};
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
