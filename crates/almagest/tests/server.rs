@@ -563,7 +563,7 @@ fn moves_back(desk: &Desk) {
     desk.at_site(&["verify", "--checksums"]).ended(0);
 }
 
-/// A query of an archive of another schema is told so, on both engines, and not that a column is missing.
+/// A query of an archive of another schema reports the schema, on both engines, and not a missing column.
 #[test]
 fn queries_name_the_schema_that_they_do_not_know() {
     let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
