@@ -190,12 +190,16 @@ fn of_a_repair_and_a_scrub() {
         let open: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         std::fs::set_permissions(&stray, open).expect("opened");
         let tried = place.tried(&["verify", "--repair"]);
-        assert!(tried.code == Some(3) && tried.err.contains("nothing is changed"), "{tried:?}");
-        assert!(tried.err.contains("removed") && tried.err.contains("stray.jpg"), "{tried:?}");
+        assert!(tried.code == Some(3) && tried.out.contains("nothing is changed"), "{tried:?}");
+        assert!(tried.out.contains("removed") && tried.out.contains("stray.jpg"), "{tried:?}");
+        assert!(tried.out.contains("took forbidden permissions from 1 path"), "{tried:?}");
+        let quiet = place.tried(&["verify", "--repair", "-q"]);
+        assert_eq!((quiet.out, quiet.err), (tried.out, String::new()));
         let report = place.tried(&["verify", "--repair", "--json"]).json(3);
         assert!(report["repairs"][0].as_str().is_some_and(|r| r.contains("stray.jpg")), "{report}");
+        assert_eq!(report["repairs"].as_array().map(Vec::len), Some(2), "{report}");
         let done = desk.at_site(&["verify", "--repair"]);
-        assert!(done.code == Some(0) && done.err.contains("stray.jpg"), "{done:?}");
+        assert!(done.code == Some(0) && done.out.contains("stray.jpg"), "{done:?}");
         assert!(!stray.exists());
         let file = desk.value("SELECT min(path) FROM file JOIN image USING (file_id)");
         let path = desk.site.join("library").join(file.as_str().expect("a path"));
@@ -232,18 +236,21 @@ fn of_a_reconciliation() {
     let lost = desk.site.join("library").join(file.as_str().expect("a path"));
     std::fs::remove_file(&lost).expect("removed");
     let tried = place.tried(&["reconcile", "--right", "source"]);
-    assert!(tried.code == Some(3) && tried.err.contains("fetch 1 file of"), "{tried:?}");
+    assert!(tried.code == Some(3) && tried.out.contains("fetch 1 file of"), "{tried:?}");
     assert!(!lost.exists());
     desk.at_site(&["reconcile", "--right", "source"]).ended(0);
     assert!(lost.is_file());
     let stray = lost.with_file_name("stray.fit");
     std::fs::copy(&lost, &stray).expect("copied");
     let tried = place.tried(&["reconcile", "--right", "library"]);
-    assert!(tried.err.contains("register stray.fit of"), "{tried:?}");
+    assert!(tried.out.contains("register stray.fit of"), "{tried:?}");
     let tried = place.tried(&["reconcile", "--right", "archive"]);
-    assert!(tried.err.contains("moved") && tried.err.contains("stray.fit"), "{tried:?}");
+    assert!(tried.out.contains("moved") && tried.out.contains("stray.fit"), "{tried:?}");
+    let report = place.tried(&["reconcile", "--right", "archive", "--json"]).json(3);
+    assert_eq!(report[0]["code"], "stray", "{report}");
     assert!(stray.is_file());
-    desk.at_site(&["reconcile", "--right", "archive"]);
+    let done = desk.at_site(&["reconcile", "--right", "archive", "-q"]);
+    assert!(done.out.contains("moved") && done.out.contains("stray.fit"), "{done:?}");
     assert!(!stray.exists());
 }
 
@@ -276,10 +283,87 @@ fn of_a_backup_and_a_restore() {
         for number in ["copied", "kept", "damaged"] {
             assert_eq!(tried[number], done[number], "{number}");
         }
-        let again = desk.plain(&[&words[..], &["--dry-run"]].concat());
-        assert_ne!(again.code, Some(0), "there is an archive: {again:?}");
-        assert_eq!(again.code, desk.plain(&words).code, "{again:?}");
+        // A site exists: exit code 3; a database holds an archive: 5.
+        let code = if place.database.is_some() { 5 } else { 3 };
+        for words in [[&words[..], &["--dry-run"]].concat(), words.clone()] {
+            let refused = desk.plain(&words);
+            assert_eq!(refused.code, Some(code), "{words:?}: {refused:?}");
+        }
     }
+}
+
+/// A backup into a directory that another backup holds, and one without pg_dump, work neither as an act nor as a dry run.
+#[test]
+fn of_a_backup_that_cannot_be_made() {
+    for place in places() {
+        let desk = &place.desk;
+        let copy = desk.dir.path().join("copy");
+        std::fs::create_dir(&copy).expect("made");
+        let held = files::lock_dir(&copy).expect("locked").expect("free");
+        for words in [&["backup", "copy"][..], &["backup", "copy", "--dry-run"]] {
+            let refused = desk.at_site(words);
+            assert_eq!(refused.code, Some(5), "{refused:?}");
+            assert!(refused.err.contains("another backup into copy is running"), "{refused:?}");
+        }
+        drop(held);
+        if place.database.is_none() {
+            continue;
+        }
+        for words in [&["backup", "copy", "--dry-run"][..], &["backup", "copy"]] {
+            let out = desk.command(words).env("PATH", "/nowhere").output().expect("it starts");
+            let refused = Said::from(out);
+            assert_eq!(refused.code, Some(4), "{refused:?}");
+            assert!(refused.err.contains("pg_dump"), "{refused:?}");
+        }
+    }
+}
+
+/// The schema of a backup, and its configuration, are checked before anything is copied.
+#[test]
+fn of_a_restore_that_this_program_cannot_read() {
+    for place in places() {
+        let desk = &place.desk;
+        let name = "UPDATE migration SET name = 'records of the beginning' WHERE number = 1";
+        match &place.database {
+            None => drop(
+                rusqlite::Connection::open(desk.site.join("archive.db"))
+                    .and_then(|c| c.execute(name, []))
+                    .expect("renamed"),
+            ),
+            Some(database) => drop(database.psql(name)),
+        }
+        // This program does not open the archive for a backup.
+        desk.at_site(&["backup", "copy"]).ended(0);
+        let other = place.database.as_ref().and_then(|_| testkit::postgres::Server::shared());
+        let other = other.map(|server| server.database());
+        let url = other.as_ref().map(Database::url);
+        let mut words = vec!["restore", "copy", "again"];
+        words.extend(url.iter().flat_map(|url| ["--database", url.as_str()]));
+        for words in [[&words[..], &["--dry-run"]].concat(), words.clone()] {
+            let refused = desk.plain(&words);
+            assert_eq!(refused.code, Some(3), "{refused:?}");
+            assert!(refused.err.contains("before the first release"), "{refused:?}");
+        }
+        let copied = walk(&desk.dir.path().join("again"));
+        assert_eq!(copied, Vec::<String>::new());
+        if let Some(other) = &other {
+            assert_eq!(other.psql("SELECT to_regclass('migration') IS NULL"), "t");
+        }
+    }
+}
+
+#[test]
+fn of_a_restore_with_a_configuration_that_cannot_be_read() {
+    let desk = Desk::new();
+    desk.at_site(&["backup", "copy"]).ended(0);
+    let config = desk.dir.path().join("copy/almagest.toml");
+    std::fs::write(&config, "[work]\nworkers = \"many\"\n").expect("written");
+    for words in [&["restore", "copy", "again", "--dry-run"][..], &["restore", "copy", "again"]] {
+        let refused = desk.plain(words);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.err.contains("line 2: work.workers"), "{refused:?}");
+    }
+    assert!(!desk.dir.path().join("again/archive.db").exists());
 }
 
 #[test]
@@ -318,4 +402,89 @@ fn of_the_roles_of_a_database() {
     assert_eq!(place.everything(), before);
     let done = place.desk.plain(&["init", &site, "--roles"]).ended(0);
     assert_eq!(tried, format!("dry run, nothing is changed:\n{done}"));
+}
+
+/// A dry run of a step plans what an operator requests with it, and refuses what the step refuses.
+#[test]
+fn of_a_step_that_is_requested_again() {
+    let place = Place { desk: Desk::new(), database: None };
+    let desk = &place.desk;
+    desk.run(&desk.simulate(&small())).ended(0);
+    let planned = |words: &[&str]| {
+        let report = place.tried(&[words, &["--json"]].concat()).json(0);
+        let files =
+            report["rounds"].as_array().expect("a list").iter().map(|r| r["files"].as_u64());
+        files.sum::<Option<u64>>().expect("numbers")
+    };
+    assert_eq!(planned(&["preview"]), 0);
+    let all = planned(&["preview", "--again"]);
+    assert!(all >= 4, "{all}");
+    assert_eq!(planned(&["metadata", "--again"]), all);
+    let lost = desk.value("SELECT min(path) FROM preview");
+    std::fs::remove_file(desk.site.join("previews").join(lost.as_str().expect("a path")))
+        .expect("removed");
+    assert_eq!(planned(&["preview", "--lost"]), 1);
+    let tried = place.tried(&["preview", "--lost"]).ended(0);
+    assert!(tried.starts_with("1 multiframe with lost previews"), "{tried}");
+    for words in [&["metadata", "--lost"][..], &["catalogue", "--lost", "--dry-run"]] {
+        assert_eq!(desk.at_site(words).code, Some(2), "{words:?}");
+    }
+    desk.at_site(&["pause", "--use-case", "preview", "--reason", "a test"]).ended(0);
+    let paused = ["preview", "--again", "--delivery", NIGHT];
+    let refused = place.tried(&paused);
+    assert_eq!((refused.code, desk.at_site(&paused).code), (Some(5), Some(5)), "{refused:?}");
+    assert_eq!(planned(&["preview", "--again"]), 0, "what is paused does not start");
+    assert_eq!(planned(&["preview", "--again", "--force"]), all);
+}
+
+#[test]
+fn of_a_site_whose_configuration_names_another_database() {
+    let desk = Desk::bare();
+    let other = desk.dir.path().join("other");
+    std::fs::create_dir(&other).expect("made");
+    let config = "[database]\nurl = \"postgres://a@127.0.0.1:1/other\"\n";
+    std::fs::write(other.join("almagest.toml"), config).expect("written");
+    for words in [&["init", "other", "--dry-run"][..], &["init", "other"]] {
+        let refused = desk.plain(words);
+        assert_eq!(refused.code, Some(5), "{refused:?}");
+        assert!(refused.err.contains("names another database"), "{refused:?}");
+    }
+    assert_eq!(walk(&other).len(), 1, "nothing is made");
+}
+
+/// An archive that an act would upgrade first is not upgraded by its dry run, which answers all the same.
+#[test]
+fn of_an_act_on_an_archive_that_it_would_upgrade() {
+    const LOST: &str = "preview_path";
+    for place in places() {
+        let desk = &place.desk;
+        desk.run(&desk.simulate(&small())).ended(0);
+        let drop_index = format!("DROP INDEX {LOST}");
+        match &place.database {
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                c.execute_batch(&drop_index).expect("dropped");
+            }
+            Some(database) => drop(database.psql(&drop_index)),
+        }
+        let is_there = || match &place.database {
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                let sql = "SELECT count(*) FROM sqlite_schema WHERE name = ?1";
+                c.query_row(sql, [LOST], |r| r.get::<_, i64>(0)).expect("a number") == 1
+            }
+            Some(database) => {
+                database.psql(&format!("SELECT to_regclass('{LOST}') IS NOT NULL")) == "t"
+            }
+        };
+        assert!(!is_there());
+        let words = ["retract", NIGHT, "--reason", "flat"];
+        let tried = place.tried(&words).ended(0);
+        assert!(!is_there(), "a dry run upgrades nothing");
+        assert_eq!(
+            tried,
+            format!("dry run, nothing is changed:\n{}", desk.at_site(&words).ended(0))
+        );
+        assert!(is_there());
+    }
 }

@@ -82,11 +82,9 @@ const READ_ONLY: [&str; 23] = [
 ];
 
 /// The verbs that report nothing: they decide, make something, or print a document in its own form.
-const NO_REPORT: [&str; 29] = [
+const NO_REPORT: [&str; 17] = [
     "almagest",
-    "approve",
     "attach",
-    "cancel",
     "completions",
     "config",
     "contact-sheet",
@@ -95,21 +93,11 @@ const NO_REPORT: [&str; 29] = [
     "daemon-ingest",
     "daemon-transfer",
     "demo",
-    "drain",
-    "edit",
     "init",
     "man",
-    "pause",
     "profile",
     "profile-set",
     "programme",
-    "programme-add",
-    "refusals-accept",
-    "refusals-dismiss",
-    "refusals-retry",
-    "reject",
-    "resume",
-    "retry",
     "simulate",
     "sql",
 ];

@@ -13,6 +13,11 @@ fn delivery(desk: &Desk) -> PathBuf {
     delivery
 }
 
+/// Removes the log of what prepared a site.
+fn begin_log(desk: &Desk) {
+    std::fs::remove_file(desk.site.join("logs/almagest.log")).expect("a log");
+}
+
 fn log(desk: &Desk, name: &str) -> String {
     std::fs::read_to_string(desk.site.join("logs").join(name)).unwrap_or_default()
 }
@@ -84,6 +89,7 @@ fn json_has_an_object_per_line() {
     let desk = Desk::new();
     let delivery = delivery(&desk);
     let delivery = delivery.to_str().expect("UTF-8");
+    begin_log(&desk);
     let said = desk.at_site(&["--log-format", "json", "run", delivery]);
     let told = objects(&said.err);
     assert_eq!(told.len(), 1, "{said:?}");
@@ -222,4 +228,51 @@ fn a_port_that_is_taken_is_in_the_log_and_in_status() {
     let text = log(&desk, "ingester.log");
     let found = |line: &&str| line.contains(" ERROR ") && line.contains("event=port_not_served");
     assert_eq!(text.lines().filter(found).count(), 1, "{text}");
+}
+
+/// Each decision has one line in the log, with its subject, who made it and why, and a form for programs; a dry run has none.
+#[test]
+fn a_decision_is_logged_once() {
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&Small { frames: 2, detections: 5, ..Small::default() })).ended(0);
+    desk.configure(&[("format = \"text\"", "format = \"json\"")]);
+    begin_log(&desk);
+    const NIGHT: &str = "20071011_v1";
+    let decisions: [(&[&str], &str, &str); 8] = [
+        (&["pause", "--delivery", NIGHT], "pause", "delivery 20071011_v1"),
+        (&["edit", "--delivery", NIGHT, "--priority", "3"], "edit", "delivery 20071011_v1"),
+        (&["resume", "--delivery", NIGHT], "resume", "delivery 20071011_v1"),
+        (&["cancel", "--use-case", "preview"], "cancel", "use case preview"),
+        (&["resume", "--use-case", "preview"], "resume", "use case preview"),
+        (&["retract", NIGHT], "retract", NIGHT),
+        (&["retract", NIGHT, "--undo"], "retract --undo", NIGHT),
+        (&["retract", NIGHT, "--use-case", "preview"], "retract", NIGHT),
+    ];
+    for (words, act, subject) in decisions {
+        let words = [words, &["--reason", "a test", "--json"][..]].concat();
+        let logged = || {
+            let lines = objects(&log(&desk, "almagest.log"));
+            lines.into_iter().filter(|line| line["event"] == "decision").collect::<Vec<_>>()
+        };
+        let before = logged().len();
+        let tried = desk.at_site(&[&words[..], &["--dry-run"]].concat()).json(0);
+        assert_eq!(tried["dry_run"], true, "{words:?}: {tried}");
+        assert_eq!(logged().len(), before, "{words:?}: a dry run decides nothing");
+        let done = desk.at_site(&words).json(0);
+        assert_eq!(done["dry_run"], false, "{words:?}: {done}");
+        let new = logged().split_off(before);
+        assert_eq!(new.len(), 1, "{words:?}: {new:?}");
+        assert_eq!((&new[0]["act"], &new[0]["subject"]), (&json!(act), &json!(subject)), "{new:?}");
+        assert_eq!((&new[0]["reason"], &new[0]["level"]), (&json!("a test"), &json!("info")));
+        assert!(new[0]["who"].as_str().is_some_and(|who| !who.is_empty()), "{new:?}");
+        if !act.starts_with("retract") {
+            assert_eq!((&done["act"], &done["subject"]), (&json!(act), &json!(subject)), "{done}");
+            assert_eq!((&done["reason"], &done["who"]), (&new[0]["reason"], &new[0]["who"]));
+        }
+    }
+    let purged = ["purge", "--reason", "a test", "--yes", "--json"];
+    desk.at_site(&purged).json(0);
+    let lines = objects(&log(&desk, "almagest.log"));
+    let purges = lines.iter().filter(|line| line["act"] == "purge");
+    assert_eq!(purges.count(), 1, "{lines:?}");
 }

@@ -604,3 +604,29 @@ fn attempts_of_killed_processes_move() {
         desk.at_site(&["verify", "--checksums"]).ended(0);
     }
 }
+
+/// An old archive of another schema is named as such by a reopening, which changes nothing.
+#[test]
+fn an_old_archive_of_another_schema_is_not_reopened() {
+    for is_back in [false, true] {
+        let Some(moving) = Moving::new(is_back) else { return };
+        moving.migrate().ended(0);
+        let earlier = "UPDATE migration SET name = 'earlier'; DROP TABLE reopening";
+        match moving.old.rsplit_once('/') {
+            Some((_, name)) => {
+                let name = name.split('?').next().expect("a name");
+                Server::shared().expect("it is installed").psql(name, earlier);
+            }
+            None => {
+                let aside = moving.desk.site.join("archive.db.migrated");
+                let c = rusqlite::Connection::open(aside).expect("opened");
+                c.execute_batch(earlier).expect("written");
+            }
+        }
+        for more in [&["--dry-run"][..], &[]] {
+            let said = moving.reopen(more);
+            assert!(said.code == Some(3), "{said:?}");
+            assert!(said.err.contains("before the first release"), "{said:?}");
+        }
+    }
+}

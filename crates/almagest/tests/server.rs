@@ -562,3 +562,30 @@ fn moves_back(desk: &Desk) {
     assert!(matches!(desk.run(&next).code, Some(0 | 1)));
     desk.at_site(&["verify", "--checksums"]).ended(0);
 }
+
+/// A query of an archive of another schema reports the schema, on both engines, and not a missing column.
+#[test]
+fn queries_name_the_schema_that_they_do_not_know() {
+    let on_server = Desk::on_server().map(|(desk, database)| (desk, Some(database)));
+    for (desk, database) in [(Desk::new(), None)].into_iter().chain(on_server) {
+        let write = |sql: &str| match &database {
+            Some(database) => drop(database.psql(sql)),
+            None => {
+                let c = rusqlite::Connection::open(desk.site.join("archive.db")).expect("opened");
+                c.execute_batch(sql).expect("written");
+            }
+        };
+        const QUERY: [&str; 2] = ["sql", "SELECT no_such_column FROM multiframe"];
+        let refused = |sentence: &str| {
+            let said = desk.at_site(&QUERY);
+            assert!(said.code == Some(3) && said.err.contains(sentence), "{said:?}");
+        };
+        desk.at_site(&QUERY).ended(2);
+        write(
+            "INSERT INTO migration (number, name, applied) SELECT 99, 'later', applied FROM migration WHERE number = 1",
+        );
+        refused("the archive has schema 99");
+        write("DELETE FROM migration WHERE number = 99; UPDATE migration SET name = 'earlier'");
+        refused("before the first release");
+    }
+}

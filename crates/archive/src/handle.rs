@@ -50,8 +50,8 @@ pub struct Reader {
 pub struct Archive {
     reader: Reader,
     pub(crate) stop: Arc<AtomicBool>,
-    /// True when every write is rolled back: see [`Archive::rehearse`].
-    pub(crate) is_rehearsal: bool,
+    /// The time of a rehearsal, in which every write is rolled back: see [`Archive::open_rehearsal`].
+    rehearsed: Option<Timestamp>,
     /// Keeps a move of the archive from beginning; only who writes has it.
     _at_work: Option<files::DirLock>,
 }
@@ -211,15 +211,19 @@ impl Archive {
         Ok(Self::connected(site)?.brought_up(now)?.without_remains())
     }
 
-    /// Opens the archive for a rehearsal: as [`Archive::open`], and every write is rolled back, see [`Archive::rehearse`].
-    /// Remains of killed processes stay.
+    /// Opens the archive for a rehearsal: as [`Archive::open`], and every write is rolled back after it has answered as it would,
+    /// so that a command shows what it would do. Only for acts that change nothing but the database and the lake, whose new
+    /// files are removed again. Remains of killed processes stay, and nothing is upgraded: each write begins with the upgrade.
     ///
     /// # Errors
     /// As [`Archive::open`].
     pub fn open_rehearsal(site: &Site, now: Timestamp) -> Result<Self, ArchiveError> {
         let lock = at_work(site)?;
-        let archive = Self::connected(site)?.brought_up(now)?.rehearse(true);
-        Ok(Self { _at_work: Some(lock), ..archive })
+        let mut archive = Self::connected(site)?.prepared()?;
+        let fault = ArchiveError::during("open the archive");
+        let found = migrations::migration_number(&archive.connection).map_err(fault)?;
+        archive.reader.note = migrations::would_upgrade(found).or(archive.reader.note);
+        Ok(Self { _at_work: Some(lock), rehearsed: Some(now), ..archive })
     }
 
     fn connected(site: &Site) -> Result<Self, ArchiveError> {
@@ -227,7 +231,7 @@ impl Archive {
     }
 
     fn of(reader: Reader) -> Self {
-        Self { reader, stop: Arc::default(), is_rehearsal: false, _at_work: None }
+        Self { reader, stop: Arc::default(), rehearsed: None, _at_work: None }
     }
 
     /// Sets the flag that interrupts loads and waits; the next run finds and resumes the interrupted work.
@@ -235,7 +239,7 @@ impl Archive {
         self.stop = stop;
     }
 
-    fn brought_up(mut self, now: Timestamp) -> Result<Self, ArchiveError> {
+    fn prepared(self) -> Result<Self, ArchiveError> {
         if let Some(sqlite) = self.connection.sqlite() {
             let prepare = || -> Result<(), ArchiveFault> {
                 // With a limit, the last connection leaves the -wal empty; without, the next one reads megabytes that are in the
@@ -249,10 +253,16 @@ impl Archive {
             };
             prepare().map_err(ArchiveError::during("prepare the archive"))?;
         }
-        let site = self.site.clone();
-        let rights =
-            self.write("open", "upgrade the archive", |tx| migrations::bring_up(tx, &site, now))?;
-        self.reader.note = rights.map(|fault| {
+        Ok(self)
+    }
+
+    fn brought_up(self, now: Timestamp) -> Result<Self, ArchiveError> {
+        let mut archive = self.prepared()?;
+        let site = archive.site.clone();
+        let rights = archive.write("open", "upgrade the archive", |tx| {
+            migrations::bring_up(tx, &site, now)
+        })?;
+        archive.reader.note = rights.map(|fault| {
             format!(
                 "the rights of the database's roles are not up to date: {fault}: {}",
                 roles_of(&site)
@@ -265,7 +275,7 @@ impl Archive {
                 let _ = site::let_group_read(&path);
             }
         }
-        Ok(self)
+        Ok(archive)
     }
 
     /// Removes the remains of killed processes. The next process meets a failure here again, so the error does not stop the
@@ -276,32 +286,9 @@ impl Archive {
         self
     }
 
-    /// Waits for another process to change the archive, for a limited time. Returns `true` when one did. A change may be missed,
-    /// so the result is only a hint.
-    ///
-    /// # Errors
-    /// [`ArchiveError`] when the archive cannot be reached.
-    pub fn await_change(&mut self, at_most: Duration) -> Result<bool, ArchiveError> {
-        let changed = self.connection.await_change(at_most, &self.stop);
-        changed.map_err(ArchiveError::during("wait for changes"))
-    }
-
-    /// Rolls back every later write after computing its result, so that a command can show what it would do. Only for acts that
-    /// change nothing but the database and the lake, whose new files are removed again.
-    #[must_use]
-    pub fn rehearse(mut self, is_rehearsal: bool) -> Self {
-        self.set_rehearsal(is_rehearsal);
-        self
-    }
-
-    /// The same for an archive that is borrowed.
-    pub fn set_rehearsal(&mut self, is_rehearsal: bool) {
-        self.is_rehearsal = is_rehearsal;
-    }
-
     /// Returns true when every write is rolled back.
     pub fn is_rehearsal(&self) -> bool {
-        self.is_rehearsal
+        self.rehearsed.is_some()
     }
 
     /// Runs a write transaction. `point` names the crash points before and after its commit.
@@ -318,8 +305,11 @@ impl Archive {
             let tx = self.connection.begin(Kind::Write)?;
             #[cfg(test)]
             let began = std::time::Instant::now();
-            if self.is_rehearsal {
-                return detections::rehearsed(&tx, &self.site, body);
+            if let Some(now) = self.rehearsed {
+                return detections::rehearsed(&tx, &self.site, |tx| {
+                    migrations::bring_up(tx, &self.site, now)?;
+                    body(tx)
+                });
             }
             let value = body(&tx)?;
             files::crash_point(&format!("{point}:before-commit"));

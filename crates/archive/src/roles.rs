@@ -235,7 +235,7 @@ struct Roles {
 }
 
 /// Tables in addition to those of the definitions that every reader may read.
-const PUBLIC: [&str; 24] = [
+const PUBLIC: [&str; 25] = [
     "detection",
     "detection_all",
     "detector_rows",
@@ -243,6 +243,7 @@ const PUBLIC: [&str; 24] = [
     "interruption",
     "detector_interruption",
     "column_description",
+    "migration",
     "delivery",
     "file",
     "image",

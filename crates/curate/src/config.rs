@@ -30,7 +30,7 @@ pub use library::{FillOrder, Library, LibraryMode};
 pub use log::Log;
 pub use notify::Notify;
 pub use plan::{ExecutorKind, Order, PlanConfig, SlurmConfig, SshConfig};
-pub use read::load;
+pub use read::{check_text, load};
 pub use sources::{Complete, SourceConfig};
 pub use sql::Sql;
 pub use staging::Staging;

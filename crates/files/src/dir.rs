@@ -299,6 +299,26 @@ pub fn remove_below(base: &Path, path: &Path) -> io::Result<bool> {
     }
 }
 
+/// Returns what [`remove_below`] would return, and removes nothing: the file exists, and the permissions of its directory let
+/// this process remove it.
+///
+/// # Errors
+/// As [`remove_below`].
+pub fn may_remove_below(base: &Path, path: &Path) -> io::Result<bool> {
+    let (dir, name) = match parent_below(base, path) {
+        Ok(found) => found,
+        Err(OpenFault::Missing) => return Ok(false),
+        Err(fault) => return Err(io::Error::other(fault)),
+    };
+    match rustix::fs::statat(&dir.fd, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(false),
+        found => found?,
+    };
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    rustix::fs::accessat(&dir.fd, ".", access, AtFlags::EACCESS)?;
+    Ok(true)
+}
+
 fn parent_below(base: &Path, path: &Path) -> Result<(Dir, OsString), OpenFault> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(OpenFault::Outside);
@@ -365,9 +385,12 @@ mod tests {
         assert_eq!(code(&outside.join("precious")), "outside");
         assert_eq!(code(Path::new("/etc/passwd")), "outside");
         assert_eq!(code(&base.join("a/none")), "missing_file");
+        assert!(may_remove_below(&base, &base.join("link/precious")).is_err());
         assert!(remove_below(&base, &base.join("link/precious")).is_err());
+        assert!(may_remove_below(&base, &base.join("a/file_link")).unwrap());
         assert!(remove_below(&base, &base.join("a/file_link")).unwrap(), "the link itself goes");
         assert!(!remove_below(&base, &base.join("a/file_link")).unwrap());
+        assert!(!may_remove_below(&base, &base.join("a/file_link")).unwrap());
         assert!(outside.join("precious").exists());
         assert!(Dir::make_below(&base, &base.join("link/new")).is_err());
         assert!(!outside.join("new").exists());

@@ -22,7 +22,7 @@ mod scratch;
 mod side_by_side;
 
 pub use crash::crash_point;
-pub use dir::{Dir, open_below, remove_below};
+pub use dir::{Dir, may_remove_below, open_below, remove_below};
 pub use hashing::Hashing;
 pub use lock::{DirLock, lock_dir, lock_holders, share_dir};
 pub use names::{is_plain, shown};

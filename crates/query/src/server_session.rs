@@ -43,6 +43,7 @@ impl ServerSession {
     ) -> Result<Self, SqlError> {
         let mut client = address.connect().map_err(SqlError::Server)?;
         let fault = |e: postgres::Error| SqlError::Server(e.into());
+        check_schema(&mut client)?;
         server_guard::check_login(&mut client, address.user())?;
         // A text in quotes ends at the same place for the guard and the server.
         client.batch_execute("SET standard_conforming_strings = on").map_err(fault)?;
@@ -227,6 +228,24 @@ impl ServerSession {
         );
         rows.unwrap_or_default().iter().map(|row| row.get(0)).collect()
     }
+}
+
+/// Refuses an archive of another history. A login that may not read the migrations is refused by [`server_guard`], or it gets
+/// the server's own messages.
+fn check_schema(client: &mut postgres::Client) -> Result<(), SqlError> {
+    let fault = |e: postgres::Error| SqlError::Server(e.into());
+    let may_read =
+        "SELECT coalesce(has_table_privilege(to_regclass('migration'), 'SELECT'), false)";
+    if !client.query_one(may_read, &[]).map_err(fault)?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let applied = "SELECT number::bigint, name::text FROM migration ORDER BY number";
+    let rows = client.query(applied, &[]).map_err(fault)?;
+    let row = |row: &postgres::Row| {
+        (u32::try_from(row.get::<_, i64>(0)).unwrap_or(u32::MAX), row.get::<_, String>(1))
+    };
+    let applied: Vec<(u32, String)> = rows.iter().map(row).collect();
+    archive::migrations::check_applied(&applied).map_err(SqlError::Schema)
 }
 
 /// Makes views of this session over the rows that were current after an event, under the public names.

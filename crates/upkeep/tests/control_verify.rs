@@ -303,3 +303,31 @@ fn a_damaged_database_file_is_reported() {
     drop(file);
     assert!(found(&site).contains("database_damaged"));
 }
+
+/// A rehearsal of a repair promises no removal that the repair refuses: beneath a link, nothing is removed.
+#[test]
+fn a_rehearsed_repair_removes_what_the_repair_removes() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = whole_site(dir.path());
+    let outside = dir.path().join("outside");
+    std::fs::create_dir(&outside).unwrap();
+    std::fs::write(outside.join("precious.jpg"), "jpeg").unwrap();
+    std::os::unix::fs::symlink(&outside, site.previews().join("link")).unwrap();
+    std::fs::write(site.previews().join("stray.jpg"), "jpeg").unwrap();
+    let path = |name: &str| site.previews().join(name);
+    let mut report = upkeep::verify::Report::default();
+    for name in ["link/precious.jpg", "stray.jpg"] {
+        report.findings.push(upkeep::verify::Finding::PreviewStray { path: path(name) });
+    }
+    let repaired = |archive: Result<Archive, archive::ArchiveError>| {
+        upkeep::verify::repair(&mut archive.unwrap(), &report, &cause(), now()).unwrap()
+    };
+    let rehearsed = repaired(Archive::open_rehearsal(&site, now()));
+    assert!(path("stray.jpg").exists());
+    assert_eq!(
+        rehearsed,
+        [format!("removed {}, which no event made", path("stray.jpg").display())]
+    );
+    assert_eq!(repaired(Archive::open(&site, now())), rehearsed);
+    assert!(outside.join("precious.jpg").exists() && !path("stray.jpg").exists());
+}

@@ -1,12 +1,11 @@
 //! `almagest approve`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, cause, unit_name};
 use super::plan::{latest, undecidable};
 use super::subject::{check_host, unit};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
 use archive::Reader;
-use archive::history::Cause;
 use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;
@@ -16,6 +15,9 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, act, subject, who, reason, plan, tasks, units: [UNIT], coming:
+[UNIT]}.")]
 pub struct Arguments {
     /// All of it.
     #[arg(long, conflicts_with_all = ["unit", "host"])]
@@ -32,9 +34,8 @@ pub struct Arguments {
     /// Reason, for the history.
     #[arg(long, default_value = "approved")]
     reason: String,
-    /// Only print what would be approved.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Approves a plan or part of it.
@@ -43,13 +44,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
         return Err(exit::usage("nothing to approve: give --all, --unit UNIT or --host HOST"));
     }
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     latest(&archive, arguments.plan)?;
     for host in &arguments.host {
         check_host(&site, host)?;
     }
     let selection = Selection { units: arguments.unit.clone(), hosts: arguments.host.clone() };
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let cause = cause(&arguments.reason);
     let decided = archive
         .approve(arguments.plan, &selection, &cause, site::now())
         .map_err(|error| undecidable(error, arguments.plan))?;
@@ -60,10 +61,20 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             advice::command(&Advice::Plan)
         )));
     }
-    tell_dry_run(arguments.dry_run);
-    say!("plan {number}: {}", approved(&archive, number, &decided)?);
+    let in_words = approved(&archive, number, &decided)?;
+    let subject = format!("plan {number}");
+    let units = decided.units.iter().map(|unit| (unit.delivery.clone(), unit.use_case));
+    let details = serde_json::json!({
+        "plan": number,
+        "tasks": decided.tasks,
+        "units": units.map(|unit| unit_name(&unit)).collect::<Vec<_>>(),
+        "coming": decided.coming.iter().map(unit_name).collect::<Vec<_>>(),
+    });
+    arguments
+        .form
+        .report(("approve", &subject), &cause, details, || say!("{subject}: {in_words}"))?;
     still_paused(&archive, &decided)?;
-    if arguments.dry_run {
+    if arguments.form.dry_run {
         return Ok(Exit::Done);
     }
     let daemon = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));

@@ -1,27 +1,24 @@
 //! `almagest cancel`.
 
-use super::dry_run::tell_dry_run;
-use super::instruction::StopArguments;
+use super::decision::{cause, unit_name};
+use super::instruction::{StopArguments, resume};
 use crate::exit::Exit;
 use crate::report::{counted, say, tell};
 use archive::Reader;
 use archive::attempts::{AttemptKey, Place};
-use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
-use curate::advice;
 use curate::scheduler::Curator;
 use curate::site::{self, Site};
-use model::{Advice, UnitState};
+use model::UnitState;
 use std::path::PathBuf;
 
 /// Cancels units: their running tasks are ended, and none of their tasks start until they are resumed.
 pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut curator =
-        Curator::open_or_rehearse(site, &site::operator(), "cancel", arguments.dry_run)?;
+    let (cause, is_dry_run) = (cause(&arguments.why.reason), arguments.form.dry_run);
+    let mut curator = Curator::open_or_rehearse(site, &cause.who, "cancel", is_dry_run)?;
     let site = curator.site().clone();
     let subject = arguments.about.known(&site, curator.archive())?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
     let now = site::now();
     curator.archive().instruct(&subject, &Instruction::Pause, &cause, now)?;
     let open = curator.archive().open_tasks()?;
@@ -33,7 +30,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
         }
     };
     let is_chosen = |a: &AttemptKey, p: &Place| is_meant(&a.task.unit, &p.host);
-    let cancelled = match (curator.reaches(), arguments.dry_run) {
+    let cancelled = match (curator.reaches(), is_dry_run) {
         (false, _) => 0,
         (true, true) => curator.cancellable(&is_chosen, false)?,
         (true, false) => curator.cancel(&is_chosen, false, "cancelled by the operator")?,
@@ -51,7 +48,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     };
     for unit in &units {
         if is_under_way(curator.archive(), unit)? {
-            if curator.reaches() && arguments.dry_run {
+            if curator.reaches() && is_dry_run {
                 continue;
             }
             tell!(WARN, "runs_on", "{unit}: tasks that run in the pool of this machine finish");
@@ -59,12 +56,14 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
             curator.archive().move_unit(unit, UnitState::Ready, &cause, now)?;
         }
     }
-    tell_dry_run(arguments.dry_run);
-    say!(
-        "{subject}: {} stopped, {} to be approved again after {}",
-        counted(cancelled, "task"),
-        counted(units.len() as u64, "unit"),
-        advice::command(&Advice::Resume { target: subject.target() })
-    );
-    Ok(Exit::Done)
+    let names = units.iter().map(|unit| unit_name(&(unit.delivery.clone(), unit.use_case)));
+    let details = serde_json::json!({"tasks_ended": cancelled, "units": names.collect::<Vec<_>>()});
+    arguments.form.report(("cancel", &subject.to_string()), &cause, details, || {
+        say!(
+            "{subject}: {} stopped, {} to be approved again after {}",
+            counted(cancelled, "task"),
+            counted(units.len() as u64, "unit"),
+            resume(&subject)
+        );
+    })
 }

@@ -6,6 +6,6 @@ use model::UseCase;
 use std::path::PathBuf;
 
 /// Runs CU4 alone.
-pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
-    step::run(site, UseCase::Catalogue, arguments)
+pub fn run(site: Option<PathBuf>, arguments: &step::StepArguments) -> anyhow::Result<Exit> {
+    step::run(site, UseCase::Catalogue, arguments, arguments.redo())
 }

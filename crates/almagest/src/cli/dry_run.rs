@@ -1,6 +1,6 @@
 //! The output of a dry run: the words of the act, after a line which states that nothing is changed.
 
-use crate::report::{say, tell};
+use crate::report::say;
 
 /// The line before the results of a dry run.
 const NOTHING_CHANGED: &str = "dry run, nothing is changed:";
@@ -9,12 +9,5 @@ const NOTHING_CHANGED: &str = "dry run, nothing is changed:";
 pub fn tell_dry_run(is_dry_run: bool) {
     if is_dry_run {
         say!("{NOTHING_CHANGED}");
-    }
-}
-
-/// Says the same on stderr, for an act that reports its changes there.
-pub fn note_dry_run(is_dry_run: bool) {
-    if is_dry_run {
-        tell!(INFO, "dry_run", "{NOTHING_CHANGED}");
     }
 }

@@ -1,11 +1,10 @@
 //! `almagest edit`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, Reason, cause};
 use super::instruction::in_words;
 use super::subject::{About, check_host};
 use crate::exit::{self, Exit};
 use crate::report::say;
-use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
 use curate::advice;
 use curate::site::{self, Site};
@@ -14,6 +13,8 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, act, subject, who, reason, instructions: [TEXT]}.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
@@ -26,18 +27,16 @@ pub struct Arguments {
     /// Hold it until `almagest resume`.
     #[arg(long)]
     hold: bool,
-    /// Reason, for the history.
-    #[arg(long)]
-    reason: String,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: Reason,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Changes the next plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
     if matches!(subject, Subject::Host(_))
         && (arguments.r#move.is_some() || arguments.priority.is_some())
@@ -47,16 +46,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if let Some(host) = arguments.r#move.as_deref().filter(|host| !host.is_empty()) {
         check_host(&site, host)?;
     }
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let cause = cause(&arguments.why.reason);
     if arguments.r#move.is_none() && arguments.priority.is_none() && !arguments.hold {
         return Err(exit::usage("nothing to change: give --move HOST, --priority N or --hold"));
     }
-    tell_dry_run(arguments.dry_run);
     let mut given = Vec::new();
+    let mut changes = Vec::new();
     match arguments.r#move.as_deref() {
         Some("") => {
             archive.withdraw(&subject, "move", &cause, site::now())?;
-            say!("{subject}: on any host");
+            changes.push("on any host".to_owned());
         }
         Some(host) => given.push(Instruction::Move(host.to_owned())),
         None => {}
@@ -65,11 +64,16 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     given.extend(arguments.hold.then_some(Instruction::Pause));
     for instruction in given {
         archive.instruct(&subject, &instruction, &cause, site::now())?;
-        say!("{subject}: {}", in_words(&instruction));
-        if instruction == Instruction::Pause {
+        changes.push(in_words(&instruction));
+    }
+    let details = serde_json::json!({"instructions": changes});
+    arguments.form.report(("edit", &subject.to_string()), &cause, details, || {
+        for change in &changes {
+            say!("{subject}: {change}");
+        }
+        if arguments.hold {
             let target = subject.target();
             say!("nothing new starts until {}", advice::command(&Advice::Resume { target }));
         }
-    }
-    Ok(Exit::Done)
+    })
 }

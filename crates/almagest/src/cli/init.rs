@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let database =
         Database { url: arguments.database.clone(), password_file, ..Database::default() };
     if arguments.dry_run {
-        check(&arguments.site)?;
+        check(&arguments.site, &database)?;
         archive::check_server(&database)?;
         say!("would create site {site}");
         return Ok(Exit::Done);
@@ -135,8 +135,8 @@ impl<E: Into<anyhow::Error>> From<E> for Publishing {
     }
 }
 
-/// Checks that no site is made over another.
-fn check(root: &Path) -> anyhow::Result<()> {
+/// Checks that no site is made over another, and that a configuration that exists names the same database.
+fn check(root: &Path, database: &Database) -> anyhow::Result<()> {
     if root.join("archive.db").exists() {
         return Err(exit::conflict(format!("{} is a site already", root.display())));
     }
@@ -150,20 +150,21 @@ fn check(root: &Path) -> anyhow::Result<()> {
             )));
         }
     }
+    let path = root.join(config::FILE_NAME);
+    if path.exists() && config::load(root)?.database != *database {
+        return Err(exit::conflict(format!(
+            "{} exists already and names another database: remove it, or name the same database by --database",
+            path.display()
+        )));
+    }
     Ok(())
 }
 
 /// Makes a site with the shipped survey profiles.
 pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
-    check(root)?;
+    check(root, database)?;
     archive::check_server(database)?;
     let place = lay_out(root, database)?;
-    if config::load(root)?.database != *database {
-        return Err(exit::conflict(format!(
-            "{} exists already and names another database: remove it, or name the same database by --database",
-            root.join(config::FILE_NAME).display()
-        )));
-    }
     let mut archive = Archive::create(&place, site::now())?;
     let loaded = profiles::load(&place.surveys())?;
     let cause = Cause::new(site::operator(), "site made");

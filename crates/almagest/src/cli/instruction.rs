@@ -1,45 +1,44 @@
 //! The common part of the verbs that give instructions: these hold until they are withdrawn.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, Reason};
 use super::subject::About;
-use crate::exit::Exit;
-use crate::report::{Table, counted, say, utc};
+use crate::report::{Table, counted, utc};
 use archive::history::Cause;
-use archive::planning::{Instruction, Standing};
+use archive::planning::{Instruction, Standing, Subject};
 use curate::advice;
 use curate::site::{self, Site};
 use model::Advice;
-use std::path::PathBuf;
 
 /// Arguments of `pause`, `drain` and `cancel`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, act, subject, who, reason}. `drain` has tasks_cancelled too, and
+`cancel` tasks_ended and units: [UNIT].")]
 pub struct StopArguments {
     #[command(flatten)]
     pub about: About,
-    /// Reason, for the history.
-    #[arg(long)]
-    pub reason: String,
-    /// Only print what would be done.
-    #[arg(long)]
-    pub dry_run: bool,
+    #[command(flatten)]
+    pub why: Reason,
+    #[command(flatten)]
+    pub form: Form,
 }
 
-/// Gives an instruction that stops something; `meaning` is its effect in words.
+/// Gives an instruction that stops something, and returns its subject.
 pub fn instruct(
-    site: Option<PathBuf>,
+    site: &Site,
     arguments: &StopArguments,
     instruction: &Instruction,
-    meaning: &str,
-) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
-    let subject = arguments.about.known(&site, &archive)?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
-    tell_dry_run(arguments.dry_run);
-    archive.instruct(&subject, instruction, &cause, site::now())?;
-    let resume = advice::command(&Advice::Resume { target: subject.target() });
-    say!("{subject}: {meaning} until {resume}");
-    Ok(Exit::Done)
+    cause: &Cause,
+) -> anyhow::Result<Subject> {
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
+    let subject = arguments.about.known(site, &archive)?;
+    archive.instruct(&subject, instruction, cause, site::now())?;
+    Ok(subject)
+}
+
+/// Returns the command that resumes a subject.
+pub fn resume(subject: &Subject) -> String {
+    advice::command(&Advice::Resume { target: subject.target() })
 }
 
 /// Returns the paused work, one line for each cause, with the command that resumes it.

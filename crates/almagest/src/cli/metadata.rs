@@ -6,6 +6,6 @@ use model::UseCase;
 use std::path::PathBuf;
 
 /// Runs CU3 alone.
-pub fn run(site: Option<PathBuf>, arguments: &step::Arguments) -> anyhow::Result<Exit> {
-    step::run(site, UseCase::Metadata, arguments)
+pub fn run(site: Option<PathBuf>, arguments: &step::StepArguments) -> anyhow::Result<Exit> {
+    step::run(site, UseCase::Metadata, arguments, arguments.redo())
 }

@@ -15,6 +15,7 @@ mod completions;
 mod config;
 mod contact_sheet;
 mod daemon;
+mod decision;
 mod demo;
 mod doctor;
 mod drain;
@@ -122,11 +123,11 @@ enum Verb {
     /// List what the sources of almagest.toml have, and what has not arrived
     Sources(sources::Arguments),
     /// CU2: make JPEG previews
-    Preview(step::Arguments),
+    Preview(preview::Arguments),
     /// CU3: extract the metadata of multiframes
-    Metadata(step::Arguments),
+    Metadata(step::StepArguments),
     /// CU4: extract the detections of catalogues
-    Catalogue(step::Arguments),
+    Catalogue(step::StepArguments),
     /// Publish staged batches in the archive
     Ingest(ingest::Arguments),
     /// Show the proposed plan: what runs where and when

@@ -6,6 +6,7 @@ use archive::explain::sheets::Asked;
 use archive::status::StatusFilter;
 use curate::advice;
 use curate::counts::Counts;
+use curate::log::of_round;
 use curate::site::Site;
 use curate::steps::Night;
 use model::{Advice, UseCase};
@@ -100,14 +101,7 @@ fn tell_left(night: &Night) {
     }
     tell_blocked(night);
     for (unit, why) in &night.postponed {
-        tell!(
-            WARN,
-            "postponed",
-            delivery = unit.delivery,
-            use_case = unit.use_case.name(),
-            round = unit.round,
-            "{unit} is not ingested yet, retry: {why}"
-        );
+        of_round!(tell, unit; WARN, "postponed", "{unit} is not ingested yet, retry: {why}");
     }
     for (file, why) in &night.not_fetched {
         tell!(WARN, "not_fetched", file, "{file} is not fetched yet, retry: {why}");

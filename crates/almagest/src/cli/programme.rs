@@ -1,9 +1,8 @@
 //! `almagest programme`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, cause};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown};
-use archive::history::Cause;
 use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState, Stage};
 use clap::Subcommand;
 use curate::advice;
@@ -30,14 +29,16 @@ enum Act {
         json: bool,
     },
     /// Add a programme; frames parked for it are processed in the next round
+    #[command(after_help = "\
+With --json: one object {dry_run, act, subject, who, reason, programme_id, name, project, frames},
+where frames counts the parked frames that are taken up.")]
     Add {
         /// Short name, e.g. U09B8.
         name: String,
         /// The PROJECT text of its frames, e.g. u/09b/8.
         project: String,
-        /// Only print what would be done.
-        #[arg(long)]
-        dry_run: bool,
+        #[command(flatten)]
+        form: Form,
     },
 }
 
@@ -49,7 +50,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Act::Add { name, project, .. } if !(is_word(name) && is_word(project)) => Err(exit::usage(
             "name and PROJECT of a programme must not have blanks at the ends, control characters or line breaks",
         )),
-        Act::Add { name, project, dry_run } => add(&site, (name, project), *dry_run),
+        Act::Add { name, project, form } => add(&site, (name, project), *form),
     }
 }
 
@@ -97,10 +98,10 @@ fn explained_by(
     })
 }
 
-fn add(site: &Site, (name, project): (&str, &str), is_dry_run: bool) -> anyhow::Result<Exit> {
+fn add(site: &Site, (name, project): (&str, &str), form: Form) -> anyhow::Result<Exit> {
     let is_explained = explained_by(site, name, project)?;
-    let cause = Cause::new(site::operator(), format!("programme {name} added"));
-    let mut archive = site.write_or_rehearse(is_dry_run)?;
+    let cause = cause(&format!("programme {name} added"));
+    let mut archive = site.write_or_rehearse(form.dry_run)?;
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let parked = archive.refusals(&filter)?.into_iter().filter(|r| is_explained(r));
     let mut parked: Vec<(String, Stage)> = parked.map(|r| (r.delivery, r.stage)).collect();
@@ -108,17 +109,20 @@ fn add(site: &Site, (name, project): (&str, &str), is_dry_run: bool) -> anyhow::
     parked.dedup();
     let (id, released) =
         archive.add_programme(name, project, &is_explained, &cause, site::now())?;
-    tell_dry_run(is_dry_run);
-    say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
-    if released > 0 {
-        say!("{} to be processed in the next round", counted(released, "parked frame"));
-        let next =
-            |(delivery, stage): &(String, Stage)| gate::redo(site, &archive, delivery, *stage);
-        let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();
-        next.dedup();
-        for commands in next.iter().take(10) {
-            say!("next: {}", advice::commands(commands));
+    let details = serde_json::json!({
+        "programme_id": id.get(), "name": name, "project": project, "frames": released
+    });
+    form.report(("add", &format!("programme {}", shown(name))), &cause, details, || {
+        say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
+        if released > 0 {
+            say!("{} to be processed in the next round", counted(released, "parked frame"));
+            let next =
+                |(delivery, stage): &(String, Stage)| gate::redo(site, &archive, delivery, *stage);
+            let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();
+            next.dedup();
+            for commands in next.iter().take(10) {
+                say!("next: {}", advice::commands(commands));
+            }
         }
-    }
-    Ok(Exit::Done)
+    })
 }

@@ -4,7 +4,7 @@ use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, say, shown, tell};
 use archive::history::Cause;
-use archive::retraction::purge::{PurgeScope, Purged};
+use archive::retraction::purge::{PurgeScope, Purged, RetractedRound};
 use curate::site::{self, Site};
 use curate::{log, note};
 use std::collections::BTreeSet;
@@ -18,8 +18,8 @@ A purge cannot be undone; the files of the library can be ingested again, under 
 command names the deliveries, rounds, rows and files first, and asks for confirmation. Without a
 terminal it needs --yes. The history keeps who purged what and why, and `explain` shows it.
 
-With --json: one object {dry_run, deliveries, rounds: [{delivery, use_case, round}], rows, files,
-bytes, reason}.")]
+With --json: one object {dry_run, deliveries, rounds: [{delivery, use_case, round, retracted_in}],
+rows, files, bytes, reason}, where retracted_in is the number of an event.")]
 pub struct Arguments {
     /// Only this delivery [default: all retracted rounds].
     #[arg(value_name = "DELIVERY")]
@@ -48,26 +48,31 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             "a purge is permanent, and there is no terminal to confirm it: give --yes",
         ));
     }
-    let mut archive = site.write_or_rehearse(true)?;
     let scope = arguments.delivery.as_deref().map_or(PurgeScope::All, PurgeScope::Delivery);
-    let due = archive.purge(scope, &cause, site::now())?;
+    let rehearsed = || -> anyhow::Result<Purged> {
+        Ok(site.write_or_rehearse(true)?.purge(scope, &cause, site::now())?)
+    };
     if arguments.dry_run {
-        print(&due, arguments)?;
+        print(&rehearsed()?, arguments)?;
         return Ok(Exit::Done);
     }
-    if !due.rounds.is_empty() {
-        let deletion = in_words(&due);
-        if arguments.yes {
-            tell!(WARN, "purge", "to be deleted permanently: {deletion}");
-        } else if !is_confirmed(&deletion)? {
+    // What is retracted after it was named, or again after an undo, stays.
+    let due = if arguments.yes {
+        let due = site.read()?.purgeable(scope)?;
+        if !due.is_empty() {
+            tell!(WARN, "purge", "to be deleted permanently: {}", rounds_in_words(&due));
+        }
+        due
+    } else {
+        let due = rehearsed()?;
+        if !due.rounds.is_empty() && !is_confirmed(&in_words(&due))? {
             return Err(exit::gate("not confirmed: nothing is deleted"));
         }
-    }
-    archive.set_rehearsal(false);
-    log::open(&site, log::Writer::Commands);
-    // Rounds retracted since were not named, and are kept.
-    let purged = archive.purge(PurgeScope::Rounds(&due.rounds), &cause, site::now())?;
+        due.rounds
+    };
+    let purged = site.write()?.purge(PurgeScope::Rounds(&due), &cause, site::now())?;
     note!(INFO, "purged", rows = purged.rows, "purged {}: {}", in_words(&purged), cause.why);
+    log::decision("purge", arguments.delivery.as_deref().unwrap_or("all retractions"), &cause);
     print(&purged, arguments)?;
     Ok(Exit::Done)
 }
@@ -84,23 +89,35 @@ fn cause(arguments: &Arguments) -> anyhow::Result<Cause> {
     Ok(Cause::new(site::operator(), why))
 }
 
-/// Returns the deliveries of purged rounds.
-fn deliveries(purged: &Purged) -> BTreeSet<&str> {
-    purged.rounds.iter().map(|round| round.delivery.as_str()).collect()
+/// Returns the deliveries of retracted rounds.
+fn deliveries(rounds: &[RetractedRound]) -> BTreeSet<&str> {
+    rounds.iter().map(|round| round.unit.delivery.as_str()).collect()
+}
+
+/// Returns the number of retracted rounds, and the number of their deliveries.
+fn counts_in_words(rounds: &[RetractedRound]) -> String {
+    let deliveries = counted(deliveries(rounds).len() as u64, "delivery");
+    format!("{} of {deliveries}", counted(rounds.len() as u64, "round"))
+}
+
+fn names(rounds: &[RetractedRound]) -> String {
+    deliveries(rounds).into_iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
+/// Returns the numbers and the deliveries of retracted rounds.
+fn rounds_in_words(rounds: &[RetractedRound]) -> String {
+    format!("{}: {}", counts_in_words(rounds), names(rounds))
 }
 
 /// Returns the numbers and the deliveries of a purge.
 fn in_words(due: &Purged) -> String {
-    let deliveries = deliveries(due);
-    let names: Vec<String> = deliveries.iter().map(|name| shown(name)).collect();
     format!(
-        "{} of {}, {} and {} with {}: {}",
-        counted(due.rounds.len() as u64, "round"),
-        counted(deliveries.len() as u64, "delivery"),
+        "{}, {} and {} with {}: {}",
+        counts_in_words(&due.rounds),
         counted(due.rows, "row"),
         counted(due.files, "file"),
         bytes(due.bytes),
-        names.join(", ")
+        names(&due.rounds)
     )
 }
 
@@ -123,13 +140,16 @@ fn print(purged: &Purged, arguments: &Arguments) -> anyhow::Result<()> {
         let rounds: Vec<_> = purged
             .rounds
             .iter()
-            .map(|r| {
-                serde_json::json!({"delivery": r.delivery, "use_case": r.use_case.name(), "round": r.round})
+            .map(|RetractedRound { unit, event }| {
+                serde_json::json!({
+                    "delivery": unit.delivery, "use_case": unit.use_case.name(), "round": unit.round,
+                    "retracted_in": event.get(),
+                })
             })
             .collect();
         let report = serde_json::json!({
             "dry_run": arguments.dry_run,
-            "deliveries": deliveries(purged),
+            "deliveries": deliveries(&purged.rounds),
             "rounds": rounds,
             "rows": purged.rows,
             "files": purged.files,
@@ -141,7 +161,7 @@ fn print(purged: &Purged, arguments: &Arguments) -> anyhow::Result<()> {
     }
     tell_dry_run(arguments.dry_run);
     for round in &purged.rounds {
-        say!("purged {round}");
+        say!("purged {}", round.unit);
     }
     say!(
         "{} deleted, {} with {} removed",

@@ -1,11 +1,12 @@
 //! `almagest reconcile`: source, library and archive compared, and one repaired from another.
 
-use super::dry_run::note_dry_run;
+use super::dry_run::tell_dry_run;
 use super::soundness::look;
 use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
 use archive::library::{Holding, Soundness};
+use curate::note;
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
@@ -86,11 +87,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let mut all = compared(&site, &deliveries, files, arguments.offline)?;
     let differ = all.iter().any(|c| !c.differences.is_empty());
     let mut exit = Exit::Done;
-    note_dry_run(arguments.dry_run);
+    tell_dry_run(arguments.dry_run && !arguments.json);
+    let changes = Changes { is_dry_run: arguments.dry_run, is_json: arguments.json };
     if let (Some(right), true, true) = (arguments.right, differ, arguments.dry_run) {
-        rehearse(&site, &all, right)?;
+        rehearse(&site, &all, right, changes)?;
     } else if let (Some(right), true) = (arguments.right, differ) {
-        exit = repair(&site, &all, right)?;
+        exit = repair(&site, &all, right, changes)?;
         all = compared(&site, &deliveries, files, false)?;
     }
     let differences: Vec<&Difference> = all.iter().flat_map(|c| &c.differences).collect();
@@ -119,6 +121,27 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let differs =
         differences.iter().any(|d| d.repaired_by.is_some() || d.code == "unreadable_directory");
     Ok(if differs && exit == Exit::Done { Exit::Gate } else { exit })
+}
+
+/// The report of changes, which are results: on stdout in words, and on stderr beside an array of JSON.
+#[derive(Clone, Copy)]
+struct Changes {
+    is_dry_run: bool,
+    is_json: bool,
+}
+
+impl Changes {
+    /// Reports a change that is made, or would be.
+    fn report(self, change: &str) {
+        if self.is_json {
+            tell!(INFO, "reconciled", "{change}");
+            return;
+        }
+        if !self.is_dry_run {
+            note!(INFO, "reconciled", "{change}");
+        }
+        say!("{change}");
+    }
 }
 
 /// Compares deliveries; when files are named, only those files, and by their contents.
@@ -350,9 +373,11 @@ fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
     strays
 }
 
-fn repair(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<Exit> {
+fn repair(site: &Site, all: &[Compared], right: Right, changes: Changes) -> anyhow::Result<Exit> {
     if right == Right::Archive {
-        return move_strays(site, all);
+        curate::log::open(site, curate::log::Writer::Commands);
+        move_strays(site, all, changes)?;
+        return Ok(Exit::Done);
     }
     let mut work = night::open(site.clone(), "reconcile")?;
     for compared in all {
@@ -381,8 +406,11 @@ fn fetched_again(compared: &Compared) -> Word {
     Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
 }
 
-/// Reports on stderr what [`repair`] would do.
-fn rehearse(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<()> {
+/// Reports what [`repair`] would do.
+fn rehearse(site: &Site, all: &[Compared], right: Right, changes: Changes) -> anyhow::Result<()> {
+    if right == Right::Archive {
+        return move_strays(site, all, changes);
+    }
     let (archive, profiles) = (site.read()?, site.profiles()?);
     for compared in all {
         let name = &compared.name;
@@ -393,22 +421,23 @@ fn rehearse(site: &Site, all: &[Compared], right: Right) -> anyhow::Result<()> {
                     let place = (origin, directory.as_str());
                     let (_, due) = prospect(site, &archive, &profiles, place, &word)?;
                     let files = counted(due.files as u64, "file");
-                    tell!(INFO, "dry_run", "fetch {files} of {name}, {}", bytes(due.bytes));
+                    let name = shown(name);
+                    changes.report(&format!("fetch {files} of {name}, {}", bytes(due.bytes)));
                 }
             }
             Right::Library => {
                 for (directory, names) in by_directory(&compared.strays) {
-                    let is_current = is_top(site, name, &directory);
-                    for file in names.iter().filter(|_| is_current) {
-                        tell!(INFO, "dry_run", "register {file} of {name}");
+                    if !is_top(site, name, &directory) {
+                        tell_older(&directory);
+                        continue;
+                    }
+                    for file in names {
+                        let change = format!("register {} of {}", shown(&file), shown(name));
+                        changes.report(&change);
                     }
                 }
             }
-            Right::Archive => {
-                for stray in &compared.strays {
-                    tell_moved(stray, &place_aside(site, stray).1);
-                }
-            }
+            Right::Archive => {}
         }
     }
     Ok(())
@@ -430,8 +459,9 @@ fn by_directory(strays: &[PathBuf]) -> BTreeMap<PathBuf, BTreeSet<String>> {
     all
 }
 
-/// Rechecks before anything is moved, while no process fetches the delivery.
-fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
+/// Moves strays aside, or reports in a dry run where they would go. Rechecks before anything is moved, while no process fetches
+/// the delivery.
+fn move_strays(site: &Site, all: &[Compared], changes: Changes) -> anyhow::Result<()> {
     let archive = site.read()?;
     for compared in all.iter().filter(|c| !c.strays.is_empty()) {
         // Nothing is being fetched into a directory that does not exist.
@@ -448,20 +478,25 @@ fn move_strays(site: &Site, all: &[Compared]) -> anyhow::Result<Exit> {
         }
         let holdings = archive.holdings(Some(&compared.name))?;
         for stray in strays(site, &compared.name, &holdings).files {
-            move_aside(site, &stray)?;
+            let to = match changes.is_dry_run {
+                true => place_aside(site, &stray).1,
+                false => move_aside(site, &stray)?,
+            };
+            let [stray, to] = [&stray, &to].map(|path| shown(&path.display().to_string()));
+            changes.report(&format!("moved {stray} to {to}"));
         }
     }
-    Ok(Exit::Done)
+    Ok(())
 }
 
-fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<()> {
+/// Moves a stray aside and returns its new place.
+fn move_aside(site: &Site, stray: &Path) -> anyhow::Result<PathBuf> {
     let (volume, to) = place_aside(site, stray);
     let directory = to.parent().unwrap_or(&volume);
     files::create_dir(directory)?;
     std::fs::rename(stray, &to)?;
     files::sync_dir(directory)?;
-    tell_moved(stray, &to);
-    Ok(())
+    Ok(to)
 }
 
 /// Returns the volume of a stray, and the place in it to which the stray is moved.
@@ -474,13 +509,13 @@ fn place_aside(site: &Site, stray: &Path) -> (PathBuf, PathBuf) {
     (volume, to)
 }
 
-fn tell_moved(stray: &Path, to: &Path) {
+/// Reports strays in a directory of older contents, which nothing registers.
+fn tell_older(directory: &Path) {
     tell!(
-        INFO,
-        "moved_aside",
-        "moved {} to {}",
-        shown(&stray.display().to_string()),
-        shown(&to.display().to_string())
+        WARN,
+        "older_contents",
+        "{} holds older contents, which are kept",
+        shown(&directory.display().to_string())
     );
 }
 
@@ -493,12 +528,7 @@ fn take_in(
     only: BTreeSet<String>,
 ) -> anyhow::Result<()> {
     if !is_top(site, delivery, directory) {
-        tell!(
-            WARN,
-            "older_contents",
-            "{} holds older contents, which are kept",
-            shown(&directory.display().to_string())
-        );
+        tell_older(directory);
         return Ok(());
     }
     let root = directory.parent().unwrap_or(directory).to_owned();

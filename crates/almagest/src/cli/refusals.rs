@@ -1,13 +1,12 @@
 //! `almagest refusals`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, Reason, cause};
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
 use archive::Reader;
 use archive::explain::Setting;
 use archive::explain::help::help_for;
-use archive::history::Cause;
 use archive::refusals::{
     Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE, in_full, place_in_words,
     rows_in_words,
@@ -74,7 +73,12 @@ struct Numbers {
     json: bool,
 }
 
+/// The form of `--json` of a decision.
+const DECIDED_HELP: &str = "\
+With --json: one object {dry_run, act, subject, who, reason, refusals: [{number, file, code}]}.";
+
 #[derive(Debug, Args)]
+#[command(after_help = DECIDED_HELP)]
 struct Accept {
     #[command(flatten)]
     which: Decide,
@@ -84,6 +88,7 @@ struct Accept {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = DECIDED_HELP)]
 struct Decide {
     /// Numbers of refusals, as printed by `list`.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
@@ -94,12 +99,10 @@ struct Decide {
     /// Only of this delivery (with --code).
     #[arg(long, value_name = "NAME", requires = "code")]
     delivery: Option<String>,
-    /// Reason, for the history.
-    #[arg(long, required = true)]
-    reason: String,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: Reason,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Lists refusals, or decides on them.
@@ -339,10 +342,10 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
 }
 
 fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exit> {
-    if which.reason.trim().is_empty() {
+    if which.why.reason.trim().is_empty() {
         return Err(exit::usage("--reason is empty"));
     }
-    let mut archive = site.write_or_rehearse(which.dry_run)?;
+    let mut archive = site.write_or_rehearse(which.form.dry_run)?;
     check_delivery(&archive, which.delivery.as_ref())?;
     let records = archive.refusals(&RefusalFilter {
         delivery: which.delivery.clone(),
@@ -359,31 +362,44 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         return Err(exit::gate(format!("no open refusal has the code {code:?}")));
     }
     check_decision(decision, &chosen)?;
-    let word = match decision {
-        Decision::Accept => "accepted",
-        Decision::Take => "accepted, and ingested nevertheless",
-        Decision::Dismiss => "dismissed",
-        Decision::Retry => "to be retried",
+    let (act, word) = match decision {
+        Decision::Accept => ("accept", "accepted"),
+        Decision::Take => ("take", "accepted, and ingested nevertheless"),
+        Decision::Dismiss => ("dismiss", "dismissed"),
+        Decision::Retry => ("retry", "to be retried"),
     };
-    let cause = Cause::new(site::operator(), which.reason.clone());
-    tell_dry_run(which.dry_run);
+    let cause = cause(&which.why.reason);
     for record in &chosen {
         archive.decide(record.refusal_id, decision, &cause, site::now())?;
-        say!(
-            "refusal {} ({} {}) {word}",
-            record.refusal_id,
-            shown(&place(record)),
-            record.refusal.code
-        );
     }
+    let mut next: Vec<Vec<Advice>> = Vec::new();
     if matches!(decision, Decision::Retry | Decision::Take) {
-        let mut next: Vec<Vec<Advice>> =
-            chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)).collect();
+        next.extend(chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)));
         next.sort();
         next.dedup();
+    }
+    let as_json = |r: &&RefusalRecord| json!({"number": r.refusal_id, "file": r.refusal.file, "code": r.refusal.code});
+    let details = json!({"refusals": chosen.iter().map(as_json).collect::<Vec<_>>()});
+    which.form.report((act, &subject(&chosen)), &cause, details, || {
+        for record in &chosen {
+            let (number, code) = (record.refusal_id, &record.refusal.code);
+            say!("refusal {number} ({} {code}) {word}", shown(&place(record)));
+        }
         for commands in next.iter().take(10) {
             say!("next: {}", advice::commands(commands));
         }
-    }
-    Ok(Exit::Done)
+    })
+}
+
+/// Returns the numbers of refusals that one decision is about, in words.
+fn subject(chosen: &[&RefusalRecord]) -> String {
+    const NAMED: usize = 10;
+    let numbers: Vec<String> =
+        chosen.iter().take(NAMED).map(|record| record.refusal_id.to_string()).collect();
+    let more = match chosen.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let noun = if chosen.len() == 1 { "refusal" } else { "refusals" };
+    format!("{noun} {}{more}", numbers.join(", "))
 }

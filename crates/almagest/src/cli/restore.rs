@@ -8,7 +8,7 @@ use curate::advice;
 use curate::config;
 use curate::site::{Site, now};
 use model::Advice;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use upkeep::backup::{BackupReport, Restoration};
 
 /// Arguments of the verb.
@@ -51,11 +51,9 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     files::create_dir(root)?;
     let alone = upkeep::migrate::Alone::on(&archive::Site::at(root)?)?;
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
+    let config = configuration(&arguments.backup, &database)?;
     // The archive is restored last: a site without it is recognized as incomplete.
     write_surveys(&surveys(&arguments.backup)?, root)?;
-    let config = read(&arguments.backup.join(config::FILE_NAME))?;
-    // The restored archive may be at another place than the original.
-    let config = config::moved_to(&config, &database);
     files::publish_bytes(&root.join(config::FILE_NAME), config.as_bytes())?;
     init::lay_out(root, &database)?;
     files::crash_point("restore:laid-out");
@@ -75,14 +73,22 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 /// Prints what a restore would copy, after its checks.
 fn would_restore(arguments: &Arguments, database: &archive::Database) -> anyhow::Result<Exit> {
     let Arguments { backup, site, roles, .. } = arguments;
-    let _alone = match site.is_dir() {
+    let _alone = match site.exists() {
         true => Some(upkeep::migrate::Alone::on(&archive::Site::at(site)?)?),
         false => None,
     };
     let report = Restoration::prospect(backup, site, database, *roles)?;
+    configuration(backup, database)?;
     surveys(backup)?;
-    read(&backup.join(config::FILE_NAME))?;
     print(&report, arguments)
+}
+
+/// Returns the configuration of a restored site: that of the backup, with the database to which it is restored. It is
+/// checked before anything is copied.
+fn configuration(backup: &Path, database: &archive::Database) -> anyhow::Result<String> {
+    let config = config::moved_to(&read(&backup.join(config::FILE_NAME))?, database);
+    config::check_text(&config)?;
+    Ok(config)
 }
 
 fn print(report: &BackupReport, arguments: &Arguments) -> anyhow::Result<Exit> {

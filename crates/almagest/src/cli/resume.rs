@@ -1,12 +1,11 @@
 //! `almagest resume`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, OptionalReason, cause};
 use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
 use archive::Reader;
-use archive::history::Cause;
 use archive::planning::{Resumed, Standing, Subject};
 use curate::advice;
 use curate::site::{self, Site};
@@ -17,26 +16,26 @@ use std::path::PathBuf;
 #[command(after_help = "\
 A level ends the pauses, holds, drains and rejections set at that level and within it: --night
 also those of its deliveries and units, --all everything except hosts. --plan resumes the units
-that the rejection of that plan paused.")]
+that the rejection of that plan paused.
+
+With --json: one object {dry_run, act, subject, who, reason, resumed: [SUBJECT]}.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
     /// Units that the rejection of this plan paused.
     #[arg(long, value_name = "N", conflicts_with = "About")]
     plan: Option<i64>,
-    /// Reason, for the history.
-    #[arg(long, default_value = "resumed by the operator")]
-    reason: String,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: OptionalReason,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Ends pauses, holds, drains and rejections.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
+    let cause = cause(&arguments.why.reason);
     let (resumed, what) = match arguments.plan {
         Some(plan) => {
             let number = latest(&archive, Some(plan))?;
@@ -49,7 +48,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     let ended = archive.resume(&resumed, &cause, site::now())?;
     let mut left = still_stopped(&archive, &resumed, &ended)?;
-    if arguments.dry_run {
+    if arguments.form.dry_run {
         left.retain(|standing| !ended.contains(&standing.subject));
     }
     for standing in &left {
@@ -64,12 +63,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if ended.is_empty() {
         return Err(exit::conflict(format!("{what} is not paused")));
     }
-    tell_dry_run(arguments.dry_run);
-    match ended.as_slice() {
+    let names: Vec<String> = ended.iter().map(ToString::to_string).collect();
+    let details = serde_json::json!({"resumed": names});
+    arguments.form.report(("resume", &what), &cause, details, || match names.as_slice() {
         [only] => say!("{only}: resumed"),
         many => say!("{what}: {} resumed", counted(many.len() as u64, "pause")),
-    }
-    Ok(Exit::Done)
+    })
 }
 
 /// Returns the instructions that still stop something of the resumed subject, or all of them when none does and nothing ended.

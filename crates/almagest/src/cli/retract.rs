@@ -5,8 +5,8 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
 use archive::history::Cause;
 use archive::retraction::Retracted;
-use curate::advice;
 use curate::site::{self, Site};
+use curate::{advice, log};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 
@@ -57,6 +57,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         archive.retract(name, &arguments.use_case, &cause, site::now())?
     };
+    if !arguments.dry_run {
+        log::decision(if arguments.undo { "retract --undo" } else { "retract" }, name, &cause);
+    }
     if arguments.json {
         say!("{}", crate::report::json(&as_json(&done, arguments))?);
         return Ok(Exit::Done);

@@ -1,10 +1,9 @@
 //! `almagest retry`.
 
-use super::dry_run::tell_dry_run;
+use super::decision::{Form, OptionalReason, cause};
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
-use archive::history::Cause;
 use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;
 use curate::site::{self, Site};
@@ -13,23 +12,23 @@ use std::path::PathBuf;
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+With --json: one object {dry_run, act, subject, who, reason, files}.")]
 pub struct Arguments {
     #[command(flatten)]
     about: About,
-    /// Reason, for the history.
-    #[arg(long, default_value = "retried by the operator")]
-    reason: String,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    why: OptionalReason,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Retries tasks that were given up.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
-    let cause = Cause::new(site::operator(), arguments.reason.clone());
+    let cause = cause(&arguments.why.reason);
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let nights: std::collections::HashMap<String, Option<i32>> =
         archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
@@ -49,7 +48,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             advice::command(&Advice::Refusals)
         )));
     }
-    tell_dry_run(arguments.dry_run);
-    say!("{subject}: {} to be redone in the next round", counted(retried, "file"));
-    Ok(Exit::Done)
+    let details = serde_json::json!({"files": retried});
+    arguments.form.report(("retry", &subject.to_string()), &cause, details, || {
+        say!("{subject}: {} to be redone in the next round", counted(retried, "file"));
+    })
 }

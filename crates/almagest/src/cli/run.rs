@@ -66,13 +66,18 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     arguments.identity.check(deliveries.len())?;
     let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
     let word = Word { identity: arguments.identity.identity(), whole, ..Word::default() };
+    if !arguments.force {
+        let fetch =
+            arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
+        gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
+    }
     if arguments.dry_run {
         let expected = expected(&site, &deliveries, &word)?;
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
         let names = expected.iter().map(|e| e.delivery.clone());
         let names: Vec<String> = names.filter(|name| known.contains(name)).collect();
-        let planned = planned(&site, &UseCase::ALL, &names)?;
+        let planned = planned(&site, &UseCase::ALL, &names, arguments.force)?;
         if arguments.json {
             let mut value = serde_json::to_value(planned)?;
             value["deliveries"] = expected_as_json(&expected);
@@ -82,11 +87,6 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             planned.say();
         }
         return Ok(Exit::Done);
-    }
-    if !arguments.force {
-        let fetch =
-            arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
-        gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
     }
     let mut night = open(site, "run")?;
     if arguments.force {

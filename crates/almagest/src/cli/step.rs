@@ -2,8 +2,10 @@
 
 use super::ScopeArguments;
 use super::night::{as_json, ended, open, report_as, tell_blocked};
-use crate::exit::{self, Exit};
+use crate::exit::Exit;
 use crate::report::{Table, counted, grouped, say, shown};
+use archive::planning::Held;
+use archive::work::ImageWork;
 use curate::advice;
 use curate::rounds::plan;
 use curate::scope::chosen;
@@ -13,24 +15,24 @@ use model::{Advice, UseCase};
 use serde::Serialize;
 use std::path::PathBuf;
 
-/// Arguments of `preview`, `metadata` and `catalogue`.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+/// The forms of `--json` of `preview`, `metadata` and `catalogue`.
+pub const JSON_HELP: &str = "\
 With --json: one object {steps: {STEP: {files, detectors, detections, previews, bytes, refusals,
 seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}], busy_elsewhere,
 interrupted, left_to_daemon}.
 
 With --dry-run --json: {rounds: [{delivery, use_case, files, tasks, why}], waits: [{file,
-delivery, why}]}.")]
-pub struct Arguments {
+delivery, why}]}.";
+
+/// Arguments of `metadata` and `catalogue`, and of `preview`, which has more.
+#[derive(Debug, clap::Args)]
+#[command(after_help = JSON_HELP)]
+pub struct StepArguments {
     #[command(flatten)]
     of: ScopeArguments,
     /// Redo finished work: all previews, deliveries that were retracted.
     #[arg(long)]
     again: bool,
-    /// Redo only previews whose files are lost or damaged.
-    #[arg(long, conflicts_with = "again")]
-    lost: bool,
     /// Include paused and rejected work, and run alongside the data daemon.
     #[arg(long)]
     force: bool,
@@ -42,30 +44,39 @@ pub struct Arguments {
     json: bool,
 }
 
+impl StepArguments {
+    /// Returns the images that the options request again.
+    pub fn redo(&self) -> Redo {
+        if self.again { Redo::All } else { Redo::None }
+    }
+}
+
+/// The images that an operator requests again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redo {
+    /// None: only what is due.
+    None,
+    /// All images of the chosen deliveries.
+    All,
+    /// Images whose previews are lost or damaged.
+    LostPreviews,
+}
+
 /// Runs one use case alone, without ingest.
 pub fn run(
     site: Option<PathBuf>,
     use_case: UseCase,
-    arguments: &Arguments,
+    arguments: &StepArguments,
+    redo: Redo,
 ) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    if arguments.dry_run {
-        let deliveries = chosen(&site.read()?, &arguments.of.scope())?;
-        let planned = planned(&site, &[use_case], &deliveries)?;
-        match arguments.json {
-            true => say!("{}", crate::report::json(&planned)?),
-            false => planned.say(),
-        }
-        return Ok(Exit::Done);
-    }
     let is_named = !arguments.of.scope().is_all();
     let has_scheduler = !arguments.force && gate::has_scheduler(&site);
-    if arguments.lost && use_case != UseCase::Preview {
-        return Err(exit::usage("--lost is for previews"));
-    }
-    let asks = arguments.again || arguments.lost;
-    if has_scheduler && !asks {
+    if has_scheduler && redo == Redo::None {
         gate::alone(&site, &[Advice::Plan])?;
+    }
+    if arguments.dry_run {
+        return rehearse(&site, use_case, arguments, redo);
     }
     let mut night = open(site, use_case.name())?;
     if arguments.force {
@@ -75,13 +86,14 @@ pub fn run(
     if is_named {
         night.admit(&deliveries, &[use_case])?;
     }
-    if arguments.again {
-        night.ask_again(&arguments.of.scope(), use_case)?;
-    }
-    if arguments.lost {
-        let asked = night.ask_for_lost(&deliveries)?;
-        if !arguments.json {
-            say!("{} with lost previews", counted(asked, "multiframe"));
+    match redo {
+        Redo::None => {}
+        Redo::All => night.ask_again(&arguments.of.scope(), use_case)?,
+        Redo::LostPreviews => {
+            let asked = night.ask_for_lost(&deliveries)?;
+            if !arguments.json {
+                say!("{} with lost previews", counted(asked, "multiframe"));
+            }
         }
     }
     if has_scheduler {
@@ -99,6 +111,50 @@ pub fn run(
     }
     say_done(&night, use_case, arguments.json)?;
     Ok(ended(&mut night))
+}
+
+/// Prints the rounds that a step would open, after its checks.
+fn rehearse(
+    site: &Site,
+    use_case: UseCase,
+    arguments: &StepArguments,
+    redo: Redo,
+) -> anyhow::Result<Exit> {
+    let archive = site.read()?;
+    let deliveries = chosen(&archive, &arguments.of.scope())?;
+    let use_cases = [use_case];
+    let admitted = admitted(site, &use_cases, &deliveries, arguments.force)?;
+    if !arguments.of.scope().is_all() {
+        admitted.check()?;
+    }
+    let lost = match redo {
+        Redo::LostPreviews => upkeep::verify::lost_previews(&archive, &deliveries)?,
+        Redo::None | Redo::All => Vec::new(),
+    };
+    let is_requested = |image: &ImageWork| match redo {
+        Redo::None => false,
+        Redo::All => use_case != UseCase::Catalogue || image.catalogue.is_some(),
+        Redo::LostPreviews => lost.contains(&image.multiframe_id.get()),
+    };
+    let planned = planned_with(site, &admitted, |image| {
+        if is_requested(image) {
+            let progress = match use_case {
+                UseCase::Preview => &mut image.preview,
+                UseCase::Metadata => &mut image.metadata,
+                UseCase::Catalogue => &mut image.catalogue_progress,
+            };
+            progress.redo.get_or_insert_with(|| "requested again".to_owned());
+        }
+    })?;
+    if arguments.json {
+        say!("{}", crate::report::json(&planned)?);
+        return Ok(Exit::Done);
+    }
+    if redo == Redo::LostPreviews {
+        say!("{} with lost previews", counted(lost.len() as u64, "multiframe"));
+    }
+    planned.say();
+    Ok(Exit::Done)
 }
 
 /// Prints the summary, or the files that wait when nothing could be done.
@@ -147,11 +203,57 @@ pub fn planned(
     site: &Site,
     use_cases: &[UseCase],
     deliveries: &[String],
+    is_forced: bool,
+) -> anyhow::Result<Planned> {
+    planned_with(site, &admitted(site, use_cases, deliveries, is_forced)?, |_| ())
+}
+
+/// Deliveries and use cases, and the instructions that stop some of them.
+struct Admitted<'a> {
+    use_cases: &'a [UseCase],
+    deliveries: &'a [String],
+    held: Vec<Held>,
+}
+
+impl Admitted<'_> {
+    /// Refuses deliveries of which nothing may start, as the step does.
+    fn check(&self) -> anyhow::Result<()> {
+        gate::admit(&self.held, self.deliveries, self.use_cases)
+    }
+
+    fn use_cases_of(&self, delivery: &str) -> Vec<UseCase> {
+        let is_held =
+            |u: &UseCase| self.held.iter().any(|h| h.delivery == delivery && h.use_case == *u);
+        self.use_cases.iter().copied().filter(|use_case| !is_held(use_case)).collect()
+    }
+}
+
+fn admitted<'a>(
+    site: &Site,
+    use_cases: &'a [UseCase],
+    deliveries: &'a [String],
+    is_forced: bool,
+) -> anyhow::Result<Admitted<'a>> {
+    let held = match is_forced {
+        true => Vec::new(),
+        false => gate::held(&site.read()?, &site.profiles()?, deliveries, use_cases)?,
+    };
+    Ok(Admitted { use_cases, deliveries, held })
+}
+
+/// Returns the same after `request` has requested images again.
+fn planned_with(
+    site: &Site,
+    admitted: &Admitted<'_>,
+    request: impl Fn(&mut ImageWork),
 ) -> anyhow::Result<Planned> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut planned = Planned::default();
-    for name in deliveries {
-        let plan = plan(site, &profiles, &archive.delivery_work(name)?, use_cases, 0);
+    for name in admitted.deliveries {
+        let mut work = archive.delivery_work(name)?;
+        work.images.iter_mut().for_each(&request);
+        let use_cases = admitted.use_cases_of(name);
+        let plan = plan(site, &profiles, &work, &use_cases, 0);
         planned.rounds.extend(plan.rounds.into_iter().map(|round| PlannedRound {
             delivery: name.clone(),
             use_case: round.use_case.name(),

@@ -6,8 +6,8 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
 use archive::history::Cause;
 use archive::products::kept::KeptProduct;
-use curate::advice;
 use curate::site::{self, Site};
+use curate::{advice, log};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 
@@ -68,6 +68,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     } else {
         archive.supersede(newer, &arguments.use_case, &cause, site::now())?
     };
+    if !arguments.dry_run {
+        let act = if arguments.undo { "supersede --undo" } else { "supersede" };
+        log::decision(act, &arguments.delivery, &cause);
+    }
     tell_dry_run(arguments.dry_run && !arguments.json);
     show(arguments, &done.products)?;
     if arguments.json {

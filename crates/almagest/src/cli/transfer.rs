@@ -1,7 +1,7 @@
 //! `almagest transfer`.
 
 use super::ScopeArguments;
-use super::dry_run::tell_dry_run;
+use super::decision::Form;
 use super::identity::IdentityArguments;
 use super::night::{ended, name_retracted, open, report_as};
 use crate::exit::Exit;
@@ -23,7 +23,10 @@ seconds}}, waits, stopped, blocked, postponed, not_fetched: [{file or unit, why}
 interrupted, left_to_daemon}.
 
 With --dry-run --json: {deliveries: [{delivery, files, bytes, unchanged, refusals: [{file, code,
-message}], skipped: [{file, code, why}]}]}.")]
+message}], skipped: [{file, code, why}]}]}.
+
+With --complete --json: one object {dry_run, act, subject, who, reason, deliveries: [{delivery,
+is_new}]}, where is_new is false for a delivery that was complete already.")]
 pub struct Arguments {
     /// Directories or URLs of deliveries (ssh://host/path/20071011_v1, https://…, s3://bucket/…) [default: the
     /// origins of known deliveries].
@@ -44,7 +47,7 @@ pub struct Arguments {
     #[arg(long)]
     dry_run: bool,
     /// As one JSON object.
-    #[arg(long, conflicts_with = "complete")]
+    #[arg(long)]
     json: bool,
 }
 
@@ -52,7 +55,7 @@ pub struct Arguments {
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if !arguments.complete.is_empty() {
-        return closed(site, &arguments.complete, arguments.dry_run);
+        return closed(site, &arguments.complete, (arguments.dry_run, arguments.json));
     }
     let shared = |(origin, directory)| (Rc::new(origin), directory);
     let deliveries = match arguments.deliveries.as_slice() {
@@ -104,26 +107,38 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
 }
 
 /// Declares deliveries complete. Nothing is changed when one of them is unknown.
-fn closed(site: Site, names: &[String], is_dry_run: bool) -> anyhow::Result<Exit> {
+fn closed(site: Site, names: &[String], (dry_run, json): (bool, bool)) -> anyhow::Result<Exit> {
+    const ACT: &str = "transfer --complete";
     let scope = Scope { deliveries: names.to_vec(), ..Scope::default() };
-    let say_closed = |name: &str, is_new: bool| match is_new {
-        true => say!("{name} is declared complete"),
-        false => say!("{name} is complete already"),
-    };
-    tell_dry_run(is_dry_run);
-    if is_dry_run {
+    let cause = Cause::new(site::operator(), ACT);
+    let mut closed = Vec::new();
+    let mut exit = Exit::Done;
+    if dry_run {
         let mut archive = site.write_or_rehearse(true)?;
-        let cause = Cause::new(site::operator(), "dry run");
         for name in chosen(&archive, &scope)? {
-            say_closed(&name, archive.close_delivery(&name, &cause, site::now())?);
+            let is_new = archive.close_delivery(&name, &cause, site::now())?;
+            closed.push((name, is_new));
         }
-        return Ok(Exit::Done);
+    } else {
+        let mut night = open(site, ACT)?;
+        for name in night.chosen(&scope)? {
+            let is_new = night.close(&name)?;
+            closed.push((name, is_new));
+        }
+        exit = ended(&mut night);
     }
-    let mut night = open(site, "transfer --complete")?;
-    for name in night.chosen(&scope)? {
-        say_closed(&name, night.close(&name)?);
-    }
-    Ok(ended(&mut night))
+    let as_json = |(name, is_new): &(String, bool)| json!({"delivery": name, "is_new": is_new});
+    let details = json!({"deliveries": closed.iter().map(as_json).collect::<Vec<_>>()});
+    let form = Form { dry_run, json };
+    form.report(("close", &names.join(", ")), &cause, details, || {
+        for (name, is_new) in &closed {
+            match is_new {
+                true => say!("{name} is declared complete"),
+                false => say!("{name} is complete already"),
+            }
+        }
+    })?;
+    Ok(exit)
 }
 
 /// Returns the deliveries of some sources.

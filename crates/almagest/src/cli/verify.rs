@@ -1,11 +1,12 @@
 //! `almagest verify`.
 
-use super::dry_run::note_dry_run;
+use super::dry_run::tell_dry_run;
 use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
 use archive::history::Cause;
 use archive::library::Soundness;
 use curate::advice;
+use curate::note;
 use curate::site::{self, Site};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -49,7 +50,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         bytes_per_second: arguments.bandwidth.map(|mb| mb * 1_000_000),
     };
     let mut report = upkeep::verify::verify(&site.read()?, options)?;
-    note_dry_run(arguments.dry_run);
+    tell_dry_run(arguments.dry_run && !arguments.json);
     if !arguments.dry_run {
         note_rot(&site, &report);
     }
@@ -58,17 +59,25 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let mut archive = site.write_or_rehearse(arguments.dry_run)?;
         let cause = Cause::new(site::operator(), "verify --repair");
         repairs = upkeep::verify::repair(&mut archive, &report, &cause, site::now())?;
-        for line in &repairs {
-            tell!(INFO, "repaired", "{line}");
-        }
         if !arguments.dry_run {
             report = upkeep::verify::verify(&archive, options)?;
         }
     }
-    print(&report, &repairs, arguments)?;
     if arguments.repair {
-        narrow(&site, arguments.dry_run);
+        if !arguments.dry_run {
+            curate::log::open(&site, curate::log::Writer::Commands);
+        }
+        repairs.extend(narrow(&site, arguments.dry_run));
     }
+    for line in &repairs {
+        if !arguments.dry_run {
+            note!(INFO, "repaired", "{line}");
+        }
+        if !arguments.json {
+            say!("{}", shown(line));
+        }
+    }
+    print(&report, &repairs, arguments)?;
     Ok(if report.findings.is_empty() { Exit::Done } else { Exit::Gate })
 }
 
@@ -120,12 +129,15 @@ fn in_words(group: &Group) -> String {
     text
 }
 
-/// Removes forbidden permissions from the files of the site; a dry run counts them. Files that cannot be listed or changed are
-/// reported; files that work removes in the meantime are skipped.
-fn narrow(site: &Site, is_dry_run: bool) {
+/// Removes forbidden permissions from the files of the site, and returns a line about them; a dry run counts them. Files that
+/// cannot be listed or changed are reported; files that work reported; files that work removes in the meantime are skipped.
+fn narrow(site: &Site, is_dry_run: bool) -> Option<String> {
     let wide = match site.wide_permissions() {
         Ok(wide) => wide,
-        Err(fault) => return tell!(ERROR, "permissions_not_read", "{fault:#}"),
+        Err(fault) => {
+            tell!(ERROR, "permissions_not_read", "{fault:#}");
+            return None;
+        }
     };
     let mut narrowed = 0;
     for wide in wide {
@@ -145,10 +157,7 @@ fn narrow(site: &Site, is_dry_run: bool) {
             ),
         }
     }
-    if narrowed > 0 {
-        let paths = counted(narrowed, "path");
-        tell!(INFO, "permissions_narrowed", "removed forbidden permissions from {paths}");
-    }
+    (narrowed > 0).then(|| format!("took forbidden permissions from {}", counted(narrowed, "path")))
 }
 
 /// Records which files of the library are damaged, so that `status` and `reconcile` know. A user who may only read is notified.

@@ -176,7 +176,7 @@ impl Archive {
     /// [`ArchiveError`].
     pub fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
         if !self.site.is_embedded() {
-            return match self.is_rehearsal {
+            return match self.is_rehearsal() {
                 true => partitions::due_to_drop(&self.connection),
                 false => partitions::drop_left_over(&self.connection),
             }
@@ -185,7 +185,7 @@ impl Archive {
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| abandoned_files(c, &site))?;
         let lake = self.site.lake();
-        let is_removed = |path: &&PathBuf| match self.is_rehearsal {
+        let is_removed = |path: &&PathBuf| match self.is_rehearsal() {
             true => path.symlink_metadata().is_ok(),
             false => files::remove_below(&lake, path).is_ok_and(|is_removed| is_removed),
         };

@@ -124,6 +124,18 @@ pub fn migration_number(connection: &Connection) -> Result<u32, ArchiveFault> {
     check_history(connection, MIGRATIONS)
 }
 
+/// Returns the sentence of a dry run about an archive with an earlier migration, which the command itself would upgrade; `None`
+/// for an archive of this program's schema.
+pub(crate) fn would_upgrade(found: u32) -> Option<String> {
+    would_upgrade_to(found, u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX))
+}
+
+fn would_upgrade_to(found: u32, known: u32) -> Option<String> {
+    (found < known).then(|| {
+        format!("the archive has schema {found}, and the command itself would upgrade it to {known} first")
+    })
+}
+
 /// Refuses an embedded archive of another history, for readers that have a connection of their own.
 ///
 /// # Errors
@@ -134,7 +146,15 @@ pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFa
     }
     let mut select = connection.prepare(APPLIED)?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    number_of_last(&rows.collect::<Result<Vec<_>, _>>()?, MIGRATIONS)?;
+    check_applied(&rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Refuses an archive of another history by its migrations, which a backup has without a database.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_applied(applied: &[(u32, String)]) -> Result<(), ArchiveFault> {
+    number_of_last(applied, MIGRATIONS)?;
     Ok(())
 }
 

@@ -338,3 +338,10 @@ fn grown() -> Table {
         ],
     }
 }
+
+#[test]
+fn a_dry_run_names_the_upgrade_of_the_command() {
+    assert_eq!(would_upgrade_to(2, 2), None);
+    let said = would_upgrade_to(1, 2).unwrap();
+    assert!(said.contains("schema 1") && said.contains("would upgrade it to 2"), "{said}");
+}

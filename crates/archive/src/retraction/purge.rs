@@ -14,14 +14,23 @@ use crate::retraction::deletions;
 use crate::rounds::{IMAGES, UNIT_COLUMNS, Unit, parsed, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
-use crate::{Archive, Timestamp, partitions};
+use crate::{Archive, Reader, Timestamp, partitions};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
-use model::{UnitState, UseCase, preview_name};
+use model::{EventId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// A retracted round with the event that retracted it. After an undo, another retraction of the round is another event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetractedRound {
+    /// The round.
+    pub unit: UnitKey,
+    /// The event.
+    pub event: EventId,
+}
 
 /// The retracted rounds that a purge deletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +39,15 @@ pub enum PurgeScope<'a> {
     All,
     /// The retracted rounds of a delivery.
     Delivery(&'a str),
-    /// Those of these rounds that are retracted.
-    Rounds(&'a [UnitKey]),
+    /// Those of these rounds that are still retracted by these events.
+    Rounds(&'a [RetractedRound]),
 }
 
 /// The result of a purge.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Rounds that can no longer be restored.
-    pub rounds: Vec<UnitKey>,
+    pub rounds: Vec<RetractedRound>,
     /// Number of deleted rows.
     pub rows: u64,
     /// Number of deleted files.
@@ -61,7 +70,7 @@ pub struct PurgedRound {
 }
 
 /// A file to be removed: the directory that must contain it, and its path.
-type Doomed = (PathBuf, PathBuf);
+pub(crate) type Doomed = (PathBuf, PathBuf);
 
 /// The words before the reason of a purge in the history of a round.
 const PURGED: &str = "purged: ";
@@ -78,15 +87,30 @@ impl Archive {
         now: Timestamp,
     ) -> Result<Purged, ArchiveError> {
         let site = self.site.clone();
-        let mut purged = self.write("purge", "purge retracted rounds", |tx| {
+        let (mut purged, files) = self.write("purge", "purge retracted rounds", |tx| {
             let (purged, files) = purge(tx, &site, scope, cause, now)?;
             deletions::note(tx, &site, &files)?;
-            Ok(purged)
+            Ok((purged, files))
         })?;
-        if !self.is_rehearsal {
-            purged.files = deletions::finish(self)?;
+        if !self.is_rehearsal() {
+            // Files that an earlier purge left are removed too, and not counted.
+            deletions::finish(self)?;
+            purged.leave_out_kept(&files);
         }
         Ok(purged)
+    }
+}
+
+impl Reader {
+    /// Lists the rounds that a purge would delete.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]. An unknown delivery is an error.
+    pub fn purgeable(&self, scope: PurgeScope<'_>) -> Result<Vec<RetractedRound>, ArchiveError> {
+        self.read("list what is retracted", |c| {
+            let found = purgeable(c, scope)?;
+            found.into_iter().map(|(unit, event)| retracted(unit.key, event)).collect()
+        })
     }
 }
 
@@ -135,7 +159,7 @@ pub(crate) fn purge(
         if unit.key.use_case == UseCase::Metadata {
             provider::renew_cameras(tx, unit.delivery_id)?;
         }
-        purged.rounds.push(unit.key);
+        purged.rounds.push(retracted(unit.key, event)?);
     }
     // By now, another row may refer to the same path.
     let sql = "SELECT EXISTS (SELECT * FROM preview_all WHERE path = ?1)";
@@ -145,13 +169,34 @@ pub(crate) fn purge(
             doomed.push((site.previews(), site.previews().join(path)));
         }
     }
-    for (_, path) in &doomed {
-        if let Ok(found) = std::fs::symlink_metadata(path) {
-            purged.files += 1;
-            purged.bytes += found.len();
+    purged.count(&doomed);
+    Ok((purged, doomed))
+}
+
+impl Purged {
+    /// Counts the files to be removed that exist, and their bytes.
+    fn count(&mut self, doomed: &[Doomed]) {
+        (self.files, self.bytes) = (0, 0);
+        for (_, path) in doomed {
+            if let Ok(found) = std::fs::symlink_metadata(path) {
+                self.files += 1;
+                self.bytes += found.len();
+            }
         }
     }
-    Ok((purged, doomed))
+
+    /// Takes the files off the count that were not removed.
+    pub(crate) fn leave_out_kept(&mut self, doomed: &[Doomed]) {
+        let (files, bytes) = (self.files, self.bytes);
+        self.count(doomed);
+        (self.files, self.bytes) =
+            (files.saturating_sub(self.files), bytes.saturating_sub(self.bytes));
+    }
+}
+
+fn retracted(unit: UnitKey, event: i64) -> Result<RetractedRound, ArchiveFault> {
+    let damaged = || ArchiveFault::Damaged(format!("{event} is no event"));
+    Ok(RetractedRound { unit, event: EventId::new(event).ok_or_else(damaged)? })
 }
 
 /// Lists the purged rounds of a delivery, each with its latest purge.
@@ -224,7 +269,10 @@ fn purgeable(tx: &Connection, scope: PurgeScope<'_>) -> Result<Vec<(Unit, i64)>,
     let rows = select.query_map([name], |r| Ok((unit_of(r)?, r.get(6)?)))?;
     let mut found: Vec<(Unit, i64)> = rows.collect::<Result<_, _>>()?;
     if let PurgeScope::Rounds(named) = scope {
-        found.retain(|(unit, _)| named.contains(&unit.key));
+        let is_named = |unit: &Unit, event: i64| {
+            named.iter().any(|round| round.unit == unit.key && round.event.get() == event)
+        };
+        found.retain(|(unit, event)| is_named(unit, *event));
     }
     Ok(found)
 }

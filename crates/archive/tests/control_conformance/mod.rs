@@ -54,6 +54,14 @@ pub fn all(fresh: &Fresh) {
         ("a delivery goes and comes back", retraction::a_delivery_goes_and_comes_back),
         ("ingesting again works", retraction::what_was_retracted_can_be_ingested_again),
         ("purged rows do not exist", retraction::purged_rows_do_not_exist),
+        (
+            "a purge of a round leaves a later one",
+            retraction::a_purge_of_a_round_leaves_a_later_one,
+        ),
+        (
+            "a purge is of a retraction and not of its rounds",
+            retraction::a_purge_is_of_a_retraction_and_not_of_its_rounds,
+        ),
         ("a newer processing supersedes", retraction::a_newer_processing_supersedes_file_by_file),
         ("another ending supersedes", retraction::another_ending_supersedes),
         ("a delivery is compressed in place", retraction::a_delivery_is_compressed_in_place),

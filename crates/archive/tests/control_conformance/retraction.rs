@@ -9,7 +9,7 @@ use archive::products::kept::{KeptProduct, Lack};
 use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{UnitKey, UseCase};
+use model::UseCase;
 
 const SECOND: &str = "20071011_v2";
 
@@ -87,7 +87,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert_eq!((purged.rounds.len(), purged.rows), (1, 40));
     let round = PurgedRound {
         use_case: UseCase::Catalogue,
-        round: purged.rounds[0].round,
+        round: purged.rounds[0].unit.round,
         purged: now(),
         cause: why,
     };
@@ -105,9 +105,8 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert!(archive.restore(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
     let previews = site.previews().join("20071011_v1");
-    let rounds: Vec<_> = [UseCase::Metadata, UseCase::Preview]
-        .map(|use_case| UnitKey { delivery: NIGHT.to_owned(), use_case, round: 1 })
-        .into();
+    let rounds = archive.purgeable(PurgeScope::Delivery(NIGHT)).unwrap();
+    assert_eq!(rounds.len(), 2, "{rounds:?}");
     let purged = archive.purge(PurgeScope::Rounds(&rounds), &cause(), now()).unwrap();
     assert_eq!(purged.rounds.len(), 2);
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
@@ -119,6 +118,43 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80);
+}
+
+/// Checks that a purge of one of two retracted rounds of the same images leaves the other, which can be restored.
+pub fn a_purge_of_a_round_leaves_a_later_one(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    ingest_all(&mut archive, NIGHT);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    let first = archive.purgeable(PurgeScope::All).unwrap();
+    for use_case in UseCase::ALL {
+        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
+    }
+    ingest_all(&mut archive, NIGHT);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(archive.purgeable(PurgeScope::All).unwrap().len(), 2 * first.len());
+    let purged = archive.purge(PurgeScope::Rounds(&first), &cause(), now()).unwrap();
+    assert_eq!(purged.rounds, first);
+    assert!(purged.rows >= 40, "{purged:?}");
+    assert_eq!(shown(&archive), [(0, 0, 0)]);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(2, 2, 40)]);
+}
+
+/// Checks that a purge of what was named leaves the retraction that followed an undo.
+pub fn a_purge_is_of_a_retraction_and_not_of_its_rounds(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    ingest_all(&mut archive, NIGHT);
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    let named = archive.purgeable(PurgeScope::Delivery(NIGHT)).unwrap();
+    assert_eq!(named.len(), 3);
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    let purged = archive.purge(PurgeScope::Rounds(&named), &cause(), now()).unwrap();
+    assert_eq!(purged, Purged::default(), "another retraction of the same rounds was not named");
+    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
 pub fn a_newer_processing_supersedes_file_by_file(fresh: &Fresh) {

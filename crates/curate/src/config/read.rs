@@ -18,6 +18,14 @@ pub fn load(root: &Path) -> anyhow::Result<Config> {
     parse(&text).map_err(|fault| failure::usage(format!("{}: {fault}", path.display())))
 }
 
+/// Checks the text of a configuration that is not in a site yet.
+///
+/// # Errors
+/// `Kind::Usage`, with line and key of every fault.
+pub fn check_text(text: &str) -> anyhow::Result<()> {
+    parse(text).map(drop).map_err(|fault| failure::usage(format!("{FILE_NAME}: {fault}")))
+}
+
 /// Reads a configuration.
 pub(super) fn parse(text: &str) -> Result<Config, String> {
     let document: toml::Table = text.parse().map_err(|fault: toml::de::Error| fault.to_string())?;

@@ -12,7 +12,7 @@ mod connections;
 mod port;
 pub mod state;
 
-use crate::log::{act, note, tell};
+use crate::log::{act, note, of_round, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::site::{self, Archive, Site};
 use crate::words::shown;
@@ -149,20 +149,16 @@ pub(crate) fn log_pass(
     is_news: impl Fn(&UnitKey, &str) -> bool,
 ) {
     for batch in &pass.published {
-        let UnitKey { delivery, use_case, round } = &batch.unit;
         let rows: u64 = batch.rows.iter().map(|(_, rows)| rows).sum();
         let seconds = batch.timing.load + batch.timing.keys + batch.timing.publish;
-        act!(
-            is_shown;
-            INFO, "published", delivery, use_case = use_case.name(), round, rows, seconds,
-            archive_event = batch.event.get(), "{}", batch.in_words()
+        of_round!(
+            is_shown, act, batch.unit; INFO, "published", rows, seconds, archive_event = batch.event.get(),
+            "{}", batch.in_words()
         );
     }
     for batch in &pass.refused {
-        let UnitKey { delivery, use_case, round } = &batch.unit;
-        act!(
-            is_shown;
-            WARN, "refused", delivery, use_case = use_case.name(), round, check = batch.check,
+        of_round!(
+            is_shown, act, batch.unit; WARN, "refused", check = batch.check,
             "refused {}: check {}: {}", batch.unit, batch.check, batch.message
         );
     }
@@ -170,11 +166,7 @@ pub(crate) fn log_pass(
         act!(is_shown; INFO, "completed", delivery = name, "{name} is complete");
     }
     for (unit, why) in pass.postponed.iter().filter(|(unit, why)| is_news(unit, why)) {
-        let UnitKey { delivery, use_case, round } = unit;
-        act!(
-            is_shown;
-            WARN, "postponed", delivery, use_case = use_case.name(), round, "{}", state::waits(unit, why)
-        );
+        of_round!(is_shown, act, unit; WARN, "postponed", "{}", state::waits(unit, why));
     }
     if let Some(why) = &pass.untidy {
         act!(is_shown; WARN, "partitions_not_folded", "partitions were not folded: {why}");

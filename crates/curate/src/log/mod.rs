@@ -17,6 +17,7 @@ pub use tracing;
 
 use crate::site::{self, Site};
 use crate::words::to_stderr;
+use archive::history::Cause;
 use file::LogFile;
 use line::Line;
 use std::path::Path;
@@ -68,7 +69,30 @@ macro_rules! statistics {
     };
 }
 
-pub use {act, note, statistics, tell};
+/// Writes an event about a round by [`tell!`], [`note!`] or [`act!`]: the fields of the round come first.
+#[macro_export]
+macro_rules! of_round {
+    ($write:ident, $unit:expr; $level:ident, $event:literal, $($rest:tt)+) => {
+        $crate::$write!(
+            $level, $event,
+            delivery = $unit.delivery, use_case = $unit.use_case.name(), round = $unit.round, $($rest)+
+        )
+    };
+    ($is_shown:expr, act, $unit:expr; $level:ident, $event:literal, $($rest:tt)+) => {
+        $crate::act!(
+            $is_shown; $level, $event,
+            delivery = $unit.delivery, use_case = $unit.use_case.name(), round = $unit.round, $($rest)+
+        )
+    };
+}
+
+pub use {act, note, of_round, statistics, tell};
+
+/// Records a decision of an operator.
+pub fn decision(act: &str, subject: &str, cause: &Cause) {
+    let Cause { who, why, .. } = cause;
+    note!(INFO, "decision", act, subject, who, reason = why, "{act} {subject}, by {who}: {why}");
+}
 
 /// The choices of a command line about stderr and the format of lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
-use crate::log::{act, note, tell};
+use crate::log::of_round;
 use crate::{failure, site};
 use anyhow::Context;
 use archive::attempts::lease::Process;
@@ -12,7 +12,6 @@ use archive::history::Cause;
 use archive::rounds::TaskKey;
 use dispatch::{Job, JobState};
 use files::{Dir, OpenFault};
-use model::UnitKey;
 use model::task::{
     END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
 };
@@ -228,12 +227,8 @@ impl Curator {
                 report.refusals += new_refusals;
                 self.counted(result, new_refusals);
                 if staged {
-                    let UnitKey { delivery, use_case, round } = &result.unit;
-                    act!(
-                        self.is_daemon();
-                        INFO, "staged", delivery, use_case = use_case.name(), round,
-                        "{} is staged", result.unit
-                    );
+                    let unit = &result.unit;
+                    of_round!(self.is_daemon(), act, unit; INFO, "staged", "{unit} is staged");
                 }
                 Ok(None)
             }
@@ -263,10 +258,9 @@ impl Curator {
         self.archive.note_end(attempt, code)?;
         self.archive.end_attempt(attempt, end, reason, site::now())?;
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
-        act!(
-            self.is_daemon();
-            WARN, "attempt_failed", delivery = unit.delivery, use_case = unit.use_case.name(), round = unit.round,
-            task, attempt, host, code, "{unit} task {task} attempt {attempt}: {reason}"
+        of_round!(
+            self.is_daemon(), act, unit; WARN, "attempt_failed", task, attempt, host, code,
+            "{unit} task {task} attempt {attempt}: {reason}"
         );
         Ok(())
     }
@@ -276,16 +270,7 @@ impl Curator {
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
         let line = format!("{unit} task {task} attempt {attempt}: {what} cannot be read: {why}");
         if self.is_news(&line) {
-            tell!(
-                WARN,
-                "note_not_read",
-                delivery = unit.delivery,
-                use_case = unit.use_case.name(),
-                round = unit.round,
-                task,
-                attempt,
-                "{line}"
-            );
+            of_round!(tell, unit; WARN, "note_not_read", task, attempt, "{line}");
         }
     }
 
@@ -323,13 +308,8 @@ impl Curator {
             report.refusals += new_refusals;
             report.given_up += 1;
             let TaskKey { unit, task } = task;
-            note!(
-                WARN,
-                "task_given_up",
-                delivery = unit.delivery,
-                use_case = unit.use_case.name(),
-                round = unit.round,
-                task,
+            of_round!(
+                note, unit; WARN, "task_given_up", task,
                 "{unit} task {task} is given up: {reason}"
             );
             let counts = self.counts.entry(unit.use_case.name()).or_default();

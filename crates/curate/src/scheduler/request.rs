@@ -5,7 +5,8 @@ use super::situation::UnitName;
 use super::{Curator, PassReport};
 use crate::progress::Progress;
 use crate::site::{self, Site};
-use crate::{failure, profiles, words};
+use crate::steps::gate;
+use crate::{failure, words};
 use anyhow::Context;
 use archive::ArchiveError;
 use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinished};
@@ -149,14 +150,7 @@ impl Curator {
     /// # Errors
     /// When the archive fails.
     pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
-        let named = |name: &String| {
-            let night = profiles::naming_of(&self.profiles, name).and_then(|n| n.delivery(name));
-            (name.clone(), night.map(|found| found.night))
-        };
-        let deliveries: Vec<_> = deliveries.iter().map(named).collect();
-        let mut held = self.archive.held(&deliveries)?;
-        held.retain(|h| use_cases.contains(&h.use_case));
-        Ok(held)
+        gate::held(&self.archive, &self.profiles, deliveries, use_cases)
     }
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.

@@ -2,7 +2,7 @@
 
 use super::situation::{self, Piece};
 use super::{Curator, LEASE, PassReport};
-use crate::log::{note, tell};
+use crate::log::{of_round, tell};
 use crate::{site, task_files};
 use archive::attempts::lease::Process;
 use archive::attempts::{AttemptEnd, AttemptKey, Lease, Place};
@@ -153,15 +153,7 @@ impl Curator {
         let TaskKey { unit, task } = &attempt.task;
         let line = format!("{unit} task {task}: {why}");
         if self.is_news(&line) {
-            tell!(
-                ERROR,
-                "task_not_written",
-                delivery = unit.delivery,
-                use_case = unit.use_case.name(),
-                round = unit.round,
-                task,
-                "{line}"
-            );
+            of_round!(tell, unit; ERROR, "task_not_written", task, "{line}");
         }
         // Whoever asks for the work waits for its end; a daemon has time until the disk or the profile is repaired.
         if self.request.is_some() {
@@ -184,17 +176,9 @@ impl Curator {
             Sent::As(id) => {
                 report.sent += 1;
                 let TaskKey { unit, task } = &attempt.task;
-                note!(
-                    DEBUG,
-                    "sent",
-                    delivery = unit.delivery,
-                    use_case = unit.use_case.name(),
-                    round = unit.round,
-                    task,
-                    attempt = attempt.attempt,
-                    host = start.host,
-                    "{unit} task {task} is sent to {}",
-                    start.host
+                of_round!(
+                    note, unit; DEBUG, "sent", task, attempt = attempt.attempt, host = start.host,
+                    "{unit} task {task} is sent to {}", start.host
                 );
                 if self.executor.outlives() {
                     self.archive.note_job(attempt, &id)?;
@@ -207,17 +191,9 @@ impl Curator {
                 self.archive.note_end(attempt, "not_sent")?;
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 if self.is_news(&reason) {
-                    tell!(
-                        ERROR,
-                        "not_sent",
-                        delivery = unit.delivery,
-                        use_case = unit.use_case.name(),
-                        round = unit.round,
-                        task,
-                        attempt = attempt.attempt,
-                        host = start.host,
-                        "{unit} task {task} was not sent to {}: {why}",
-                        start.host
+                    of_round!(
+                        tell, unit; ERROR, "not_sent", task, attempt = attempt.attempt, host = start.host,
+                        "{unit} task {task} was not sent to {}: {why}", start.host
                     );
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::Night;
 use crate::log::tell;
+use crate::profiles::{self, Loaded};
 use crate::site::Site;
 use crate::words::counted;
 use crate::{advice, failure, scheduler};
@@ -53,17 +54,44 @@ impl Night {
     /// # Errors
     /// `Kind::Conflict`, with the instructions and the commands that end them.
     pub fn admit(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
-        let held = self.held(deliveries, use_cases)?;
-        if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
-            return Ok(());
-        }
-        tell_held(&held);
-        let what = match deliveries {
-            [only] => only.clone(),
-            many => counted(many.len() as u64, "delivery"),
-        };
-        Err(failure::conflict(format!("{what} is paused or rejected; --force overrides")))
+        admit(&self.held(deliveries, use_cases)?, deliveries, use_cases)
     }
+}
+
+/// Returns the instructions of operators that stop some use cases of some deliveries.
+///
+/// # Errors
+/// When the archive fails.
+pub fn held(
+    archive: &Reader,
+    profiles: &[Loaded],
+    deliveries: &[String],
+    use_cases: &[UseCase],
+) -> anyhow::Result<Vec<Held>> {
+    let named = |name: &String| {
+        let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
+        (name.clone(), night.map(|found| found.night))
+    };
+    let deliveries: Vec<_> = deliveries.iter().map(named).collect();
+    let mut held = archive.held(&deliveries)?;
+    held.retain(|h| use_cases.contains(&h.use_case));
+    Ok(held)
+}
+
+/// Refuses deliveries of which nothing may start by the instructions that stop them.
+///
+/// # Errors
+/// As [`Night::admit`].
+pub fn admit(held: &[Held], deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+    if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
+        return Ok(());
+    }
+    tell_held(held);
+    let what = match deliveries {
+        [only] => only.clone(),
+        many => counted(many.len() as u64, "delivery"),
+    };
+    Err(failure::conflict(format!("{what} is paused or rejected; --force overrides")))
 }
 
 /// Reports each instruction that stopped something, with the command that ends it.

@@ -61,6 +61,7 @@ enum Effect {
 /// As [`back_up`].
 pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
+        let _lock = if target.exists() { Some(locked(target)?) } else { None };
         check_kind(site, target)?;
         if let Some(address) = site.address()? {
             return server::prospect(&address, target);
@@ -73,6 +74,14 @@ pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError
         Ok(report)
     };
     run().map_err(ArchiveError::during(format!("back up into {}", target.display())))
+}
+
+/// Locks the directory of a backup for one process.
+fn locked(target: &Path) -> Result<files::DirLock, ArchiveFault> {
+    files::lock_dir(target).map_err(at(target))?.ok_or_else(|| {
+        let message = format!("another backup into {} is running", target.display());
+        ArchiveFault::Conflict(message)
+    })
 }
 
 /// Checks that a directory is not the backup of an archive of the other engine.
@@ -93,10 +102,7 @@ fn check_kind(site: &Site, target: &Path) -> Result<(), ArchiveFault> {
 pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
         files::create_dir(target).map_err(at(target))?;
-        let Some(_lock) = files::lock_dir(target).map_err(at(target))? else {
-            let message = format!("another backup into {} is running", target.display());
-            return Err(ArchiveFault::Conflict(message));
-        };
+        let _lock = locked(target)?;
         check_kind(site, target)?;
         if let Some(address) = site.address()? {
             return server::back_up(&address, target);

@@ -102,7 +102,11 @@ impl Restoration {
             None if !backup.join(DATABASE).is_file() => {
                 return Err(ArchiveFault::NoSite(backup.to_owned()));
             }
-            None => LastEvent::of(&Connection::Sqlite(open(&backup.join(DATABASE))?))?,
+            None => {
+                let held = open(&backup.join(DATABASE))?;
+                archive::migrations::check_embedded(&held)?;
+                LastEvent::of(&Connection::Sqlite(held))?
+            }
         };
         let note = Note {
             backup: std::path::absolute(backup).map_err(at(backup))?,
@@ -122,6 +126,9 @@ impl Restoration {
             }
             Some(_) => return Err(taken(root, database)),
         };
+        if let Some(ledger) = of_server.as_ref().filter(|_| !is_restored) {
+            server::check_dump(backup, ledger)?;
+        }
         let (backup, root) = (backup.to_owned(), root.to_owned());
         let database = database.clone();
         Ok((Self { backup, root, database, of_server, is_restored }, note))

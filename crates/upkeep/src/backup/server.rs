@@ -79,8 +79,12 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
     Ok(report)
 }
 
-/// Returns the report that [`back_up`] would make, without the bytes of what is not written yet.
+/// Returns the report that [`back_up`] would make, without the bytes of what is not written yet. pg_dump dumps one empty
+/// definition, which shows that it exists and can dump this server.
 pub(super) fn prospect(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
+    let mut probe = tool("pg_dump", address);
+    probe.args(["--schema-only", "--table=migration"]);
+    output_of(probe, "pg_dump")?;
     let c = Connection::Postgres(Server::connect(address)?);
     let view = c.begin(Kind::Read)?;
     let earlier = earlier(&view, target, &partitions::columns(&view)?)?;
@@ -170,10 +174,7 @@ fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, Arch
     let mut command = tool("pg_dump", address);
     command.args(["--format=custom", "--no-owner", "--no-privileges", "--snapshot", snapshot]);
     command.args(["--exclude-table", LEAVES, "--file"]).arg(&unfinished);
-    let out = command.output().map_err(missing("pg_dump"))?;
-    if !out.status.success() {
-        return Err(failed("pg_dump", &out.stderr));
-    }
+    output_of(command, "pg_dump")?;
     let file = std::fs::File::open(&unfinished).map_err(at(&unfinished))?;
     file.sync_all().map_err(at(&unfinished))?;
     let bytes = file.metadata().map_err(at(&unfinished))?.len();
@@ -244,17 +245,57 @@ pub(super) fn bring_back(
 pub(super) fn counted(backup: &Path, ledger: &Ledger) -> Result<BackupReport, ArchiveFault> {
     let mut report = BackupReport::default();
     for file in ledger.detections.iter().chain([&ledger.database]) {
-        let wanted: Wanted<'_> = (file.bytes, Some(&file.xxh64));
-        if !is_there(&backup.join(&file.name), wanted)? {
-            return Err(ArchiveFault::Backup(format!(
-                "{} is missing, or differs from the file that was written",
-                file.name
-            )));
-        }
+        check_file(backup, file)?;
         report.copied += 1;
         report.bytes += file.bytes;
     }
     Ok(report)
+}
+
+/// Checks that a file of a backup is the one that was written.
+fn check_file(backup: &Path, file: &Listed) -> Result<(), ArchiveFault> {
+    let wanted: Wanted<'_> = (file.bytes, Some(&file.xxh64));
+    if is_there(&backup.join(&file.name), wanted)? {
+        return Ok(());
+    }
+    let message = format!("{} is missing, or differs from the file that was written", file.name);
+    Err(ArchiveFault::Backup(message))
+}
+
+/// Checks that this program knows the schema of the archive in a dump, and that the programs that restore it exist.
+///
+/// # Errors
+/// [`ArchiveFault::EarlierSchema`] or [`ArchiveFault::NewerSchema`]; [`ArchiveFault::Backup`] for a damaged dump; the fault of
+/// a program that is missing.
+pub(super) fn check_dump(backup: &Path, ledger: &Ledger) -> Result<(), ArchiveFault> {
+    check_file(backup, &ledger.database)?;
+    let mut pg_restore = Command::new("pg_restore");
+    pg_restore.args(["--data-only", "--table=migration", "--file=-"]);
+    pg_restore.arg(backup.join(&ledger.database.name)).stdin(Stdio::null());
+    let rows = output_of(pg_restore, "pg_restore")?;
+    let Some(applied) = migrations(&String::from_utf8_lossy(&rows)) else {
+        let message = format!("{} has no migrations of an archive", ledger.database.name);
+        return Err(ArchiveFault::Backup(message));
+    };
+    archive::migrations::check_applied(&applied)?;
+    let mut psql = Command::new("psql");
+    psql.arg("--version").stdin(Stdio::null());
+    output_of(psql, "psql").map(drop)
+}
+
+/// Returns the rows of the table of migrations from the COPY statement of a dump, by number and name.
+fn migrations(script: &str) -> Option<Vec<(u32, String)>> {
+    let mut lines = script.lines().skip_while(|line| !line.starts_with("COPY "));
+    let columns = lines.next()?.split_once('(')?.1.split_once(')')?.0;
+    let place = |name: &str| columns.split(", ").position(|column| column == name);
+    let (number, name) = (place("number")?, place("name")?);
+    let row = |line: &str| {
+        let values: Vec<&str> = line.split('\t').collect();
+        Some((values.get(number)?.parse().ok()?, (*values.get(name)?).to_owned()))
+    };
+    let mut rows = lines.take_while(|line| *line != "\\.").map(row).collect::<Option<Vec<_>>>()?;
+    rows.sort();
+    Some(rows)
 }
 
 /// Returns the SQL that psql runs after the dump: makes, fills and attaches the partitions.
@@ -353,6 +394,12 @@ fn tool(program: &str, address: &Address) -> Command {
     command
 }
 
+/// Runs a program to its end and returns what it wrote.
+fn output_of(mut command: Command, program: &str) -> Result<Vec<u8>, ArchiveFault> {
+    let out = command.output().map_err(missing(program))?;
+    if out.status.success() { Ok(out.stdout) } else { Err(failed(program, &out.stderr)) }
+}
+
 fn missing(program: &str) -> impl Fn(std::io::Error) -> ArchiveFault {
     let path = PathBuf::from(format!("{program} (of PostgreSQL's client programs)"));
     move |source| ArchiveFault::Io { path: path.clone(), source }
@@ -361,4 +408,17 @@ fn missing(program: &str) -> impl Fn(std::io::Error) -> ArchiveFault {
 fn failed(program: &str, said: &[u8]) -> ArchiveFault {
     let said = String::from_utf8_lossy(said).lines().next().unwrap_or_default().to_owned();
     ArchiveFault::Program { program: program.to_owned(), said }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_in_a_dump() {
+        let script = "SET x;\nCOPY public.migration (number, name, applied) FROM stdin;\n2\tmore\tt\n1\tbaseline\tt\n\\.\n\n--\n";
+        let found = migrations(script).expect("rows");
+        assert_eq!(found, [(1, "baseline".to_owned()), (2, "more".to_owned())]);
+        assert_eq!(migrations("--\n-- PostgreSQL database dump\n--\n"), None);
+    }
 }

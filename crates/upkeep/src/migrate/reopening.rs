@@ -20,7 +20,7 @@ use super::{Alone, conflict};
 use crate::backup::start_again_sql;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::history::Cause;
-use archive::migrations::bring_up;
+use archive::migrations::{bring_up, migration_number};
 use archive::site::Site;
 use archive::time::text_of;
 use archive::unfinished::MIGRATED;
@@ -272,8 +272,17 @@ impl Reopening {
     }
 }
 
-/// Opens an archive for reading, including an embedded one that was set aside.
+/// Opens an archive of this program's schema, or of one that it can migrate, for reading, including an embedded one that was
+/// set aside.
 fn reader(site: &Site) -> Result<Connection, ArchiveFault> {
+    let c = opened(site)?;
+    match migration_number(&c)? {
+        0 => Err(ArchiveFault::Conflict(format!("{} holds no archive", site.location()))),
+        _ => Ok(c),
+    }
+}
+
+fn opened(site: &Site) -> Result<Connection, ArchiveFault> {
     if !site.lacks_database() {
         return connect(site, Access::Read);
     }
@@ -331,7 +340,11 @@ fn inspected(new: &Site, word: &str, old: &Counts) -> NewPlace {
     }
     let compare = || -> Result<NewPlace, ArchiveFault> {
         let c = connect(new, Access::Read)?;
-        let Some(row) = relocation::all(&c)?.into_iter().find(|row| row.word == word) else {
+        let rows = match migration_number(&c)? {
+            0 => Vec::new(),
+            _ => relocation::all(&c)?,
+        };
+        let Some(row) = rows.into_iter().find(|row| row.word == word) else {
             return Ok(NewPlace::Unknown(
                 "the place does not hold the copy of this archive".to_owned(),
             ));

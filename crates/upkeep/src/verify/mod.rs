@@ -18,7 +18,7 @@ mod rows;
 
 pub use finding::{Delivered, Finding};
 pub use group::Group;
-pub use repair::{repair, request_lost_previews};
+pub use repair::{lost_previews, repair, request_lost_previews};
 
 use archive::Reader;
 use archive::error::{ArchiveError, ArchiveFault};

@@ -3,7 +3,7 @@
 use super::{Finding, Report};
 use archive::error::ArchiveError;
 use archive::history::Cause;
-use archive::{Archive, Timestamp};
+use archive::{Archive, Reader, Timestamp};
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
@@ -20,9 +20,12 @@ pub fn repair(
     let mut done = realigned(archive, report, cause, now)?;
     let (lake, previews) = (archive.site().lake(), archive.site().previews());
     let is_rehearsal = archive.is_rehearsal();
-    let remove = |base: &Path, path: &Path| match is_rehearsal {
-        true => path.symlink_metadata().is_ok(),
-        false => files::remove_below(base, path).is_ok_and(|is_removed| is_removed),
+    let remove = |base: &Path, path: &Path| {
+        let removed = match is_rehearsal {
+            true => files::may_remove_below(base, path),
+            false => files::remove_below(base, path),
+        };
+        removed.is_ok_and(|is_removed| is_removed)
     };
     for finding in &report.findings {
         match finding {
@@ -96,6 +99,21 @@ pub fn request_lost_previews(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveError> {
+    let lost = lost_previews(archive, deliveries)?;
+    archive.write("again", "request lost previews again", |tx| {
+        for multiframe in &lost {
+            archive::rounds::request_preview(tx, *multiframe, &cause.why, now)?;
+        }
+        Ok(())
+    })?;
+    Ok(lost.len() as u64)
+}
+
+/// Lists the multiframes of some deliveries whose previews are lost or damaged.
+///
+/// # Errors
+/// [`ArchiveError`].
+pub fn lost_previews(archive: &Reader, deliveries: &[String]) -> Result<Vec<i64>, ArchiveError> {
     let site = archive.site().clone();
     let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
@@ -113,11 +131,5 @@ pub fn request_lost_previews(
         })
         .collect();
     lost.dedup();
-    archive.write("again", "request lost previews again", |tx| {
-        for multiframe in &lost {
-            archive::rounds::request_preview(tx, *multiframe, &cause.why, now)?;
-        }
-        Ok(())
-    })?;
-    Ok(lost.len() as u64)
+    Ok(lost)
 }
