@@ -4,7 +4,7 @@ use crate::error::ArchiveFault;
 use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
-use lake::{self, DetectorKey, DetectorRun, LakeFile};
+use lake::{self, DetectorKey, LakeFile, RangeKey, RowRange};
 use model::EventId;
 
 /// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
@@ -36,7 +36,7 @@ pub(crate) struct Held<'a> {
     pub programme_id: i64,
     pub first_obj_id: i64,
     pub rows: u64,
-    pub detectors: &'a [DetectorRun],
+    pub detectors: &'a [RowRange],
 }
 
 impl Part {
@@ -51,7 +51,14 @@ impl Part {
     /// Returns the contents of the part.
     pub(crate) fn held(&self) -> Held<'_> {
         match self {
-            Self::Lake(LakeFile { name, programme_id, first_obj_id, rows, detectors, .. })
+            Self::Lake(LakeFile {
+                name,
+                programme_id,
+                first_id: first_obj_id,
+                rows,
+                ranges: detectors,
+                ..
+            })
             | Self::Partition(LoadedPartition {
                 name,
                 programme_id,
@@ -99,7 +106,10 @@ impl<'tx> Changes<'tx> {
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<u64, ArchiveFault> {
         match (self, part) {
-            (Self::Lake(changes), Part::Lake(file)) => Ok(changes.add(file, version)?.rows),
+            (Self::Lake(changes), Part::Lake(file)) => {
+                let version = |key: &RangeKey| DetectorKey::of(key).map_or(0, &version);
+                Ok(changes.add(lake::detection(), file, version)?.rows)
+            }
             (Self::Partitions(changes), Part::Partition(part)) => changes.add(part, version),
             _ => Err(ArchiveFault::Damaged("a batch was loaded for another engine".to_owned())),
         }
@@ -108,7 +118,7 @@ impl<'tx> Changes<'tx> {
     /// Ends the current rows of some detectors and returns the number of ended rows.
     pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
         Ok(match self {
-            Self::Lake(changes) => changes.end_detectors(detectors)?,
+            Self::Lake(changes) => changes.end(lake::detection(), detectors.iter().copied())?,
             Self::Partitions(changes) => changes.end_detectors(detectors)?,
         })
     }
@@ -121,7 +131,9 @@ impl<'tx> Changes<'tx> {
     ) -> Result<u64, ArchiveFault> {
         let ended_by = ended_by.get();
         Ok(match self {
-            Self::Lake(changes) => changes.reopen_detectors(ended_by, detectors)?,
+            Self::Lake(changes) => {
+                changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?
+            }
             Self::Partitions(changes) => changes.reopen_detectors(ended_by, detectors)?,
         })
     }

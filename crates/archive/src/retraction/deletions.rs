@@ -87,7 +87,7 @@ fn is_listed(tx: &Connection, place: &str, path: &str) -> Result<bool, ArchiveFa
         return Ok(tx.query_row(shown, [path], |r| r.get(0))?);
     }
     let Some(sqlite) = tx.sqlite() else { return Ok(false) };
-    let name = path.strip_prefix(lake::TABLE_PATH).unwrap_or(path);
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let published = "SELECT EXISTS (SELECT 1 FROM ducklake_data_file WHERE path = ?1
                          UNION ALL SELECT 1 FROM ducklake_delete_file WHERE path = ?1)";
     Ok(sqlite.query_row(published, [name], |r| r.get(0))?)

@@ -258,7 +258,9 @@ fn purge_detections(
         let count = format!("SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE {of}");
         rows += tx.query_row(&count, bounds, |r| r.get::<u64>(0))?;
         match tx.sqlite() {
-            Some(sqlite) => files.extend(lake::forget(sqlite, &site.lake(), bounds)?),
+            Some(sqlite) => {
+                files.extend(lake::forget(sqlite, &site.lake(), lake::detection(), bounds)?)
+            }
             None => {
                 tx.execute(
                     "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
