@@ -76,6 +76,9 @@ fn upgrade(
     let is_migrated = apply(tx, migrations, now)?;
     for table in definition::tables() {
         definition::bring_up(tx, table)?;
+    }
+    // Lake tables are described too, wherever their rows are.
+    for table in model::tables::tables() {
         definition::describe(tx, table)?;
     }
     definition::ensure_indexes(tx)?;
