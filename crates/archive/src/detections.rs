@@ -4,7 +4,7 @@ use crate::error::ArchiveFault;
 use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
-use lake::{self, DetectorKey, DetectorRun, LakeFile};
+use lake::{self, DetectorKey, LakeFile, RangeKey, RowRange};
 use model::EventId;
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ pub(crate) fn delete(
     bounds: [i64; 3],
 ) -> Result<Vec<PathBuf>, ArchiveFault> {
     if let Some(sqlite) = tx.sqlite() {
-        return Ok(lake::forget(sqlite, &site.lake(), bounds)?);
+        return Ok(lake::forget(sqlite, &site.lake(), lake::detection(), bounds)?);
     }
     tx.execute(
         "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
@@ -45,7 +45,7 @@ pub(crate) fn delete(
 /// Returns true when the catalogue of the lake lists a file.
 pub(crate) fn is_published(tx: &Connection, path: &str) -> Result<bool, ArchiveFault> {
     let Some(sqlite) = tx.sqlite() else { return Ok(false) };
-    let name = path.strip_prefix(lake::TABLE_PATH).unwrap_or(path);
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     let published = "SELECT EXISTS (SELECT 1 FROM ducklake_data_file WHERE path = ?1
                          UNION ALL SELECT 1 FROM ducklake_delete_file WHERE path = ?1)";
     Ok(sqlite.query_row(published, [name], |r| r.get(0))?)
@@ -63,7 +63,7 @@ pub(crate) struct Held<'a> {
     pub programme_id: i64,
     pub first_obj_id: i64,
     pub rows: u64,
-    pub detectors: &'a [DetectorRun],
+    pub detectors: &'a [RowRange],
 }
 
 impl Part {
@@ -78,7 +78,14 @@ impl Part {
     /// Returns the contents of the part.
     pub(crate) fn held(&self) -> Held<'_> {
         match self {
-            Self::Lake(LakeFile { name, programme_id, first_obj_id, rows, detectors, .. })
+            Self::Lake(LakeFile {
+                name,
+                programme_id,
+                first_id: first_obj_id,
+                rows,
+                ranges: detectors,
+                ..
+            })
             | Self::Partition(LoadedPartition {
                 name,
                 programme_id,
@@ -126,7 +133,10 @@ impl<'tx> Changes<'tx> {
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<u64, ArchiveFault> {
         match (self, part) {
-            (Self::Lake(changes), Part::Lake(file)) => Ok(changes.add(file, version)?.rows),
+            (Self::Lake(changes), Part::Lake(file)) => {
+                let version = |key: &RangeKey| DetectorKey::of(key).map_or(0, &version);
+                Ok(changes.add(lake::detection(), file, version)?.rows)
+            }
             (Self::Partitions(changes), Part::Partition(part)) => changes.add(part, version),
             _ => Err(ArchiveFault::Damaged("a batch was loaded for another engine".to_owned())),
         }
@@ -135,7 +145,7 @@ impl<'tx> Changes<'tx> {
     /// Ends the current rows of some detectors and returns the number of ended rows.
     pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
         Ok(match self {
-            Self::Lake(changes) => changes.end_detectors(detectors)?,
+            Self::Lake(changes) => changes.end(lake::detection(), detectors.iter().copied())?,
             Self::Partitions(changes) => changes.end_detectors(detectors)?,
         })
     }
@@ -148,7 +158,9 @@ impl<'tx> Changes<'tx> {
     ) -> Result<u64, ArchiveFault> {
         let ended_by = ended_by.get();
         Ok(match self {
-            Self::Lake(changes) => changes.reopen_detectors(ended_by, detectors)?,
+            Self::Lake(changes) => {
+                changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?
+            }
             Self::Partitions(changes) => changes.reopen_detectors(ended_by, detectors)?,
         })
     }

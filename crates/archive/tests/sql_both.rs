@@ -295,6 +295,33 @@ fn both_engines_return_the_same_answers() {
     );
 }
 
+#[test]
+fn every_column_of_the_public_tables_is_described() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sites = vec![new_site(&dir.path().join("embedded")).0];
+    let server = new_site_on_server(&dir.path().join("server"));
+    sites.extend(server.as_ref().map(|(site, _)| as_reader(site)));
+    let mut wanted: Vec<Vec<Cell>> = model::tables::tables()
+        .iter()
+        .flat_map(|table| table.columns.iter().map(move |column| (table, column)))
+        .map(|(table, column)| {
+            [&table.name, &column.name, &column.unit, &column.description]
+                .map(|text| Cell::Text(text.clone()))
+                .to_vec()
+        })
+        .collect();
+    let order = |row: &[Cell]| format!("{row:?}");
+    wanted.sort_by_key(|row| order(row));
+    assert!(wanted.iter().any(|row| row[0] == Cell::Text("detection".to_owned())));
+    for site in sites {
+        let reader = Reader::open(&site, limits()).unwrap();
+        let sql = "SELECT table_name, column_name, unit, description FROM column_description";
+        let mut found = ask(&reader, sql).unwrap();
+        found.sort_by_key(|row| order(row));
+        assert_eq!(found, wanted);
+    }
+}
+
 /// Equal, reals to 13 digits: sums are taken in another order.
 fn alike(a: &[Vec<Cell>], b: &[Vec<Cell>]) -> bool {
     let same = |a: &Cell, b: &Cell| match (a, b) {

@@ -1,30 +1,21 @@
 //! The DuckLake tables: creating them, keeping their columns in step with ours, and the location of the data.
 
-use super::LakeError;
+use super::{LakeError, LakeTable};
 use arrow_schema::{DataType, Schema};
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
 const DUCKLAKE_DDL: &str = include_str!("ducklake.sql");
-/// `CREATE TABLE` and indexes of `detector_rows`, for the migrations.
+/// `CREATE TABLE` and indexes of the row ranges of `detection`, for the first migration: what
+/// [`LakeTable::index_ddl`] returns for its definition.
 pub const DETECTOR_ROWS_DDL: &str = include_str!("detector_rows.sql");
 /// The table of checksums of lake files; a migration of the control store.
 pub const LAKE_FILE_DDL: &str = include_str!("lake_file.sql");
 
-/// `table_id` of the lake table that shows current rows.
-pub const CURRENT_TABLE: i64 = 1;
-/// `table_id` of the lake table that shows every row.
-pub const ALL_TABLE: i64 = 2;
-const TABLES: [(i64, &str, &str); 2] = [
-    (CURRENT_TABLE, "detection", "a11ace00-0001-4000-8000-000000000001"),
-    (ALL_TABLE, "detection_all", "a11ace00-0001-4000-8000-000000000002"),
-];
 const SCHEMA_UUID: &str = "a11ace00-0000-4000-8000-000000000000";
-/// Directory of the files below the lake's own, as DuckLake writes table paths.
-pub const TABLE_PATH: &str = "detection/";
 
-/// One column of `detection` as the lake knows it.
+/// One column of a lake table as the catalogue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeColumn {
     /// Parquet field id, which is the lake's `column_id`.
@@ -39,7 +30,7 @@ pub struct LakeColumn {
     pub comment: String,
 }
 
-/// The columns of `detection`, in order.
+/// The columns of a lake table, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeSchema {
     /// Description of the table, shown by DuckDB.
@@ -49,13 +40,11 @@ pub struct LakeSchema {
 }
 
 impl LakeSchema {
-    /// Returns the schema that `model::tables` defines for `detection`.
+    /// Returns the schema of a definition.
     ///
     /// # Errors
     /// [`LakeError::UnknownType`] for a type the lake does not keep.
-    pub fn of_model() -> Result<Self, LakeError> {
-        let table = model::tables::table("detection")
-            .ok_or_else(|| LakeError::Catalogue("there is no table named detection".to_owned()))?;
+    pub fn of(table: &model::tables::Table) -> Result<Self, LakeError> {
         let mut schema = Self::from_arrow(&table.arrow_schema())?;
         schema.comment.clone_from(&table.description);
         for (column, defined) in schema.columns.iter_mut().zip(&table.columns) {
@@ -112,61 +101,70 @@ fn ducklake_type(column: &str, kind: &DataType) -> Result<&'static str, LakeErro
     })
 }
 
-/// Makes the lake's catalogue, or updates an older one to the schema: new columns are added in a separate snapshot.
-/// Safe to repeat. Run it in the transaction of the migration; `detector_rows` must exist by then or be made from
-/// [`DETECTOR_ROWS_DDL`].
+/// Makes the lake's catalogue, a table in it, the table's directory and its index of row ranges, as far as they do not exist. New columns
+/// of a table are added in a snapshot of their own. Safe to repeat. To be run in the transaction of the migration, table
+/// by table in the order of their definitions.
 ///
 /// # Errors
 /// [`LakeError::Sql`], or [`LakeError::Catalogue`] when a stored column has another name or type.
 pub fn init(
     tx: &Connection,
     lake_dir: &Path,
+    table: &LakeTable,
     schema: &LakeSchema,
     now: DateTime<Utc>,
 ) -> Result<(), LakeError> {
     tx.execute_batch(DUCKLAKE_DDL)?;
+    tx.execute_batch(&table.index_ddl())?;
     let exists: bool =
         tx.query_row("SELECT EXISTS (SELECT * FROM ducklake_snapshot)", [], |r| r.get(0))?;
     if !exists {
-        create(tx, lake_dir, schema, now)?;
+        create_catalogue(tx, lake_dir, now)?;
     }
-    let stored = stored_columns(tx)?;
+    let stored = stored_columns(tx, table)?;
+    if stored.is_empty() {
+        let directory = table.directory(lake_dir);
+        files::create_dir(&directory).map_err(LakeError::io(&directory))?;
+        return create_table(tx, table, schema, now);
+    }
     for (column, (id, name, kind)) in schema.columns.iter().zip(&stored) {
         if (column.field_id, column.name.as_str(), column.kind)
             != (*id, name.as_str(), kind.as_str())
         {
             return Err(LakeError::Catalogue(format!(
-                "column {id} is {name} {kind} in the lake and {} {} in the definition",
-                column.name, column.kind
+                "column {id} of {} is {name} {kind} in the lake and {} {} in the definition",
+                table.name(),
+                column.name,
+                column.kind
             )));
         }
     }
     match schema.columns.get(stored.len()..) {
         Some([]) => Ok(()),
-        Some(new) => add_columns(tx, new, now),
-        None => Err(LakeError::Catalogue(
-            "the lake has more columns than the definition: a newer program wrote the lake"
-                .to_owned(),
-        )),
+        Some(new) => add_columns(tx, table, new, now),
+        None => Err(LakeError::Catalogue(format!(
+            "{} has more columns in the lake than in the definition: a newer program wrote the lake",
+            table.name()
+        ))),
     }
 }
 
-/// Returns id, name and type of the columns of `detection` in the latest snapshot, in order.
-pub fn stored_columns(tx: &Connection) -> Result<Vec<(i64, String, String)>, LakeError> {
+/// Returns id, name and type of the columns of a table in the latest snapshot, in order; none when the lake does not have
+/// the table.
+pub fn stored_columns(
+    tx: &Connection,
+    table: &LakeTable,
+) -> Result<Vec<(i64, String, String)>, LakeError> {
     let mut select = tx.prepare(
         "SELECT column_id, column_name, column_type FROM ducklake_column
          WHERE table_id = ?1 AND end_snapshot IS NULL ORDER BY column_order",
     )?;
-    let rows = select.query_map([CURRENT_TABLE], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let id = table.current_table();
+    let rows = select.query_map([id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn create(
-    tx: &Connection,
-    lake_dir: &Path,
-    schema: &LakeSchema,
-    now: DateTime<Utc>,
-) -> Result<(), LakeError> {
+fn create_catalogue(tx: &Connection, lake_dir: &Path, now: DateTime<Utc>) -> Result<(), LakeError> {
     let metadata = [
         ("version", "1.0".to_owned()),
         ("created_by", concat!("Almagest ", env!("CARGO_PKG_VERSION")).to_owned()),
@@ -188,43 +186,80 @@ fn create(
         "INSERT INTO ducklake_schema VALUES (0, ?1, 0, NULL, 'main', '', 1)",
         [SCHEMA_UUID],
     )?;
-    let next_catalog_id = ALL_TABLE + 1;
-    snapshot_row(tx, Snapshot { id: 1, schema_version: 1, next_catalog_id, next_file_id: 0 }, now)?;
-    let changes = r#"created_table:"main"."detection",created_table:"main"."detection_all""#;
-    change_row(tx, 1, changes, "the tables of detections", None)?;
-    for (table, name, uuid) in TABLES {
+    Ok(())
+}
+
+/// Returns what DuckLake records about the snapshot that created a table.
+pub fn creation(table: &LakeTable) -> String {
+    let created = |(_, name, _)| format!(r#"created_table:"main"."{name}""#);
+    let created: Vec<String> = table.catalogue_tables().into_iter().map(created).collect();
+    created.join(",")
+}
+
+/// Returns what DuckLake records about a snapshot that added columns to a table.
+pub fn alteration(table: &LakeTable) -> String {
+    let altered = |(id, _, _)| format!("altered_table:{id}");
+    let altered: Vec<String> = table.catalogue_tables().into_iter().map(altered).collect();
+    altered.join(",")
+}
+
+fn create_table(
+    tx: &Connection,
+    table: &LakeTable,
+    schema: &LakeSchema,
+    now: DateTime<Utc>,
+) -> Result<(), LakeError> {
+    let tables = table.catalogue_tables();
+    let mut snapshot = Snapshot::latest(tx)?;
+    snapshot.id += 1;
+    snapshot.schema_version += 1;
+    let next = tables.iter().map(|(id, ..)| id + 1).max().unwrap_or(1);
+    snapshot.next_catalog_id = snapshot.next_catalog_id.max(next);
+    snapshot_row(tx, snapshot, now)?;
+    let message = format!("the tables of {}", table.layout().plural);
+    change_row(tx, snapshot.id, &creation(table), &message, None)?;
+    for (id, name, uuid) in tables {
         tx.execute(
-            "INSERT INTO ducklake_table VALUES (?1, ?2, 1, NULL, 0, ?3, ?4, 1)",
-            params![table, uuid, name, TABLE_PATH],
+            "INSERT INTO ducklake_table VALUES (?1, ?2, ?3, NULL, 0, ?4, ?5, 1)",
+            params![id, uuid, snapshot.id, name, table.path()],
         )?;
-        tx.execute("INSERT INTO ducklake_schema_versions VALUES (1, 1, ?1)", [table])?;
-        tx.execute("INSERT INTO ducklake_table_stats VALUES (?1, 0, 0, 0)", [table])?;
-        table_comment(tx, table, 1, &schema.comment)?;
+        schema_version_row(tx, snapshot, id)?;
+        tx.execute("INSERT INTO ducklake_table_stats VALUES (?1, 0, 0, 0)", [id])?;
+        table_comment(tx, id, snapshot.id, &schema.comment)?;
         for column in &schema.columns {
-            column_row(tx, table, 1, column)?;
+            column_row(tx, id, snapshot.id, column)?;
         }
     }
     Ok(())
 }
 
-fn add_columns(tx: &Connection, new: &[LakeColumn], now: DateTime<Utc>) -> Result<(), LakeError> {
+fn add_columns(
+    tx: &Connection,
+    table: &LakeTable,
+    new: &[LakeColumn],
+    now: DateTime<Utc>,
+) -> Result<(), LakeError> {
     let mut snapshot = Snapshot::latest(tx)?;
     snapshot.id += 1;
     snapshot.schema_version += 1;
     snapshot_row(tx, snapshot, now)?;
     let names: Vec<&str> = new.iter().map(|c| c.name.as_str()).collect();
     let message = format!("new columns: {}", names.join(", "));
-    let changes = format!("altered_table:{CURRENT_TABLE},altered_table:{ALL_TABLE}");
-    change_row(tx, snapshot.id, &changes, &message, None)?;
-    for (table, _, _) in TABLES {
-        tx.execute(
-            "INSERT INTO ducklake_schema_versions VALUES (?1, ?2, ?3)",
-            params![snapshot.id, snapshot.schema_version, table],
-        )?;
+    change_row(tx, snapshot.id, &alteration(table), &message, None)?;
+    for (id, ..) in table.catalogue_tables() {
+        schema_version_row(tx, snapshot, id)?;
         for column in new {
-            column_row(tx, table, snapshot.id, column)?;
+            column_row(tx, id, snapshot.id, column)?;
         }
     }
+    Ok(())
+}
+
+fn schema_version_row(tx: &Connection, snapshot: Snapshot, table: i64) -> Result<(), LakeError> {
+    tx.execute(
+        "INSERT INTO ducklake_schema_versions VALUES (?1, ?2, ?3)",
+        params![snapshot.id, snapshot.schema_version, table],
+    )?;
     Ok(())
 }
 

@@ -1,23 +1,22 @@
 //! Description of a lake file, read back from the file itself, so that the registered values are those of the file.
 
-use super::{ByteCounter, ColumnBlock, ColumnScan, LakeError, OpenFile, Values};
+use super::range::ranges;
+use super::table::PROGRAMME_ID;
+use super::{ByteCounter, LakeError, LakeTable, OpenFile, RowRange};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
-use sky::SkyPosition;
-use sky::healpix::MAX_ORDER;
-use stage::parquet_format::STATISTICS_COLUMNS;
 use std::path::Path;
 use std::sync::Arc;
 
 /// A finished file of the lake, ready to be registered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LakeFile {
-    /// Name within `lake/detection/`.
+    /// Name within the directory of its table.
     pub name: String,
     /// Owner of all its rows.
     pub programme_id: i64,
-    /// Object id of its first row; the others follow without a gap.
-    pub first_obj_id: i64,
+    /// Id of its first row; the others follow without a gap.
+    pub first_id: i64,
     /// Rows.
     pub rows: u64,
     /// Length.
@@ -28,8 +27,8 @@ pub struct LakeFile {
     pub row_groups: Vec<u64>,
     /// Statistics of the columns that have complete ones.
     pub statistics: Vec<ColumnStatistics>,
-    /// The detectors, in the order of their rows.
-    pub detectors: Vec<DetectorRun>,
+    /// The ranges, in the order of their rows.
+    pub ranges: Vec<RowRange>,
     /// XXH64 of its bytes, hexadecimal; known only to the process that wrote it.
     pub xxhash64: Option<String>,
 }
@@ -51,80 +50,50 @@ pub struct ColumnStatistics {
     pub floating: bool,
 }
 
-/// The consecutive rows of one detector.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DetectorRun {
-    /// The image.
-    pub multiframe_id: i64,
-    /// Extension number, primary = 1.
-    pub ext_num: i64,
-    /// First row in the file, from 0.
-    pub first_row: u64,
-    /// Number of rows.
-    pub rows: u64,
-    /// A circle that holds every position; `None` when no row has one.
-    pub sky: Option<SkyCap>,
-}
-
-/// A circle on the sky that holds a detector's positions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SkyCap {
-    /// Cell of its centre.
-    pub centre_healpix29: i64,
-    /// Radius, degrees.
-    pub radius_deg: f64,
-}
-
-impl SkyCap {
-    /// Returns the least whole k >= -12 for which the radius is at most 2^k degrees: caps of one class are found by one
-    /// search.
-    pub fn radius_class(self) -> i32 {
-        (-12..8).find(|&k| self.radius_deg <= f64::from(k).exp2()).unwrap_or(8)
-    }
-}
-
 /// Reads a file of the lake and describes its contents.
 ///
 /// # Errors
-/// [`LakeError`] when the file is damaged, its object ids have gaps, it holds another programme's rows, or a detector's
-/// rows are not consecutive.
-pub fn describe(lake_dir: &Path, name: &str, programme_id: i64) -> Result<LakeFile, LakeError> {
-    let path = lake_dir.join(super::catalogue::TABLE_PATH).join(name);
+/// [`LakeError`] when the file is damaged, its ids have gaps, it holds another programme's rows, or the rows of a range are
+/// not consecutive or not in order.
+pub fn describe(
+    lake_dir: &Path,
+    table: &LakeTable,
+    name: &str,
+    programme_id: i64,
+) -> Result<LakeFile, LakeError> {
+    let path = table.directory(lake_dir).join(name);
     let file = OpenFile::open(&path, None, &Arc::new(ByteCounter::default()))?;
-    describe_open(&file, name, programme_id)
+    describe_open(&file, table, name, programme_id)
 }
 
 /// Describes a file that is open, as [`describe`] does.
 pub(crate) fn describe_open(
     file: &OpenFile,
+    table: &LakeTable,
     name: &str,
     programme_id: i64,
 ) -> Result<LakeFile, LakeError> {
     let metadata = file.metadata();
-    let statistics = statistics(metadata);
+    let statistics = statistics(metadata, &table.layout().statistics);
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
-    let obj_id = bounds_of(file, &statistics, "obj_id")
+    let (first, last) = bounds_of(file, &statistics, table.id())
         .ok_or_else(|| misfit("the file has no rows".to_owned()))?;
-    if u64::try_from(obj_id.1 - obj_id.0 + 1) != Ok(file.rows()) || obj_id.0 < 1 {
-        return Err(misfit(format!(
-            "{} rows with object ids {} to {}",
-            file.rows(),
-            obj_id.0,
-            obj_id.1
-        )));
+    if u64::try_from(last - first + 1) != Ok(file.rows()) || first < 1 {
+        let (rows, id) = (file.rows(), table.id());
+        return Err(misfit(format!("{rows} rows with {id} {first} to {last}")));
     }
-    if bounds_of(file, &statistics, "programme_id") != Some((programme_id, programme_id)) {
+    if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme_id, programme_id)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
     }
     Ok(LakeFile {
         name: name.to_owned(),
         programme_id,
-        first_obj_id: obj_id.0,
+        first_id: first,
         rows: file.rows(),
         bytes: file.bytes(),
         footer_bytes: file.footer_bytes(),
         row_groups: metadata.row_groups().iter().map(|g| g.num_rows().unsigned_abs()).collect(),
-        detectors: detectors(file)?,
+        ranges: ranges(table, file)?,
         statistics,
         xxhash64: None,
     })
@@ -139,10 +108,10 @@ fn bounds_of(file: &OpenFile, all: &[ColumnStatistics], name: &str) -> Option<(i
 }
 
 /// Returns statistics over all row groups; a column that lacks them in any row group is left out.
-fn statistics(metadata: &ParquetMetaData) -> Vec<ColumnStatistics> {
+fn statistics(metadata: &ParquetMetaData, wanted: &[String]) -> Vec<ColumnStatistics> {
     let schema = metadata.file_metadata().schema_descr();
     (0..schema.num_columns())
-        .filter(|&column| STATISTICS_COLUMNS.contains(&schema.column(column).name()))
+        .filter(|&column| wanted.iter().any(|name| name == schema.column(column).name()))
         .filter_map(|column| column_statistics(metadata, column))
         .collect()
 }
@@ -221,102 +190,4 @@ impl Number {
             Self::Real(x) => format!("{x:?}"),
         }
     }
-}
-
-/// Returns the detectors of a file. Row groups may split a detector; its parts are joined.
-pub fn detectors(file: &OpenFile) -> Result<Vec<DetectorRun>, LakeError> {
-    let column = |name: &str| {
-        file.column(name).ok_or_else(|| LakeError::Staged {
-            path: file.path().to_owned(),
-            reason: format!("column {name} is missing"),
-        })
-    };
-    let wanted = [column("multiframe_id")?, column("ext_num")?, column("ra")?, column("dec")?];
-    let mut runs: Vec<(DetectorRun, Vec<(f64, f64)>)> = Vec::new();
-    let mut row = 0;
-    for (index, group) in file.metadata().row_groups().iter().enumerate() {
-        let rows = usize::try_from(group.num_rows()).unwrap_or(0);
-        let mut blocks = Vec::with_capacity(wanted.len());
-        for column in wanted {
-            blocks.push(ColumnScan::new(file, index, column)?.read(0, rows)?);
-        }
-        for i in 0..rows {
-            let key = (whole(&blocks[0], i), whole(&blocks[1], i));
-            if runs.last().is_none_or(|(r, _)| (r.multiframe_id, r.ext_num) != key) {
-                let run = DetectorRun {
-                    multiframe_id: key.0,
-                    ext_num: key.1,
-                    first_row: row,
-                    rows: 0,
-                    sky: None,
-                };
-                runs.push((run, Vec::new()));
-            }
-            if let Some((run, positions)) = runs.last_mut() {
-                run.rows += 1;
-                positions.extend(real(&blocks[2], i).zip(real(&blocks[3], i)));
-            }
-            row += 1;
-        }
-    }
-    let mut seen = std::collections::HashSet::new();
-    for (run, positions) in &mut runs {
-        if !seen.insert((run.multiframe_id, run.ext_num)) {
-            return Err(LakeError::Staged {
-                path: file.path().to_owned(),
-                reason: format!(
-                    "the rows of multiframe {} extension {} are not contiguous",
-                    run.multiframe_id, run.ext_num
-                ),
-            });
-        }
-        run.sky = cap(positions);
-    }
-    Ok(runs.into_iter().map(|(run, _)| run).collect())
-}
-
-fn whole(block: &ColumnBlock, row: usize) -> i64 {
-    match &block.values {
-        Values::I32(v) => i64::from(v[row]),
-        Values::I64(v) => v[row],
-        _ => 0,
-    }
-}
-
-fn real(block: &ColumnBlock, row: usize) -> Option<f64> {
-    match &block.values {
-        Values::F64(v) if block.is_valid(row) => Some(v[row]),
-        _ => None,
-    }
-}
-
-/// Returns the circle around the mean direction.
-fn cap(positions: &[(f64, f64)]) -> Option<SkyCap> {
-    let first = positions.first()?;
-    let vectors: Vec<_> = positions.iter().map(|&(ra, dec)| sky::unit_vector(ra, dec)).collect();
-    let (mut x, mut y, mut z) = (0.0, 0.0, 0.0);
-    for v in &vectors {
-        (x, y, z) = (x + v.x, y + v.y, z + v.z);
-    }
-    let centre = sky::UnitVector::towards(x, y, z)
-        .map_or(SkyPosition { ra_deg: first.0, dec_deg: first.1 }, sky::UnitVector::position);
-    let centre_cell = sky::healpix::nested29(centre.ra_deg, centre.dec_deg)?;
-    // The cell's centre replaces the mean direction from here on, so the radius is measured from it.
-    let centre = sky::healpix::centre(MAX_ORDER, centre_cell)?;
-    let c = sky::unit_vector(centre.ra_deg, centre.dec_deg);
-    let (mut farthest, mut most) = (first, 0.0);
-    for (position, v) in positions.iter().zip(&vectors) {
-        let (x, y, z) = (v.x - c.x, v.y - c.y, v.z - c.z);
-        let chord = x * x + y * y + z * z;
-        if chord > most {
-            (farthest, most) = (position, chord);
-        }
-    }
-    let &(ra, dec) = farthest;
-    let radius_deg = sky::angular_distance_deg(centre.ra_deg, centre.dec_deg, ra, dec);
-    Some(SkyCap {
-        centre_healpix29: i64::try_from(centre_cell).ok()?,
-        // Chords resolve distances to 1e-7 of them at worst: within a cell, and opposite the centre.
-        radius_deg: (radius_deg * (1.0 + 1e-6)).min(180.0),
-    })
 }

@@ -43,7 +43,15 @@ pub enum LakeError {
         /// Its Arrow type.
         kind: String,
     },
-    /// A name that would leave `lake/detection/` or confuse other programs.
+    /// A definition that is not that of a lake table.
+    #[error("the definition of the lake table {table} is wrong: {reason}")]
+    Definition {
+        /// The table.
+        table: String,
+        /// The contradiction.
+        reason: String,
+    },
+    /// A name that would leave the table's directory or confuse other programs.
     #[error("{0:?} is not a valid name of a lake file")]
     FileName(String),
     /// A stop was requested.

@@ -1,4 +1,4 @@
-//! Merging staged files into one lake file: final object ids and the event are re-encoded, all other data are copied.
+//! Merging staged files into one lake file: final ids and the event are re-encoded, all other data are copied.
 //!
 //! A row group of sufficient size is spliced: its column chunks are copied byte for byte with their page indexes. Runs
 //! of small row groups are decoded and encoded again as larger ones, since each costs at least a footer entry and a
@@ -6,7 +6,8 @@
 
 use super::describe::describe_open;
 use super::sum::Summed;
-use super::{ByteCounter, LakeError, LakeFile, OpenFile};
+use super::table::BEGIN_EVENT;
+use super::{ByteCounter, LakeError, LakeFile, LakeTable, OpenFile};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
@@ -24,7 +25,7 @@ use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::TypePtr;
-use stage::parquet_format::{ROW_GROUP_ROWS, detection_writer_properties};
+use stage::parquet_format::{ROW_GROUP_ROWS, lake_writer_properties};
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
@@ -35,8 +36,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const GOOD_ROWS: u64 = 50_000;
 /// Merged row groups are closed when they have this many rows.
 const MERGED_ROWS: u64 = 250_000;
-const OBJ_ID: &str = "obj_id";
-const BEGIN_EVENT: &str = "begin_event";
 
 /// One staged file of a batch.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +75,7 @@ pub fn open_staged(base: &Path, path: &Path) -> Result<File, LakeError> {
 /// A request to publish all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct FinaliseRequest<'a> {
-    /// Name of the new file within `lake/detection/`, see [`lake_file_name`].
+    /// Name of the new file within the directory of its table, see [`LakeTable::file_name`].
     pub name: &'a str,
     /// Owner of all rows.
     pub programme_id: i64,
@@ -88,12 +87,7 @@ pub struct FinaliseRequest<'a> {
     pub staged: &'a [Staged<'a>],
 }
 
-/// Returns the name of the lake file of a batch and programme. Batch numbers are never reused, so neither are names.
-pub fn lake_file_name(batch: i64, programme_id: i64) -> String {
-    format!("batch{batch:08}-programme{programme_id}.parquet")
-}
-
-/// Writes the lake files of a batch, each whole or not at all, and describes their contents. A repetition of the same
+/// Writes the lake files of a batch for one table, each whole or not at all, and describes their contents. A repetition of the same
 /// requests writes the same bytes. When `stop` is set, it stops between two row groups.
 ///
 /// # Errors
@@ -101,6 +95,7 @@ pub fn lake_file_name(batch: i64, programme_id: i64) -> String {
 /// the system or of Parquet.
 pub fn finalise(
     lake_dir: &Path,
+    table: &LakeTable,
     requests: &[FinaliseRequest<'_>],
     stop: &AtomicBool,
 ) -> Result<Vec<LakeFile>, LakeError> {
@@ -111,13 +106,13 @@ pub fn finalise(
     if let Some(request) = requests.iter().find(|r| !is_name(r.name)) {
         return Err(LakeError::FileName(request.name.to_owned()));
     }
-    let dir = lake_dir.join(super::catalogue::TABLE_PATH);
+    let dir = table.directory(lake_dir);
     let write = |request: &FinaliseRequest<'_>, file: &mut File| {
-        let sources = open_sources(request)?;
+        let sources = open_sources(table, request)?;
         let path = dir.join(request.name);
         let fault = LakeError::parquet(&path);
         let buffered = BufWriter::with_capacity(1 << 20, Summed::new(&*file));
-        let mut out = Output::new(buffered, &sources, request).map_err(&fault)?;
+        let mut out = Output::new(buffered, &sources, table, request).map_err(&fault)?;
         for step in plan(&sources) {
             if stop.load(Ordering::Relaxed) {
                 return Err(LakeError::Stopped);
@@ -129,7 +124,7 @@ pub fn finalise(
         let xxhash64 = Some(summed.finish());
         let written = file.try_clone().map_err(LakeError::io(&path))?;
         let written = OpenFile::of(written, &path, &Arc::new(ByteCounter::default()))?;
-        let described = describe_open(&written, request.name, request.programme_id)?;
+        let described = describe_open(&written, table, request.name, request.programme_id)?;
         Ok(LakeFile { xxhash64, ..described })
     };
     files::publish_together(&dir, requests, |r| r.name, write)
@@ -141,14 +136,17 @@ struct Source {
     offset: u64,
 }
 
-fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError> {
+fn open_sources(
+    table: &LakeTable,
+    request: &FinaliseRequest<'_>,
+) -> Result<Vec<Source>, LakeError> {
     let counter = Arc::new(ByteCounter::default());
     let mut sources: Vec<Source> = Vec::with_capacity(request.staged.len());
     let mut next = 0;
     for staged in request.staged {
         let misfit = |reason: String| LakeError::Staged { path: staged.path.to_owned(), reason };
         let file = staged.open(&counter)?;
-        check_staged(&file, staged, next)?;
+        check_staged(table, &file, staged, next)?;
         next += file.rows();
         if let Some(first) = sources.first() {
             let schema =
@@ -169,6 +167,7 @@ fn open_sources(request: &FinaliseRequest<'_>) -> Result<Vec<Source>, LakeError>
 
 /// Checks that each staged file begins where the one before ended, with its temporary ids in order.
 pub fn check_staged(
+    table: &LakeTable,
     file: &OpenFile,
     staged: &Staged<'_>,
     rows_before: u64,
@@ -177,16 +176,16 @@ pub fn check_staged(
     if staged.offset != rows_before {
         return Err(misfit(format!("the offset is {} after {rows_before} rows", staged.offset)));
     }
-    check_temporary_ids(file).map_err(misfit)
+    check_temporary_ids(file, table.id()).map_err(misfit)
 }
 
 /// Checks that the ids are -1 … -n over the file, from the statistics of its row groups.
-fn check_temporary_ids(file: &OpenFile) -> Result<(), String> {
-    let column = file.column(OBJ_ID).ok_or("column obj_id is missing")?;
+fn check_temporary_ids(file: &OpenFile, id: &str) -> Result<(), String> {
+    let column = file.column(id).ok_or_else(|| format!("column {id} is missing"))?;
     let mut before = 0;
     for group in file.metadata().row_groups() {
         let Some(Statistics::Int64(ids)) = group.column(column).statistics() else {
-            return Err("obj_id has no statistics".to_owned());
+            return Err(format!("{id} has no statistics"));
         };
         let (first, last) = (-before - 1, -before - group.num_rows());
         if (ids.max_opt(), ids.min_opt()) != (Some(&first), Some(&last)) {
@@ -241,19 +240,29 @@ struct Output<'a, W: std::io::Write + Send> {
     writer: SerializedFileWriter<W>,
     schema: Arc<Schema>,
     request: &'a FinaliseRequest<'a>,
-    next_obj_id: i64,
+    /// Positions of the columns that ingest assigns: the id and the event.
+    id: Option<usize>,
+    event: Option<usize>,
+    next_id: i64,
 }
 
 impl<'a, W: std::io::Write + Send> Output<'a, W> {
-    fn new(out: W, sources: &[Source], request: &'a FinaliseRequest<'a>) -> ParquetResult<Self> {
+    fn new(
+        out: W,
+        sources: &[Source],
+        table: &LakeTable,
+        request: &'a FinaliseRequest<'a>,
+    ) -> ParquetResult<Self> {
         let metadata = sources[0].file.metadata();
         let root: TypePtr = metadata.file_metadata().schema_descr().root_schema_ptr();
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let schema =
             ArrowReaderMetadata::try_new(Arc::new(metadata.clone()), options)?.schema().clone();
-        let properties = Arc::new(detection_writer_properties(&schema));
+        let properties = Arc::new(lake_writer_properties(&schema, &table.layout().statistics));
         let writer = SerializedFileWriter::new(out, root, properties)?;
-        Ok(Self { writer, schema, request, next_obj_id: request.base + 1 })
+        let position = |name: &str| schema.fields().iter().position(|f| f.name() == name);
+        let (id, event) = (position(table.id()), position(BEGIN_EVENT));
+        Ok(Self { writer, schema, request, id, event, next_id: request.base + 1 })
     }
 
     fn write(&mut self, sources: &[Source], step: &Step) -> Result<(), LakeError> {
@@ -265,10 +274,10 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
 
     /// Takes the ids of the next rows.
     fn take_ids(&mut self, source: &Source, rows: i64) -> std::ops::Range<i64> {
-        let first = self.next_obj_id;
-        self.next_obj_id += rows;
+        let first = self.next_id;
+        self.next_id += rows;
         debug_assert!(first > self.request.base + i64::try_from(source.offset).unwrap_or(i64::MAX));
-        first..self.next_obj_id
+        first..self.next_id
     }
 
     fn copy(&mut self, source: &Source, group: usize) -> Result<(), LakeError> {
@@ -278,12 +287,12 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
         let event = self.request.event;
         let mut out = self.writer.next_row_group().map_err(&fault)?;
         for (column, field) in self.schema.fields().iter().enumerate() {
-            let done = match field.name().as_str() {
-                OBJ_ID => write_integers(&mut out, &ids, false),
-                BEGIN_EVENT => {
-                    write_integers(&mut out, &vec![event; ids.len()], field.is_nullable())
-                }
-                _ => splice(&mut out, source, group, column),
+            let done = if Some(column) == self.id {
+                write_integers(&mut out, &ids, false)
+            } else if Some(column) == self.event {
+                write_integers(&mut out, &vec![event; ids.len()], field.is_nullable())
+            } else {
+                splice(&mut out, source, group, column)
             };
             done.map_err(&fault)?;
         }
@@ -323,12 +332,11 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
         let ids = self.take_ids(source, i64::try_from(rows).unwrap_or(i64::MAX));
         let event = self.request.event;
         let (schema, mut columns, _) = batch.into_parts();
-        for (field, column) in schema.fields().iter().zip(&mut columns) {
-            match field.name().as_str() {
-                OBJ_ID => *column = Arc::new(Int64Array::from_iter_values(ids.clone())) as ArrayRef,
-                BEGIN_EVENT => *column = Arc::new(Int64Array::from_value(event, rows)) as ArrayRef,
-                _ => {}
-            }
+        if let Some(id) = self.id {
+            columns[id] = Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef;
+        }
+        if let Some(column) = self.event {
+            columns[column] = Arc::new(Int64Array::from_value(event, rows)) as ArrayRef;
         }
         RecordBatch::try_new(schema, columns)
             .expect("types and lengths are those of the staged batch")

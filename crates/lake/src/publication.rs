@@ -1,34 +1,26 @@
 //! One publication: the rows that it adds, ends and reopens, and the one snapshot that names its event.
 
-use super::catalogue::{ALL_TABLE, CURRENT_TABLE, Snapshot, TABLE_PATH, change_row, snapshot_row};
-use super::{ColumnStatistics, LakeError, LakeFile, SkyCap};
+use super::catalogue::{Snapshot, change_row, snapshot_row};
+use super::{ColumnStatistics, LakeError, LakeFile, LakeTable, RangeKey, SkyCap};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use chrono::{DateTime, Utc};
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use rusqlite::{Connection, OptionalExtension, params};
-use std::collections::{BTreeSet, HashMap};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// One detector's catalogue, whatever its version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DetectorKey {
-    /// The image.
-    pub multiframe_id: i64,
-    /// Extension number, primary = 1.
-    pub ext_num: i64,
-}
 
 /// The record of a file that was added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
-    /// `data_file_id` in `detection_all`: the `file_id` of `detector_rows`.
+    /// `data_file_id` of the entry that never ends: the `file_id` of the index.
     pub file_id: i64,
-    /// Detectors it holds.
-    pub detectors: u64,
+    /// Ranges it holds.
+    pub ranges: u64,
     /// Rows it holds.
     pub rows: u64,
 }
@@ -36,18 +28,18 @@ pub struct Registered {
 /// Changes to the lake within the caller's transaction. None of them is visible before that commits, and all of them
 /// belong to one event.
 ///
-/// The order matters for one detector: first [`end_detectors`](Self::end_detectors) its older catalogue, then
-/// [`add`](Self::add) its replacement, since a detector has one current catalogue at most. Added rows may end in the
-/// same publication: they are in `detection_all`, and no snapshot of `detection` shows them.
+/// The order matters for one range key: first [`end`](Self::end) its older range, then [`add`](Self::add) its replacement,
+/// since a key has one current range at most. Added rows may end in the same publication: they are in the companion, and
+/// no snapshot of the table itself shows them.
 #[derive(Debug)]
 pub struct Publication<'tx> {
     tx: &'tx Connection,
-    dir: PathBuf,
+    lake_dir: PathBuf,
     event: i64,
     snapshot: Snapshot,
     changes: BTreeSet<String>,
-    /// Files with rows that ended or became visible again: `detection` is updated for them at the end.
-    touched: BTreeSet<i64>,
+    /// Files with rows that ended or became visible again, with their tables, which are updated at the end.
+    touched: BTreeMap<i64, &'tx LakeTable>,
 }
 
 impl<'tx> Publication<'tx> {
@@ -63,23 +55,25 @@ impl<'tx> Publication<'tx> {
         snapshot.id += 1;
         Ok(Self {
             tx,
-            dir: lake_dir.join(TABLE_PATH),
+            lake_dir: lake_dir.to_owned(),
             event,
             snapshot,
             changes: BTreeSet::new(),
-            touched: BTreeSet::new(),
+            touched: BTreeMap::new(),
         })
     }
 
-    /// Registers a file and its detectors. `version` returns the catalogue version of a detector.
+    /// Registers a file of a table and its ranges. `version` returns the version of a range's input, of a table that has
+    /// versions.
     ///
     /// # Errors
-    /// [`LakeError::Catalogue`] when the name was used before; [`LakeError::Sql`] when a detector has a current
-    /// catalogue already or object ids overlap.
+    /// [`LakeError::Catalogue`] when the name was used before; [`LakeError::Sql`] when a key has a current range already or
+    /// ids overlap.
     pub fn add(
         &mut self,
+        table: &'tx LakeTable,
         file: &LakeFile,
-        version: impl Fn(DetectorKey) -> i64,
+        version: impl Fn(&RangeKey) -> i64,
     ) -> Result<Registered, LakeError> {
         let used: bool = self.tx.query_row(
             "SELECT EXISTS (SELECT * FROM ducklake_data_file WHERE path = ?1)",
@@ -89,16 +83,18 @@ impl<'tx> Publication<'tx> {
         if used {
             return Err(LakeError::Catalogue(format!("{} is registered already", file.name)));
         }
-        let file_id = self.add_data_file(ALL_TABLE, file)?;
-        self.add_data_file(CURRENT_TABLE, file)?;
+        let file_id = self.add_data_file(table.lasting_table(), file)?;
+        if table.all_table().is_some() {
+            self.add_data_file(table.current_table(), file)?;
+        }
         if let Some(xxhash64) = &file.xxhash64 {
             self.tx.execute(
                 "INSERT INTO lake_file (name, xxhash64) VALUES (?1, ?2)",
                 params![file.name, xxhash64],
             )?;
         }
-        self.add_detectors(file_id, file, version)?;
-        Ok(Registered { file_id, detectors: file.detectors.len() as u64, rows: file.rows })
+        self.add_ranges(table, file_id, file, version)?;
+        Ok(Registered { file_id, ranges: file.ranges.len() as u64, rows: file.rows })
     }
 
     fn take_file_id(&mut self) -> i64 {
@@ -158,124 +154,155 @@ impl<'tx> Publication<'tx> {
         Ok(())
     }
 
-    fn add_detectors(
+    fn add_ranges(
         &self,
+        table: &LakeTable,
         file_id: i64,
         file: &LakeFile,
-        version: impl Fn(DetectorKey) -> i64,
+        version: impl Fn(&RangeKey) -> i64,
     ) -> Result<(), LakeError> {
-        let mut insert = self.tx.prepare_cached(
-            "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version,
-                 file_id, file_row, begin_event, centre_healpix29, radius_deg, radius_class)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        )?;
-        for run in &file.detectors {
-            let key = DetectorKey { multiframe_id: run.multiframe_id, ext_num: run.ext_num };
-            let first_obj_id = file.first_obj_id + i64::try_from(run.first_row).unwrap_or(i64::MAX);
-            insert.execute(params![
-                file.programme_id,
-                first_obj_id,
-                run.rows,
-                key.multiframe_id,
-                key.ext_num,
-                version(key),
-                file_id,
-                run.first_row,
-                self.event,
-                run.sky.map(|s| s.centre_healpix29),
-                run.sky.map(|s| s.radius_deg),
-                run.sky.map(SkyCap::radius_class),
-            ])?;
+        let first_id = table.first_id();
+        let mut columns = vec!["programme_id", &first_id, "rows"];
+        columns.extend(table.range_key().iter().map(String::as_str));
+        columns.extend(table.layout().version.as_deref());
+        columns.extend(["file_id", "file_row", "begin_event"]);
+        if table.sky().is_some() {
+            columns.extend(["centre_healpix29", "radius_deg", "radius_class"]);
+        }
+        let parameters: Vec<String> = (1..=columns.len()).map(|i| format!("?{i}")).collect();
+        let mut insert = self.tx.prepare_cached(&format!(
+            "INSERT INTO {} ({}) VALUES ({})",
+            table.index(),
+            columns.join(", "),
+            parameters.join(", ")
+        ))?;
+        for range in &file.ranges {
+            range.key.check(table)?;
+            let whole = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
+            let first = file.first_id.saturating_add_unsigned(range.first_row);
+            let mut values = vec![file.programme_id.into(), first.into(), whole(range.rows)];
+            values.extend(range.key.values().iter().map(|value| Value::from(*value)));
+            if table.layout().version.is_some() {
+                values.push(version(&range.key).into());
+            }
+            values.extend([file_id.into(), whole(range.first_row), self.event.into()]);
+            if table.sky().is_some() {
+                values.push(range.sky.map(|s| s.centre_healpix29).into());
+                values.push(range.sky.map(|s| s.radius_deg).into());
+                values.push(range.sky.map(SkyCap::radius_class).into());
+            }
+            insert.execute(params_from_iter(values))?;
         }
         Ok(())
     }
 
-    /// Ends the current rows of some detectors and returns the number of those rows. A detector without current rows is
+    /// Ends the current rows of some ranges of a table and returns the number of those rows. A key without current rows is
     /// skipped.
     ///
     /// # Errors
-    /// [`LakeError::Sql`], or a delete file that could not be written.
-    pub fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, LakeError> {
-        self.turn(
-            detectors,
-            "UPDATE detector_rows SET end_event = ?1
-             WHERE multiframe_id = ?2 AND ext_num = ?3 AND end_event IS NULL RETURNING file_id, rows",
-        )
+    /// [`LakeError::Catalogue`] when the table has no history; [`LakeError::Sql`], or a delete file that could not be written.
+    pub fn end(
+        &mut self,
+        table: &'tx LakeTable,
+        keys: impl IntoIterator<Item = impl Into<RangeKey>>,
+    ) -> Result<u64, LakeError> {
+        let update = format!(
+            "UPDATE {} SET end_event = ?1 WHERE {} AND end_event IS NULL RETURNING file_id, rows",
+            table.index(),
+            table.key_condition(2)
+        );
+        self.turn(table, keys, &update)
     }
 
-    /// Reopens the rows of some detectors that one event ended (the undo of a retraction) and returns their number.
+    /// Reopens the rows of some ranges of a table that one event ended (the undo of a retraction) and returns their number.
     ///
     /// # Errors
-    /// [`LakeError::Sql`] when a detector has received another current catalogue since.
-    pub fn reopen_detectors(
+    /// [`LakeError::Catalogue`] when the table has no history; [`LakeError::Sql`] when a key has received another current range
+    /// since.
+    pub fn reopen(
         &mut self,
+        table: &'tx LakeTable,
         ended_by: i64,
-        detectors: &[DetectorKey],
+        keys: impl IntoIterator<Item = impl Into<RangeKey>>,
     ) -> Result<u64, LakeError> {
-        // By detector, of which there are few rows: the index of events would find all rows that one event ended.
+        // By key, of which there are few rows: the index of events would find all rows that one event ended.
         let update = format!(
-            "UPDATE detector_rows SET end_event = NULL
-             WHERE end_event + 0 = {ended_by} AND end_event IS NOT NULL AND multiframe_id = ?2 AND ext_num = ?3 AND ?1 > 0
-             RETURNING file_id, rows"
+            "UPDATE {} SET end_event = NULL
+             WHERE end_event + 0 = {ended_by} AND end_event IS NOT NULL AND {} AND ?1 > 0
+             RETURNING file_id, rows",
+            table.index(),
+            table.key_condition(2)
         );
-        self.turn(detectors, &update)
+        self.turn(table, keys, &update)
     }
 
-    /// Runs an update per detector and records the affected files.
-    fn turn(&mut self, detectors: &[DetectorKey], update: &str) -> Result<u64, LakeError> {
+    /// Runs an update per key and records the affected files.
+    fn turn(
+        &mut self,
+        table: &'tx LakeTable,
+        keys: impl IntoIterator<Item = impl Into<RangeKey>>,
+        update: &str,
+    ) -> Result<u64, LakeError> {
+        if table.all_table().is_none() {
+            return Err(LakeError::Catalogue(format!("{} has no history", table.name())));
+        }
         let mut turned = 0;
         let mut update = self.tx.prepare(update)?;
-        for key in detectors {
-            let mut rows = update.query(params![self.event, key.multiframe_id, key.ext_num])?;
+        for key in keys {
+            let key: RangeKey = key.into();
+            key.check(table)?;
+            let values = std::iter::once(self.event).chain(key.values().iter().copied());
+            let mut rows = update.query(params_from_iter(values))?;
             while let Some(row) = rows.next()? {
-                self.touched.insert(row.get::<_, i64>(0)?);
+                self.touched.insert(row.get(0)?, table);
                 turned += row.get::<_, u64>(1)?;
             }
         }
         Ok(turned)
     }
 
-    /// Makes the table `detection` show exactly the current rows of a file.
-    fn reconcile(&mut self, file_id: i64) -> Result<(), LakeError> {
+    /// Makes a table show exactly the current rows of a file.
+    fn reconcile(&mut self, table: &LakeTable, file_id: i64) -> Result<(), LakeError> {
         let name: String = self.tx.query_row(
             "SELECT path FROM ducklake_data_file WHERE data_file_id = ?1",
             [file_id],
             |r| r.get(0),
         )?;
-        let (ended, current) = self.ended_rows(file_id)?;
+        let (ended, current) = self.ended_rows(table, file_id)?;
         let shown: Option<i64> = self
             .tx
             .query_row(
                 "SELECT data_file_id FROM ducklake_data_file
                  WHERE path = ?1 AND table_id = ?2 AND end_snapshot IS NULL",
-                params![name, CURRENT_TABLE],
+                params![name, table.current_table()],
                 |r| r.get(0),
             )
             .optional()?;
         if let Some(shown) = shown {
-            self.end_delete_file(shown)?;
+            self.end_delete_file(table, shown)?;
         }
         let shown = match (shown, current) {
             (Some(shown), 0) => {
-                self.end_data_file(shown)?;
+                self.end_data_file(table, shown)?;
                 return Ok(());
             }
             (None, 0) => return Ok(()),
             (Some(shown), _) => shown,
-            (None, _) => self.reopen(file_id)?,
+            (None, _) => self.reopen(table, file_id)?,
         };
         if !ended.is_empty() {
-            self.add_delete_file(shown, &name, ended)?;
+            self.add_delete_file(table, shown, &name, ended)?;
         }
         Ok(())
     }
 
     /// Returns the positions of a file's rows that have ended, and the number of those that are current.
-    fn ended_rows(&self, file_id: i64) -> Result<(Vec<i64>, u64), LakeError> {
-        let mut select = self.tx.prepare_cached(
-            "SELECT file_row, rows, end_event IS NULL FROM detector_rows
+    fn ended_rows(&self, table: &LakeTable, file_id: i64) -> Result<(Vec<i64>, u64), LakeError> {
+        let mut select = self.tx.prepare_cached(&format!(
+            "SELECT file_row, rows, end_event IS NULL FROM {}
              WHERE file_id = ?1 ORDER BY file_row",
-        )?;
+            table.index()
+        ))?;
         let mut rows = select.query([file_id])?;
         let (mut ended, mut current) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
@@ -289,20 +316,20 @@ impl<'tx> Publication<'tx> {
         Ok((ended, current))
     }
 
-    fn end_data_file(&mut self, id: i64) -> Result<(), LakeError> {
-        if self.forget_unseen(id)? {
+    fn end_data_file(&mut self, table: &LakeTable, id: i64) -> Result<(), LakeError> {
+        if self.forget_unseen(table, id)? {
             return Ok(());
         }
         self.tx.execute(
             "UPDATE ducklake_data_file SET end_snapshot = ?2 WHERE data_file_id = ?1",
             params![id, self.snapshot.id],
         )?;
-        self.changes.insert(format!("deleted_from_table:{CURRENT_TABLE}"));
+        self.changes.insert(format!("deleted_from_table:{}", table.current_table()));
         Ok(())
     }
 
-    /// Removes a file of `detection` that this publication itself added: no snapshot ever shows it.
-    fn forget_unseen(&mut self, id: i64) -> Result<bool, LakeError> {
+    /// Removes a file of a table that this publication itself added: no snapshot ever shows it.
+    fn forget_unseen(&mut self, table: &LakeTable, id: i64) -> Result<bool, LakeError> {
         let unseen: Option<(i64, i64)> = self
             .tx
             .query_row(
@@ -317,12 +344,12 @@ impl<'tx> Publication<'tx> {
         self.tx.execute(
             "UPDATE ducklake_table_stats SET record_count = record_count - ?2, file_size_bytes = file_size_bytes - ?3
              WHERE table_id = ?1",
-            params![CURRENT_TABLE, rows, bytes],
+            params![table.current_table(), rows, bytes],
         )?;
         Ok(true)
     }
 
-    fn end_delete_file(&mut self, data_file_id: i64) -> Result<(), LakeError> {
+    fn end_delete_file(&mut self, table: &LakeTable, data_file_id: i64) -> Result<(), LakeError> {
         // A file written by this publication itself was never visible, so it is removed without a trace.
         self.tx.execute(
             "DELETE FROM ducklake_delete_file WHERE data_file_id = ?1 AND begin_snapshot = ?2",
@@ -334,13 +361,13 @@ impl<'tx> Publication<'tx> {
             params![data_file_id, self.snapshot.id],
         )?;
         if ended > 0 {
-            self.changes.insert(format!("deleted_from_table:{CURRENT_TABLE}"));
+            self.changes.insert(format!("deleted_from_table:{}", table.current_table()));
         }
         Ok(())
     }
 
-    /// Registers a file of `detection_all` in `detection` again, with its statistics there.
-    fn reopen(&mut self, file_id: i64) -> Result<i64, LakeError> {
+    /// Registers a file of the companion in its table again, with its statistics there.
+    fn reopen(&mut self, table: &LakeTable, file_id: i64) -> Result<i64, LakeError> {
         let id = self.take_file_id();
         self.tx.execute(
             "INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative,
@@ -348,21 +375,22 @@ impl<'tx> Publication<'tx> {
              SELECT ?1, ?2, ?3, path, path_is_relative, file_format, record_count, file_size_bytes,
                  footer_size, row_id_start
              FROM ducklake_data_file WHERE data_file_id = ?4",
-            params![id, CURRENT_TABLE, self.snapshot.id, file_id],
+            params![id, table.current_table(), self.snapshot.id, file_id],
         )?;
         self.tx.execute(
             "INSERT INTO ducklake_file_column_stats
              SELECT ?1, ?2, column_id, column_size_bytes, value_count, null_count, min_value, max_value,
                  contains_nan, extra_stats
              FROM ducklake_file_column_stats WHERE data_file_id = ?3",
-            params![id, CURRENT_TABLE, file_id],
+            params![id, table.current_table(), file_id],
         )?;
-        self.changes.insert(format!("inserted_into_table:{CURRENT_TABLE}"));
+        self.changes.insert(format!("inserted_into_table:{}", table.current_table()));
         Ok(id)
     }
 
     fn add_delete_file(
         &mut self,
+        table: &LakeTable,
         data_file_id: i64,
         data_name: &str,
         ended: Vec<i64>,
@@ -371,14 +399,17 @@ impl<'tx> Publication<'tx> {
         let stem = data_name.trim_end_matches(".parquet");
         let name = format!("{stem}-ended{:08}-{id}.parquet", self.event);
         let count = ended.len();
-        let (bytes, footer_bytes) = write_delete_file(&self.dir.join(&name), data_name, ended)?;
+        let path = table.directory(&self.lake_dir).join(&name);
+        let (bytes, footer_bytes) = write_delete_file(&path, data_name, ended)?;
         self.tx.execute(
             "INSERT INTO ducklake_delete_file (delete_file_id, table_id, begin_snapshot, data_file_id, path,
                  path_is_relative, format, delete_count, file_size_bytes, footer_size)
              VALUES (?1, ?2, ?3, ?4, ?5, 1, 'parquet', ?6, ?7, ?8)",
-            params![id, CURRENT_TABLE, self.snapshot.id, data_file_id, name, count, bytes, footer_bytes],
+            params![
+                id, table.current_table(), self.snapshot.id, data_file_id, name, count, bytes, footer_bytes
+            ],
         )?;
-        self.changes.insert(format!("deleted_from_table:{CURRENT_TABLE}"));
+        self.changes.insert(format!("deleted_from_table:{}", table.current_table()));
         Ok(())
     }
 
@@ -387,8 +418,8 @@ impl<'tx> Publication<'tx> {
     /// # Errors
     /// [`LakeError::Sql`].
     pub fn finish(mut self, now: DateTime<Utc>, message: &str) -> Result<Option<i64>, LakeError> {
-        for file in std::mem::take(&mut self.touched) {
-            self.reconcile(file)?;
+        for (file, table) in std::mem::take(&mut self.touched) {
+            self.reconcile(table, file)?;
         }
         if self.changes.is_empty() {
             return Ok(None);
@@ -400,7 +431,7 @@ impl<'tx> Publication<'tx> {
     }
 }
 
-/// Removes the files that hold a programme's range of object ids, and nothing else, from the lake's catalogue, history
+/// Removes the files of a table that hold a programme's range of ids, and nothing else, from the lake's catalogue, history
 /// included, and returns their paths: the rows are lost to time travel too.
 ///
 /// # Errors
@@ -408,17 +439,19 @@ impl<'tx> Publication<'tx> {
 pub fn forget(
     tx: &Connection,
     lake_dir: &Path,
+    table: &LakeTable,
     [programme, first, last]: [i64; 3],
 ) -> Result<Vec<PathBuf>, LakeError> {
-    let mut select = tx.prepare(
-        "SELECT DISTINCT path FROM ducklake_data_file WHERE data_file_id IN (
-             SELECT file_id FROM detector_rows WHERE programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3)
-         AND NOT EXISTS (SELECT * FROM detector_rows
-                         WHERE file_id = data_file_id AND NOT (programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3))",
-    )?;
+    let (index, first_id) = (table.index(), table.first_id());
+    let of = format!("programme_id = ?1 AND {first_id} BETWEEN ?2 AND ?3");
+    let mut select = tx.prepare(&format!(
+        "SELECT DISTINCT path FROM ducklake_data_file
+         WHERE data_file_id IN (SELECT file_id FROM {index} WHERE {of})
+             AND NOT EXISTS (SELECT * FROM {index} WHERE file_id = data_file_id AND NOT ({of}))",
+    ))?;
     let names: Vec<String> =
         select.query_map([programme, first, last], |r| r.get(0))?.collect::<Result<_, _>>()?;
-    let dir = lake_dir.join(TABLE_PATH);
+    let dir = table.directory(lake_dir);
     let mut paths = Vec::new();
     for name in names {
         let mut select =
@@ -468,11 +501,12 @@ pub fn ended_rows_since(
     lake_dir: &Path,
     snapshot: i64,
 ) -> Result<Vec<PathBuf>, LakeError> {
-    let mut select =
-        tx.prepare("SELECT path FROM ducklake_delete_file WHERE begin_snapshot > ?1")?;
-    let names = select.query_map([snapshot], |r| r.get::<_, String>(0))?;
-    let dir = lake_dir.join(TABLE_PATH);
-    Ok(names.map(|name| Ok(dir.join(name?))).collect::<Result<_, rusqlite::Error>>()?)
+    let mut select = tx.prepare(
+        "SELECT t.path || ended.path FROM ducklake_delete_file AS ended
+             JOIN ducklake_table AS t USING (table_id) WHERE ended.begin_snapshot > ?1",
+    )?;
+    let paths = select.query_map([snapshot], |r| r.get::<_, String>(0))?;
+    Ok(paths.map(|path| Ok(lake_dir.join(path?))).collect::<Result<_, rusqlite::Error>>()?)
 }
 
 /// Writes the positions of ended rows as DuckLake (like Iceberg) keeps them: file name and position, with reserved

@@ -124,6 +124,60 @@ pub enum Keeping {
     Lake,
 }
 
+/// The layout of a table's rows in the lake: what makes it a lake table, beside its columns.
+///
+/// Every lake table has the columns `programme_id` (owner of the rows, one per file) and `begin_event` (written by
+/// ingest). Names and numbers here are stored in archives: they do not change once they are released.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LakeLayout {
+    /// Number of the table in the lake, from 1.
+    pub number: u16,
+    /// Plural noun for its rows, e.g. `detections`.
+    pub plural: String,
+    /// First characters of the names of its files, which no other table has.
+    pub file_prefix: String,
+    /// The column with the ids that ingest assigns: unique within a programme, without gaps within a file.
+    pub id: String,
+    /// Name of the index of its row ranges.
+    pub index: String,
+    /// Columns whose values a row range shares: integers from 1. The rows of a range are consecutive in one file.
+    pub range_key: Vec<String>,
+    /// Column with the version of a range's input, if there is one.
+    #[serde(default)]
+    pub version: Option<String>,
+    /// Numeric columns with statistics, in Parquet and in the lake's catalogue.
+    pub statistics: Vec<String>,
+    /// Columns by which the rows of a range ascend; empty when their order has no meaning.
+    #[serde(default)]
+    pub sort: Vec<String>,
+    /// Columns of the position on the sky, if there are any.
+    #[serde(default)]
+    pub sky: Option<SkyColumns>,
+    /// The history of its rows. A table without it only grows: its rows never end, and it has no companion.
+    #[serde(default)]
+    pub history: Option<LakeHistory>,
+}
+
+/// The columns of positions on the sky, degrees.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SkyColumns {
+    /// Right ascension.
+    pub ra: String,
+    /// Declination.
+    pub dec: String,
+}
+
+/// The history of a lake table: ranges of rows end and are reopened, and its companion `NAME_all` shows every row.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LakeHistory {
+    /// Table of the spans in which reopened ranges did not show: the columns of the key, `from_event`, `to_event`.
+    #[serde(default)]
+    pub interruptions: Option<String>,
+}
+
 /// One table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +195,9 @@ pub struct Table {
     /// Columns of earlier definitions that a migration dropped. Files that were staged before may still have them.
     #[serde(default)]
     pub retired: Vec<String>,
+    /// The layout in the lake, of a table that is kept there.
+    #[serde(default)]
+    pub lake: Option<LakeLayout>,
     /// The columns, in their permanent order.
     #[serde(rename = "column")]
     pub columns: Vec<Column>,
@@ -248,6 +305,7 @@ mod tests {
                 let (to, column) = target.split_once('.').unwrap();
                 assert!(super::table(to).is_some_and(|t| t.column(column).is_some()), "{target}");
             }
+            assert_eq!(table.keeping == Keeping::Lake, table.lake.is_some(), "{}", table.name);
         }
     }
 }

@@ -1,14 +1,10 @@
-//! The lookup from conditions to runs of rows in lake files, through `detector_rows`, before any file is opened.
+//! The lookup from conditions to runs of rows in lake files, through the index of row ranges, before any file is opened.
 
 use super::as_of;
 use super::constraint::{Scalar, Wanted};
-use lake::{Cone, healpix_ranges};
-use model::UseCase;
+use lake::{Cone, LakeTable, healpix_ranges};
 use rusqlite::{Connection, Row, params, types::ValueRef};
 use std::collections::HashMap;
-
-/// `table_id` of `detection_all` in the lake's catalogue: its entries never end.
-const ALL_TABLE: i64 = 2;
 
 /// Consecutive rows of one lake file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,37 +15,55 @@ pub(crate) struct Segment {
 }
 
 /// Conditions on columns that the lookup understands, grouped by what they limit.
-#[derive(Debug, Default)]
-pub(crate) struct Search {
-    pub obj_id: Vec<Wanted>,
-    pub multiframe_id: Vec<Wanted>,
-    pub ext_num: Vec<Wanted>,
+#[derive(Debug)]
+pub(crate) struct Search<'a> {
+    pub table: &'a LakeTable,
+    pub id: Vec<Wanted>,
+    /// Conditions on each column of the range key.
+    pub key: Vec<Vec<Wanted>>,
     pub programme_id: Vec<Wanted>,
     pub cones: Vec<Option<Cone>>,
     /// Conditions by field id, for the files' statistics.
     pub by_field: HashMap<i64, Vec<Wanted>>,
+    /// SQL that is NULL for the visible rows of the index, and has a value for the others.
+    hidden: String,
     /// True when ended rows are searched too.
-    pub ended_too: bool,
-    /// The event as of which rows are current; `None` for now.
-    pub as_of: Option<i64>,
+    ended_too: bool,
 }
 
-impl Search {
-    /// Returns SQL that is NULL for the visible rows of `detector_rows`, and has a value for the others.
-    fn hidden(&self) -> String {
-        match self.as_of {
+/// Columns of [`Search::select`] before those of the range key.
+const FIXED_COLUMNS: usize = 6;
+
+impl<'a> Search<'a> {
+    /// Makes a search without conditions. `as_of` is the event as of which rows are current; `None` for now.
+    pub(crate) fn new(table: &'a LakeTable, ended_too: bool, as_of: Option<i64>) -> Self {
+        let hidden = match as_of {
             None => "end_event".to_owned(),
             Some(event) => format!(
                 "CASE WHEN {} THEN NULL ELSE 1 END",
-                as_of::condition("detector_rows", Some(UseCase::Catalogue), event)
+                as_of::range_condition(table.index(), table, event)
             ),
+        };
+        Self {
+            table,
+            id: Vec::new(),
+            key: vec![Vec::new(); table.range_key().len()],
+            programme_id: Vec::new(),
+            cones: Vec::new(),
+            by_field: HashMap::new(),
+            hidden,
+            ended_too,
         }
     }
 
-    fn columns(&self) -> String {
+    /// Returns the query for rows of the index; `more` are columns after those of [`IndexRow`].
+    fn select(&self, more: &str, condition: &str) -> String {
+        let (index, first_id) = (self.table.index(), self.table.first_id());
+        let key = self.table.range_key().join(", ");
+        let hidden = &self.hidden;
         format!(
-            "programme_id, first_obj_id, rows, multiframe_id, ext_num, file_id, file_row, {}",
-            self.hidden()
+            "SELECT programme_id, {first_id}, rows, file_id, file_row, {hidden}, {key}{more} FROM {index}
+             WHERE {condition}"
         )
     }
 }
@@ -59,45 +73,43 @@ impl Search {
 pub(crate) struct Access {
     /// Ascending by file and row, without overlap.
     pub segments: Vec<Segment>,
-    /// True when conditions on `multiframe_id`, `ext_num` and `programme_id` hold for every row.
-    pub detectors_exact: bool,
-    /// True when conditions on `obj_id` hold for every row.
-    pub objects_exact: bool,
+    /// True when conditions on the range key and `programme_id` hold for every row.
+    pub ranges_exact: bool,
+    /// True when conditions on the id hold for every row.
+    pub ids_exact: bool,
 }
 
-/// A row of `detector_rows`.
-struct DetectorRow {
+/// A row of the index.
+struct IndexRow<'a> {
+    row: &'a Row<'a>,
     programme_id: i64,
-    first_obj_id: i64,
+    first_id: i64,
     rows: i64,
-    multiframe_id: i64,
-    ext_num: i64,
     file_id: i64,
     file_row: i64,
     current: bool,
 }
 
-impl DetectorRow {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+impl<'a> IndexRow<'a> {
+    fn of(row: &'a Row<'a>) -> rusqlite::Result<Self> {
         Ok(Self {
+            row,
             programme_id: row.get(0)?,
-            first_obj_id: row.get(1)?,
+            first_id: row.get(1)?,
             rows: row.get(2)?,
-            multiframe_id: row.get(3)?,
-            ext_num: row.get(4)?,
-            file_id: row.get(5)?,
-            file_row: row.get(6)?,
-            current: row.get_ref(7)? == ValueRef::Null,
+            file_id: row.get(3)?,
+            file_row: row.get(4)?,
+            current: row.get_ref(5)? == ValueRef::Null,
         })
     }
 
-    /// Returns the part of it whose object ids are between two bounds.
+    /// Returns the part of it whose ids are between two bounds.
     fn part(&self, low: i64, high: i64) -> Option<Segment> {
-        let last = self.first_obj_id + self.rows - 1;
-        let (from, to) = (low.max(self.first_obj_id), high.min(last));
+        let last = self.first_id + self.rows - 1;
+        let (from, to) = (low.max(self.first_id), high.min(last));
         (from <= to).then(|| Segment {
             file_id: self.file_id,
-            first: (self.file_row + from - self.first_obj_id).unsigned_abs(),
+            first: (self.file_row + from - self.first_id).unsigned_abs(),
             rows: (to - from + 1).unsigned_abs(),
         })
     }
@@ -111,26 +123,27 @@ impl DetectorRow {
     }
 }
 
-/// Looks up a search by the narrowest method: object ids, detectors, cones, or else the files' statistics.
-pub(crate) fn look_up(db: &Connection, search: &Search) -> rusqlite::Result<Access> {
+/// Looks up a search by the narrowest method: ids, the first column of the range key, cones, or else the files' statistics.
+pub(crate) fn look_up(db: &Connection, search: &Search<'_>) -> rusqlite::Result<Access> {
     let mut found = Found { search, segments: Vec::new() };
-    let (mut detectors_exact, mut objects_exact) = (true, false);
-    if let Some(objects) = list(&search.obj_id).or_else(|| bounded_range(&search.obj_id)) {
-        objects_exact = true;
-        found.by_object(db, &objects)?;
-    } else if let Some(frames) = list(&search.multiframe_id) {
-        found.by_multiframe(db, &frames)?;
+    let (mut ranges_exact, mut ids_exact) = (true, false);
+    let of_key = search.key.first().map_or(&[][..], Vec::as_slice);
+    if let Some(ids) = list(&search.id).or_else(|| bounded_range(&search.id)) {
+        ids_exact = true;
+        found.by_id(db, &ids)?;
+    } else if let Some(keys) = list(of_key) {
+        found.by_key(db, &keys)?;
     } else if let Some(cone) = search.cones.first() {
         found.by_cone(db, *cone)?;
-    } else if let Some(frames) = bounded_range(&search.multiframe_id) {
-        found.by_multiframe(db, &frames)?;
+    } else if let Some(keys) = bounded_range(of_key) {
+        found.by_key(db, &keys)?;
     } else {
-        detectors_exact = false;
+        ranges_exact = false;
         found.by_file(db)?;
     }
     let mut segments = found.segments;
     segments.sort_unstable();
-    Ok(Access { segments: joined(&segments), detectors_exact, objects_exact })
+    Ok(Access { segments: joined(&segments), ranges_exact, ids_exact })
 }
 
 /// Returns the shortest list among the conditions, restricted by all of them, as ranges of one.
@@ -175,33 +188,42 @@ fn joined(sorted: &[Segment]) -> Vec<Segment> {
 }
 
 struct Found<'a> {
-    search: &'a Search,
+    search: &'a Search<'a>,
     segments: Vec<Segment>,
 }
 
 impl Found<'_> {
-    fn wants(&self, row: &DetectorRow) -> bool {
+    fn wants(&self, row: &IndexRow<'_>) -> rusqlite::Result<bool> {
         let all = |wanted: &[Wanted], n| wanted.iter().all(|w| w.holds_whole(n));
-        (row.current || self.search.ended_too)
-            && all(&self.search.multiframe_id, row.multiframe_id)
-            && all(&self.search.ext_num, row.ext_num)
-            && all(&self.search.programme_id, row.programme_id)
+        if !(row.current || self.search.ended_too)
+            || !all(&self.search.programme_id, row.programme_id)
+        {
+            return Ok(false);
+        }
+        for (place, wanted) in self.search.key.iter().enumerate().filter(|(_, w)| !w.is_empty()) {
+            if !all(wanted, row.row.get(FIXED_COLUMNS + place)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
-    fn by_object(&mut self, db: &Connection, ranges: &[(i64, i64)]) -> rusqlite::Result<()> {
-        let mut select = db.prepare_cached(&format!(
-            "SELECT {} FROM detector_rows
-             WHERE programme_id = ?1 AND first_obj_id <= ?3 AND first_obj_id >=
-                 coalesce((SELECT max(first_obj_id) FROM detector_rows
-                           WHERE programme_id = ?1 AND first_obj_id <= ?2), ?2)",
-            self.search.columns()
+    fn by_id(&mut self, db: &Connection, ranges: &[(i64, i64)]) -> rusqlite::Result<()> {
+        let (index, first_id) = (self.search.table.index(), self.search.table.first_id());
+        let mut select = db.prepare_cached(&self.search.select(
+            "",
+            &format!(
+                "programme_id = ?1 AND {first_id} <= ?3 AND {first_id} >=
+                 coalesce((SELECT max({first_id}) FROM {index}
+                           WHERE programme_id = ?1 AND {first_id} <= ?2), ?2)"
+            ),
         ))?;
-        for programme in programmes(db)? {
+        for programme in programmes(db, index)? {
             for &(low, high) in ranges {
                 let mut rows = select.query(params![programme, low, high])?;
                 while let Some(row) = rows.next()? {
-                    let row = DetectorRow::of(row)?;
-                    if self.wants(&row) {
+                    let row = IndexRow::of(row)?;
+                    if self.wants(&row)? {
                         self.segments.extend(row.part(low, high));
                     }
                 }
@@ -210,16 +232,16 @@ impl Found<'_> {
         Ok(())
     }
 
-    fn by_multiframe(&mut self, db: &Connection, frames: &[(i64, i64)]) -> rusqlite::Result<()> {
-        let mut select = db.prepare_cached(&format!(
-            "SELECT {} FROM detector_rows WHERE multiframe_id BETWEEN ?1 AND ?2",
-            self.search.columns()
-        ))?;
-        for &(low, high) in frames {
+    /// Adds the ranges whose first key column has a value in one of some intervals.
+    fn by_key(&mut self, db: &Connection, intervals: &[(i64, i64)]) -> rusqlite::Result<()> {
+        let Some(first) = self.search.table.range_key().first() else { return Ok(()) };
+        let select = self.search.select("", &format!("{first} BETWEEN ?1 AND ?2"));
+        let mut select = db.prepare_cached(&select)?;
+        for &(low, high) in intervals {
             let mut rows = select.query(params![low, high])?;
             while let Some(row) = rows.next()? {
-                let row = DetectorRow::of(row)?;
-                if self.wants(&row) {
+                let row = IndexRow::of(row)?;
+                if self.wants(&row)? {
                     self.segments.push(row.whole());
                 }
             }
@@ -227,17 +249,18 @@ impl Found<'_> {
         Ok(())
     }
 
-    /// Adds the detectors whose cap of positions touches the cone, class of cap sizes by class.
+    /// Adds the ranges whose circle of positions touches the cone, class of circle sizes by class.
     fn by_cone(&mut self, db: &Connection, cone: Option<Cone>) -> rusqlite::Result<()> {
         let Some(cone) = cone else { return Ok(()) };
-        let mut next_class = db.prepare_cached(
-            "SELECT min(radius_class) FROM detector_rows WHERE radius_class > ?1",
-        )?;
-        let mut select = db.prepare_cached(&format!(
-            "SELECT {}, centre_healpix29, radius_deg FROM detector_rows
-             WHERE radius_class = ?1 AND centre_healpix29 BETWEEN ?2 AND ?3",
-            self.search.columns()
+        let mut next_class = db.prepare_cached(&format!(
+            "SELECT min(radius_class) FROM {} WHERE radius_class > ?1",
+            self.search.table.index()
         ))?;
+        let mut select = db.prepare_cached(&self.search.select(
+            ", centre_healpix29, radius_deg",
+            "radius_class = ?1 AND centre_healpix29 BETWEEN ?2 AND ?3",
+        ))?;
+        let after_key = FIXED_COLUMNS + self.search.key.len();
         let mut class = i64::MIN;
         while let Some(found) = next_class.query_row([class], |r| r.get::<_, Option<i64>>(0))? {
             class = found;
@@ -245,9 +268,9 @@ impl Found<'_> {
             for (first, last) in healpix_ranges(Cone { radius_deg: reach, ..cone }) {
                 let mut rows = select.query(params![class, first, last])?;
                 while let Some(row) = rows.next()? {
-                    let (cell, radius): (u64, f64) = (row.get(8)?, row.get(9)?);
-                    let row = DetectorRow::of(row)?;
-                    if self.wants(&row) && touches(cone, cell, radius) {
+                    let (cell, radius): (u64, f64) = (row.get(after_key)?, row.get(after_key + 1)?);
+                    let row = IndexRow::of(row)?;
+                    if self.wants(&row)? && touches(cone, cell, radius) {
                         self.segments.push(row.whole());
                     }
                 }
@@ -262,7 +285,7 @@ impl Found<'_> {
             "SELECT data_file_id, record_count FROM ducklake_data_file
              WHERE table_id = ?1 AND end_snapshot IS NULL",
         )?;
-        let mut rows = select.query([ALL_TABLE])?;
+        let mut rows = select.query([self.search.table.lasting_table()])?;
         while let Some(row) = rows.next()? {
             let (file_id, count): (i64, u64) = (row.get(0)?, row.get(1)?);
             if self.ruled_out(db, file_id)? {
@@ -300,9 +323,10 @@ impl Found<'_> {
 
     fn current_rows(&mut self, db: &Connection, file_id: i64, count: u64) -> rusqlite::Result<()> {
         let mut select = db.prepare_cached(&format!(
-            "SELECT file_row, rows FROM detector_rows
+            "SELECT file_row, rows FROM {}
              WHERE file_id = ?1 AND ({}) IS NOT NULL ORDER BY file_row",
-            self.search.hidden()
+            self.search.table.index(),
+            self.search.hidden
         ))?;
         let mut rows = select.query([file_id])?;
         let mut next = 0;
@@ -320,9 +344,10 @@ impl Found<'_> {
     }
 }
 
-fn programmes(db: &Connection) -> rusqlite::Result<Vec<i64>> {
-    let mut next =
-        db.prepare_cached("SELECT min(programme_id) FROM detector_rows WHERE programme_id > ?1")?;
+fn programmes(db: &Connection, index: &str) -> rusqlite::Result<Vec<i64>> {
+    let mut next = db.prepare_cached(&format!(
+        "SELECT min(programme_id) FROM {index} WHERE programme_id > ?1"
+    ))?;
     let mut programmes = Vec::new();
     let mut last = i64::MIN;
     while let Some(programme) = next.query_row([last], |r| r.get::<_, Option<i64>>(0))? {
@@ -332,7 +357,7 @@ fn programmes(db: &Connection) -> rusqlite::Result<Vec<i64>> {
     Ok(programmes)
 }
 
-/// Returns true when a detector's cap and a cone have a point in common (with a small tolerance).
+/// Returns true when the circle of a range and a cone have a point in common (with a small tolerance).
 pub(crate) fn touches(cone: Cone, centre_cell: u64, radius_deg: f64) -> bool {
     sky::healpix::centre(sky::healpix::MAX_ORDER, centre_cell).is_none_or(|centre| {
         let distance =

@@ -3,6 +3,7 @@
 use super::SqlError;
 use archive::metadata::tables;
 use engine::quoted;
+use lake::LakeTable;
 use model::tables::{Keeping, Table};
 use model::{EventId, UseCase};
 use std::fmt::Write;
@@ -39,6 +40,26 @@ pub(crate) fn condition(
               AND {of} AND i.from_event <= {event} AND i.to_event > {event}
               AND i.from_event >= {table}.begin_event)"
     );
+    sql
+}
+
+/// Returns the condition that a row of the index of a lake table, under a name or alias, was current after an event.
+pub(crate) fn range_condition(name: &str, table: &LakeTable, event: i64) -> String {
+    let mut sql = format!(
+        "{name}.begin_event <= {event} AND ({name}.end_event IS NULL OR {name}.end_event > {event})"
+    );
+    let interruptions = table.layout().history.as_ref().and_then(|h| h.interruptions.as_deref());
+    if let Some(interruptions) = interruptions {
+        let equal: Vec<String> =
+            table.range_key().iter().map(|key| format!("i.{key} = {name}.{key}")).collect();
+        let _ = write!(
+            sql,
+            " AND NOT EXISTS (SELECT 1 FROM {interruptions} AS i WHERE {}
+                  AND i.from_event <= {event} AND i.to_event > {event}
+                  AND i.from_event >= {name}.begin_event)",
+            equal.join(" AND ")
+        );
+    }
     sql
 }
 

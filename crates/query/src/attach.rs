@@ -9,6 +9,7 @@ use crate::as_of;
 use archive::metadata::tables;
 use archive::{ArchiveError, Site};
 use engine::quoted;
+use lake::LakeError;
 use std::fmt::Write;
 
 /// Pins all names of `pinned` to the newest event. The snapshot is the last one of that event or an earlier one,
@@ -26,9 +27,11 @@ const EVENT: &str = "getvariable('almagest_event')";
 const EVENT_IN_TEXT: &str = "' || getvariable('almagest_event') || '";
 
 /// Returns the statements that make the views of `pinned`.
-fn pinned() -> String {
+fn pinned() -> Result<String, LakeError> {
     let mut sql = format!("ATTACH IF NOT EXISTS ':memory:' AS pinned;\n{PIN}");
-    for name in ["detection", "detection_all"] {
+    let lake_tables =
+        lake::tables()?.flat_map(|(table, _)| [Some(table.name().to_owned()), table.companion()]);
+    for name in lake_tables.flatten() {
         let _ = writeln!(
             sql,
             "CREATE OR REPLACE VIEW pinned.{name} AS SELECT * FROM lake.{name} \
@@ -56,7 +59,7 @@ fn pinned() -> String {
             columns.join(", "),
         );
     }
-    sql
+    Ok(sql)
 }
 
 /// Returns the statements that attach an archive to DuckDB, read-only. A server's password is not among them: DuckDB
@@ -67,7 +70,8 @@ fn pinned() -> String {
 pub fn attach_statements(site: &Site) -> Result<String, ArchiveError> {
     let address = site.address().map_err(ArchiveError::during("name the database"))?;
     let Some(address) = address else {
-        return Ok(lake::attach_statements(&site.database(), &site.lake()) + &pinned());
+        let pinned = pinned().map_err(ArchiveError::during("define the lake tables"))?;
+        return Ok(lake::attach_statements(&site.database(), &site.lake()) + &pinned);
     };
     let words =
         [("PGHOST", "host"), ("PGPORT", "port"), ("PGUSER", "user"), ("PGDATABASE", "dbname")];

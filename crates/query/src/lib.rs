@@ -1,7 +1,7 @@
-//! SQL over the whole archive, built in: SQLite itself, with the detections as virtual tables over the lake.
+//! SQL over the whole archive, built in: SQLite itself, with the lake tables as virtual tables.
 //!
-//! Takes one SELECT, returns its rows as they are found, with bounded memory and within limits. `detection` shows
-//! current rows, `detection_all` every row; they have the columns of the lake. The cost is limited to the data that a
+//! Takes one SELECT, returns its rows as they are found, with bounded memory and within limits. A lake
+//! table shows current rows under its name and every row under that of its companion, e.g. `detection` and `detection_all`. The cost is limited to the data that a
 //! query needs: files, row groups, pages and columns that no condition and no output needs are not read. The other
 //! tables and views are those of `archive.db`.
 //!
@@ -9,8 +9,8 @@
 //!
 //! 1. A comparison of a numeric column with a value, an IN list or a join's other side is taken over by the table
 //!    and decided exactly as SQLite would (`constraint`).
-//! 2. Object ids, multiframes and cones are looked up in `detector_rows`, which returns runs of rows; without them
-//!    the statistics of the lake's catalogue exclude files (`access`).
+//! 2. Ids, the first column of the range key (of `detection` the multiframe) and cones are looked up in the table's index
+//!    of row ranges (`detector_rows`), which returns runs of rows; without them the statistics of the lake's catalogue exclude files (`access`).
 //! 3. Statistics of row groups and pages exclude more, the conditions' columns are read page by page, and other
 //!    columns only for pages that hold a row of the result (`scan`).
 //!
@@ -25,11 +25,11 @@ mod attach;
 mod budget;
 mod cone_hint;
 mod constraint;
-mod detection_table;
 mod error;
 mod find_function;
 mod functions;
 mod guard;
+mod lake_table;
 mod parquet_sink;
 mod plan;
 mod reader;

@@ -1,6 +1,7 @@
-//! The plan that the planner of a detection table passes to its cursor: conditions, as a short text.
+//! The plan that the planner of a virtual table passes to its cursor: conditions, as a short text.
 
 use super::constraint::Comparison;
+use super::shared::Role;
 
 /// The test of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +84,7 @@ impl Plan {
 
     /// Returns rough numbers. The tables have no statistics, so SQLite assumes that other tables are large; a lake is
     /// therefore assumed to be large as well, or it would be searched where a lookup is intended.
-    pub(crate) fn estimate<'a>(&self, lake_rows: f64, name: impl Fn(usize) -> &'a str) -> Estimate {
+    pub(crate) fn estimate(&self, lake_rows: f64, role: impl Fn(usize) -> Role) -> Estimate {
         const LARGE: f64 = 1e8;
         let lake_rows = lake_rows.max(LARGE);
         let mut found = lake_rows;
@@ -91,11 +92,11 @@ impl Plan {
         for condition in &self.conditions {
             let equal = condition.test == Test::Compare(Comparison::Equal);
             let several = condition.test == Test::OneOf;
-            let most = match (name(condition.column), equal, several) {
-                ("obj_id", true, _) => Some(1.0),
-                ("obj_id", _, true) => Some(25.0),
-                ("multiframe_id", true, _) => Some(1000.0),
-                ("multiframe_id", _, true) => Some(25_000.0),
+            let most = match (role(condition.column), equal, several) {
+                (Role::Id, true, _) => Some(1.0),
+                (Role::Id, _, true) => Some(25.0),
+                (Role::Key(0), true, _) => Some(1000.0),
+                (Role::Key(0), _, true) => Some(25_000.0),
                 _ if condition.test == Test::Cone => Some(1000.0),
                 _ => None,
             };
@@ -132,7 +133,7 @@ mod tests {
         let cost = |conditions: &[(usize, Test)]| {
             let conditions = conditions.iter().map(|&(column, test)| Condition { column, test });
             let plan = Plan { conditions: conditions.collect() };
-            plan.estimate(1e8, |column| ["obj_id", "multiframe_id", "ext_num", "mjd"][column]).cost
+            plan.estimate(1e8, |c| [Role::Id, Role::Key(0), Role::Key(1), Role::Other][c]).cost
         };
         let equal = Test::Compare(Comparison::Equal);
         let above = Test::Compare(Comparison::Greater);

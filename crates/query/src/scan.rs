@@ -32,8 +32,6 @@ pub(crate) struct Filters {
 pub(crate) struct Scan {
     share: Arc<LakeShare>,
     filters: Filters,
-    /// Columns of right ascension and declination, for cones.
-    sky: Option<(usize, usize)>,
     segments: VecDeque<Segment>,
     group: Option<GroupScan>,
     block: Option<Block>,
@@ -84,8 +82,7 @@ pub(crate) enum Cell<'a> {
 
 impl Scan {
     pub(crate) fn new(share: Arc<LakeShare>, segments: Vec<Segment>, filters: Filters) -> Self {
-        let sky = share.position("ra").zip(share.position("dec"));
-        Self { share, filters, sky, segments: segments.into(), group: None, block: None }
+        Self { share, filters, segments: segments.into(), group: None, block: None }
     }
 
     /// Advances to the next row that satisfies the conditions and returns whether there is one.
@@ -99,7 +96,7 @@ impl Scan {
             self.block = None;
         }
         while self.block.is_none() {
-            if self.share.budget.exhausted().is_some() {
+            if self.share.reading.budget.exhausted().is_some() {
                 return Err(LakeError::Catalogue("the query was stopped".to_owned()));
             }
             let Some(group) = &mut self.group else {
@@ -246,7 +243,7 @@ impl Scan {
         group: &GroupScan,
         keep: &mut [bool],
     ) -> Result<(), LakeError> {
-        let Some((ra, dec)) = self.sky else { return Ok(()) };
+        let Some((ra, dec)) = self.share.roles.sky else { return Ok(()) };
         let (ra, dec) = (block.load(&self.share, group, ra)?, block.load(&self.share, group, dec)?);
         for (row, keep) in keep.iter_mut().enumerate().filter(|(_, keep)| **keep) {
             *keep = match (ra.cell(row), dec.cell(row)) {

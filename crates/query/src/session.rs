@@ -3,11 +3,11 @@
 use super::budget::{Budget, SqlLimits, Stopped, can_watch_temporary_files};
 use super::error::SqlError;
 use super::guard::{Guard, authorizer};
-use super::shared::LakeShare;
-use super::{as_of, cone_hint, detection_table, functions};
+use super::shared::{LakeReading, LakeShare};
+use super::{as_of, cone_hint, functions, lake_table};
 use archive::ArchiveFault;
 use engine::EngineError;
-use lake::ByteCounter;
+use lake::{ByteCounter, LakeTable};
 use model::EventId;
 use rusqlite::limits::Limit;
 use rusqlite::types::ValueRef;
@@ -66,7 +66,7 @@ pub struct QueryReport {
 #[derive(Debug)]
 pub struct Session {
     connection: Connection,
-    share: Arc<LakeShare>,
+    reading: Arc<LakeReading>,
     budget: Arc<Budget>,
     guard: Arc<Guard>,
     note: Option<String>,
@@ -107,6 +107,21 @@ impl Session {
         limits: SqlLimits,
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
+        let tables: Vec<LakeTable> = lake::tables()?.map(|(table, _)| table).collect();
+        Self::open_with_tables(archive_db, lake_dir, limits, as_of, tables)
+    }
+
+    /// Opens an archive with some lake tables, instead of those that `model::tables` defines.
+    ///
+    /// # Errors
+    /// As [`Session::open_as_of`].
+    pub fn open_with_tables(
+        archive_db: &Path,
+        lake_dir: &Path,
+        limits: SqlLimits,
+        as_of: Option<EventId>,
+        tables: Vec<LakeTable>,
+    ) -> Result<Self, SqlError> {
         let fault = |source| SqlError::Open { path: archive_db.display().to_string(), source };
         let (mut connection, note) = engine::reading::open(archive_db).map_err(fault)?;
         archive::migrations::check_embedded(&connection).map_err(|other| match other {
@@ -115,13 +130,13 @@ impl Session {
         })?;
         configure(&connection, limits).map_err(fault)?;
         let budget = Arc::new(Budget::new(limits));
-        let share = Arc::new(LakeShare::new(
-            &connection,
-            lake_dir,
-            Arc::clone(&budget),
-            as_of.map(EventId::get),
-        )?);
-        detection_table::create_tables(&connection, &share).map_err(fault)?;
+        let event = as_of.map(EventId::get);
+        let reading = Arc::new(LakeReading::new(lake_dir, Arc::clone(&budget), event));
+        for table in tables {
+            if let Some(share) = LakeShare::of(&connection, &reading, table)? {
+                lake_table::create(&connection, share).map_err(fault)?;
+            }
+        }
         if let Some(event) = as_of {
             let last = "SELECT coalesce(max(event_id), 0) FROM event";
             let last: i64 = connection.query_row(last, [], |r| r.get(0)).map_err(fault)?;
@@ -138,7 +153,7 @@ impl Session {
             .map_err(fault)?;
         let guard = Arc::new(Guard::default());
         connection.authorizer(Some(authorizer(Arc::clone(&guard)))).map_err(fault)?;
-        Ok(Self { connection, share, budget, guard, note })
+        Ok(Self { connection, reading, budget, guard, note })
     }
 
     /// Returns a handle that interrupts this session's queries.
@@ -154,7 +169,7 @@ impl Session {
 
     /// Returns the counter of bytes read from lake files since the session was opened.
     pub fn lake_counter(&self) -> &ByteCounter {
-        &self.share.counter
+        &self.reading.counter
     }
 
     /// Runs one SELECT (or EXPLAIN, or a PRAGMA that only reports) and passes its rows to `sink`, as they are found.

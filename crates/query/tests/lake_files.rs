@@ -8,7 +8,7 @@ use fixture::lake::field;
 use fixture::{Detector, Width, batch, stage};
 use lake::{
     ByteCounter, ColumnScan, FinaliseRequest, LakeError, LakeFile, OpenFile, Staged, Values,
-    describe, finalise,
+    describe, detection, finalise,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -68,7 +68,8 @@ fn run(case: &Case, name: &str, base: i64) -> Result<lake::LakeFile, LakeError> 
         offset += rows;
     }
     let request = FinaliseRequest { name, programme_id: 101, base, event: 7, staged: &parts };
-    Ok(finalise(&case.dir.path().join("lake"), &[request], &Default::default())?.remove(0))
+    Ok(finalise(&case.dir.path().join("lake"), detection(), &[request], &Default::default())?
+        .remove(0))
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn ids_are_contiguous_and_everything_else_is_as_staged() {
         let case = staged(Width::Full, &files);
         let file = run(&case, "b1.parquet", 1000).unwrap();
         assert_eq!(file.row_groups, row_groups);
-        assert_eq!(file.first_obj_id, 1001);
+        assert_eq!(file.first_id, 1001);
         let lake = open(&case.dir.path().join("lake/detection/b1.parquet"));
         assert_eq!(lake.bytes(), file.bytes);
         let ids: Vec<String> = (1001..1001 + file.rows).map(|i| i.to_string()).collect();
@@ -95,9 +96,9 @@ fn ids_are_contiguous_and_everything_else_is_as_staged() {
                 assert!(texts(&lake, column.name()) == wanted, "column {}", column.name());
             }
         }
-        let rows: u64 = file.detectors.iter().map(|d| d.rows).sum();
+        let rows: u64 = file.ranges.iter().map(|d| d.rows).sum();
         assert_eq!(rows, file.rows);
-        assert_eq!(file.detectors.len(), files.iter().map(Vec::len).sum::<usize>());
+        assert_eq!(file.ranges.len(), files.iter().map(Vec::len).sum::<usize>());
     }
 }
 
@@ -132,7 +133,7 @@ fn the_same_request_leaves_the_same_bytes() {
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(run(&case, "b1.parquet", 5).unwrap(), first);
     assert!(std::fs::read(&path).unwrap() == bytes);
-    let found = describe(&case.dir.path().join("lake"), "b1.parquet", 101).unwrap();
+    let found = describe(&case.dir.path().join("lake"), detection(), "b1.parquet", 101).unwrap();
     assert_eq!(LakeFile { xxhash64: first.xxhash64.clone(), ..found }, first);
 }
 
@@ -163,7 +164,7 @@ fn caps_hold_every_position() {
         let file = run(&case, "b1.parquet", 0).unwrap();
         let lake = open(&case.dir.path().join("lake/detection/b1.parquet"));
         let (ra, dec) = (texts(&lake, "ra"), texts(&lake, "dec"));
-        for run in &file.detectors {
+        for run in &file.ranges {
             let cap = run.sky.unwrap();
             let middle = sky::healpix::centre(29, cap.centre_healpix29 as u64).unwrap();
             assert!(cap.radius_deg < 0.3, "{cap:?}");
@@ -196,7 +197,7 @@ fn staged_files_that_do_not_fit_are_refused() {
     let lake = good.dir.path().join("lake");
     let message = |staged: &[Staged<'_>], name: &str| {
         let request = FinaliseRequest { name, programme_id: 101, base: 0, event: 1, staged };
-        finalise(&lake, &[request], &Default::default()).unwrap_err().to_string()
+        finalise(&lake, detection(), &[request], &Default::default()).unwrap_err().to_string()
     };
     let at = |case: &Case, offset| Staged {
         base: Box::leak(case.dir.path().to_owned().into_boxed_path()),

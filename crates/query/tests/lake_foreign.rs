@@ -5,64 +5,13 @@
 mod fixture;
 
 use fixture::Width;
+use fixture::duckdb::{Eyes, duckdb};
 use fixture::lake::{Archive, field};
 use fixture::query::{query, session};
 use lake::DetectorKey;
 use rusqlite::types::Value;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-const SCRIPT: &str = include_str!("lake_foreign.py");
-
-/// Whose eyes DuckDB looks with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Eyes {
-    Ours,
-    /// Those of the user `nobody`, when we are root.
-    Others,
-}
-
-/// A place where DuckDB may put its extensions as another user.
-fn home_of_nobody() -> PathBuf {
-    let home = std::env::temp_dir().join("almagest-test-home-of-nobody");
-    std::fs::create_dir_all(&home).unwrap();
-    std::os::unix::fs::chown(&home, Some(65534), Some(65534)).unwrap();
-    home
-}
-
-/// DuckDB's answers to queries; `None` without Python (and says so).
-fn duckdb(
-    site: &Path,
-    mode: &str,
-    eyes: Eyes,
-    queries: &[String],
-) -> Option<Vec<serde_json::Value>> {
-    let python = testkit::python()?;
-    let mut command = match eyes {
-        Eyes::Ours => Command::new(python),
-        Eyes::Others => {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(python);
-            command.env("HOME", home_of_nobody());
-            command
-        }
-    };
-    command.args(["-W", "error", "-c", SCRIPT]).arg(site).arg(mode);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all((queries.join("\n") + "\n").as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "DuckDB failed: {stderr}");
-    let stdout = String::from_utf8(output.stdout).unwrap();
-    Some(stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
-}
+use std::path::Path;
+use std::process::Command;
 
 /// Our answer in the same shape.
 fn ours(site: &Path, sql: &str) -> serde_json::Value {
@@ -285,7 +234,7 @@ fn foreign_reader_of_another_user_attaches_at_rest_and_during_ingest() {
     let tx = archive.connection.transaction().unwrap();
     let mut publication =
         lake::Publication::begin(&tx, &dir.path().join("lake"), archive.event + 1).unwrap();
-    publication.add(&file, |_| 1).unwrap();
+    publication.add(lake::detection(), &file, |_| 1).unwrap();
     readable_by_all(dir.path());
     check(dir.path(), "stored", Eyes::Others);
     publication.finish(fixture::lake::now(), "ingest").unwrap();
@@ -334,6 +283,7 @@ fn foreign_duckdb_sees_columns_added_later() {
     use lake::{LakeColumn, LakeSchema, init};
     let dir = tempfile::tempdir().unwrap();
     let archive = grown(dir.path());
+    let lake_dir = archive.lake_dir();
     let mut schema = LakeSchema::from_arrow(&fixture::schema(Width::Narrow)).unwrap();
     schema.columns.push(LakeColumn {
         field_id: 17,
@@ -342,8 +292,8 @@ fn foreign_duckdb_sees_columns_added_later() {
         nullable: true,
         comment: "Illumination correction. [mag]".to_owned(),
     });
-    init(&archive.connection, &dir.path().join("lake"), &schema, fixture::lake::now()).unwrap();
-    init(&archive.connection, &dir.path().join("lake"), &schema, fixture::lake::now()).unwrap();
+    init(&archive.connection, &lake_dir, lake::detection(), &schema, fixture::lake::now()).unwrap();
+    init(&archive.connection, &lake_dir, lake::detection(), &schema, fixture::lake::now()).unwrap();
     let sql = "SELECT count(*), count(illum_corr) FROM detection WHERE illum_corr IS NULL";
     let answer = ours(dir.path(), sql);
     assert_eq!(answer[0][1], 0);
@@ -355,6 +305,7 @@ fn foreign_duckdb_sees_columns_added_later() {
     assert_eq!(answers[0], answer);
     assert_eq!(answers[1][0][0], "Illumination correction. [mag]");
     schema.columns[3].name = "sequence".to_owned();
-    let error = init(&archive.connection, &dir.path().join("lake"), &schema, fixture::lake::now());
-    assert!(error.unwrap_err().to_string().contains("column 4 is seq_num int32"));
+    let error =
+        init(&archive.connection, &lake_dir, lake::detection(), &schema, fixture::lake::now());
+    assert!(error.unwrap_err().to_string().contains("column 4 of detection is seq_num int32"));
 }

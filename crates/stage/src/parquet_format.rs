@@ -1,4 +1,4 @@
-//! The format of Parquet files of detections: the only place for codec, pages, encodings and statistics.
+//! The format of Parquet files of lake tables: the only place for codec, pages, encodings and statistics.
 //!
 //! The same properties apply to the staged files and to the files that the lake rewrites, since the lake copies staged
 //! column chunks unchanged.
@@ -8,8 +8,8 @@
 //! - Integers are DELTA_BINARY_PACKED: ascending or constant values take a few bytes a page, and sky pixels take the
 //!   bits in which one detector's differ. Most of them would abandon a dictionary after half the work.
 //! - Pages of at most 2000 rows, so that one detector's rows touch few of them.
-//! - Least and greatest values, per chunk and page, only for the columns by which searches are limited: those of
-//!   150 columns make footers long and planning slow.
+//! - Least and greatest values, per chunk and page, only for the columns by which searches are limited
+//!   (`model::tables::LakeLayout::statistics`): those of 150 columns make footers long and planning slow.
 
 use arrow_schema::{DataType, Schema};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -18,34 +18,25 @@ use parquet::file::properties::{
 };
 use parquet::schema::types::ColumnPath;
 
-/// Columns of `detection` that carry statistics in Parquet and in the lake's catalogue.
-pub const STATISTICS_COLUMNS: [&str; 10] = [
-    "obj_id",
-    "multiframe_id",
-    "ext_num",
-    "programme_id",
-    "mjd",
-    "healpix29",
-    "ra",
-    "dec",
-    "filter_id",
-    "begin_event",
-];
-
 /// Greatest number of rows of a data page.
 pub const PAGE_ROWS: usize = 2000;
 
 /// Greatest number of rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 1_000_000;
 
-/// Returns the properties for files of `detection` (or of any table with a subset of its columns).
-pub fn detection_writer_properties(schema: &Schema) -> WriterProperties {
+/// Returns the properties for files of a lake table with some columns, of which those named in `statistics` carry
+/// statistics.
+pub fn lake_writer_properties(schema: &Schema, statistics: &[String]) -> WriterProperties {
     let mut builder = table_writer_properties()
         .set_data_page_row_count_limit(PAGE_ROWS)
         .set_write_batch_size(PAGE_ROWS)
         .set_statistics_enabled(EnabledStatistics::None);
     for field in schema.fields() {
         builder = column_properties(builder, field.name(), field.data_type());
+        if statistics.contains(field.name()) {
+            let path = ColumnPath::from(field.name().as_str());
+            builder = builder.set_column_statistics_enabled(path, EnabledStatistics::Page);
+        }
     }
     builder.build()
 }
@@ -76,7 +67,7 @@ fn column_properties(
     kind: &DataType,
 ) -> WriterPropertiesBuilder {
     let path = || ColumnPath::from(name);
-    let builder = match kind {
+    match kind {
         DataType::Float32 | DataType::Float64 => builder
             .set_column_dictionary_enabled(path(), false)
             .set_column_encoding(path(), Encoding::BYTE_STREAM_SPLIT),
@@ -84,10 +75,5 @@ fn column_properties(
             .set_column_dictionary_enabled(path(), false)
             .set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED),
         _ => builder,
-    };
-    if STATISTICS_COLUMNS.contains(&name) {
-        builder.set_column_statistics_enabled(path(), EnabledStatistics::Page)
-    } else {
-        builder
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::fault::{StageError, StageFault};
 use crate::number_column;
-use crate::parquet_format::{PAGE_ROWS, detection_writer_properties, metadata_writer_properties};
+use crate::parquet_format::{PAGE_ROWS, lake_writer_properties, metadata_writer_properties};
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use files::{Hashing, is_plain};
-use model::tables::{Keeping, Table};
+use model::tables::Table;
 use model::task::StagedFile;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
@@ -80,9 +80,9 @@ impl StagedWriter {
         let file = File::options().write(true).create_new(true).open(path)?;
         let file = BufWriter::with_capacity(1 << 20, file);
         let schema = table.arrow_schema();
-        let properties = match table.keeping {
-            Keeping::Lake => detection_writer_properties(&schema),
-            Keeping::Versioned | Keeping::Reference => metadata_writer_properties(),
+        let properties = match &table.lake {
+            Some(layout) => lake_writer_properties(&schema, &layout.statistics),
+            None => metadata_writer_properties(),
         };
         // No Arrow schema in the file's metadata: the definition of the table is the schema, and a second copy in every
         // file is redundant.

@@ -461,7 +461,8 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
     let mut abandoned = Vec::new();
     for row in rows {
         let (unit, programme): (i64, i64) = row?;
-        let path = site.lake().join("detection").join(lake::lake_file_name(unit, programme));
+        let table = lake::detection();
+        let path = table.directory(&site.lake()).join(table.file_name(unit, programme));
         if path.exists() {
             abandoned.push(path);
         }

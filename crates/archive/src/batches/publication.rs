@@ -184,7 +184,7 @@ fn load_detections(
             }
         }
         staged.push(files);
-        names.push(lake::lake_file_name(unit.id, i64::from(programme)));
+        names.push(lake::detection().file_name(unit.id, i64::from(programme)));
     }
     let parts = match c.server() {
         Some(server) => {
@@ -242,7 +242,7 @@ fn lake_files(
             staged,
         })
         .collect();
-    let files = lake::finalise(&site.lake(), &requests, stop)?;
+    let files = lake::finalise(&site.lake(), lake::detection(), &requests, stop)?;
     files::crash_point("load:lake-files");
     Ok(files.into_iter().map(Part::Lake).collect())
 }
@@ -271,8 +271,14 @@ fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFa
         .filter(|d| i64::from(d.programme_id) == file.programme_id && d.rows > 0)
         .map(|d| (d.multiframe_id, i64::from(d.ext_num), d.rows))
         .collect();
-    let found: Vec<(i64, i64, u64)> =
-        file.detectors.iter().map(|d| (d.multiframe_id, d.ext_num, d.rows)).collect();
+    let found: Vec<(i64, i64, u64)> = file
+        .detectors
+        .iter()
+        .map(|d| {
+            let key = DetectorKey::of(&d.key)?;
+            Ok((key.multiframe_id, key.ext_num, d.rows))
+        })
+        .collect::<Result<_, LakeError>>()?;
     if promised == found {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Timestamp, partitions, roles};
 use engine::{Connection, Dialect};
-use lake::{self, LakeSchema};
+use lake;
 use rusqlite::params;
 
 /// A migration of the schema.
@@ -76,12 +76,17 @@ fn upgrade(
     let is_migrated = apply(tx, migrations, now)?;
     for table in definition::tables() {
         definition::bring_up(tx, table)?;
+    }
+    // Lake tables are described too, wherever their rows are.
+    for table in model::tables::tables() {
         definition::describe(tx, table)?;
     }
     definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
     if let Some(sqlite) = tx.sqlite() {
-        lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
+        for (table, schema) in lake::tables()? {
+            lake::init(sqlite, &site.lake(), &table, &schema, now)?;
+        }
         lake::correct_data_path(sqlite, &site.lake())?;
         return Ok(None);
     }

@@ -328,6 +328,7 @@ fn grown() -> Table {
         name: "thing".to_owned(),
         description: "Things.".to_owned(),
         keeping: Keeping::Reference,
+        lake: None,
         retired: Vec::new(),
         schema_version: 2,
         key: vec!["thing_id".to_owned()],

@@ -116,14 +116,14 @@ impl<'tx> Publication<'tx> {
         &self,
         partition: &LoadedPartition,
         version: impl Fn(DetectorKey) -> i64,
-    ) -> EngineResult<()> {
+    ) -> Result<(), ArchiveFault> {
         let mut insert = self.tx.prepare_cached(
             "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version,
                  file_id, file_row, begin_event, centre_healpix29, radius_deg, radius_class)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )?;
         for run in &partition.detectors {
-            let key = DetectorKey { multiframe_id: run.multiframe_id, ext_num: run.ext_num };
+            let key = DetectorKey::of(&run.key)?;
             let first_row = i64::try_from(run.first_row).unwrap_or(i64::MAX);
             insert.execute(params![
                 partition.programme_id,

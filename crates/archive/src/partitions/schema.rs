@@ -12,11 +12,20 @@ const FOLDING: &str = "SELECT name FROM writer_lock WHERE name = 'fold' FOR UPDA
 /// Name of the parent of all partitions.
 pub(super) const ALL: &str = "detection_data";
 
+/// Returns the definition of the one lake table that a server has: names, index and views of partitions are those of
+/// `detection`.
 fn definition() -> Result<&'static Table, ArchiveFault> {
-    model::tables::tables()
-        .iter()
-        .find(|t| t.keeping == Keeping::Lake)
-        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
+    let mut of_lake = model::tables::tables().iter().filter(|t| t.keeping == Keeping::Lake);
+    match (of_lake.next(), of_lake.next()) {
+        (Some(table), None) if table.name == lake::detection().name() => Ok(table),
+        (_, Some(table)) | (Some(table), None) => Err(ArchiveFault::Definition {
+            table: table.name.clone(),
+            reason: "a server has detections as its only lake table".to_owned(),
+        }),
+        (None, None) => {
+            Err(ArchiveFault::Damaged("there is no definition of detections".to_owned()))
+        }
+    }
 }
 
 /// Creates the tables, or adds the columns that are new in the definition; recreates the views after a migration. Safe to repeat.

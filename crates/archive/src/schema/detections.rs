@@ -34,7 +34,7 @@ pub(super) const TABLES: &[Table] = &[Table::new(
 .checks(&["(centre_healpix29 IS NULL) = (radius_deg IS NULL) \
            AND (radius_deg IS NULL) = (radius_class IS NULL)"])
 .indexes(&[
-    index("detector_rows_detector", "multiframe_id, ext_num, version"),
+    index("detector_rows_key", "multiframe_id, ext_num, version"),
     unique_index("detector_rows_current", "multiframe_id, ext_num, programme_id")
         .only("end_event IS NULL"),
     unique_index("detector_rows_file", "file_id, file_row"),

@@ -177,17 +177,24 @@ fn copy_lake(
 ) -> Result<(BackupReport, Vec<Listed>), ArchiveFault> {
     let listed = open(database)?;
     let mut select = listed.prepare(
-        "SELECT path, max(file_size_bytes), max(xxhash64)
-         FROM ducklake_data_file LEFT JOIN lake_file ON name = path GROUP BY path
-         UNION ALL SELECT path, file_size_bytes, NULL FROM ducklake_delete_file",
+        "SELECT t.path || f.path, max(file_size_bytes), max(xxhash64)
+         FROM ducklake_data_file AS f JOIN ducklake_table AS t USING (table_id)
+             LEFT JOIN lake_file ON name = f.path GROUP BY 1
+         UNION ALL SELECT t.path || f.path, file_size_bytes, NULL
+         FROM ducklake_delete_file AS f JOIN ducklake_table AS t USING (table_id)",
     )?;
     let rows = select.query_map([], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
     let listed: BTreeMap<String, (u64, Option<String>)> = rows.collect::<Result<_, _>>()?;
     let (mut report, mut there) = (BackupReport::default(), Vec::new());
+    if effect == Effect::Copy {
+        for (table, _) in lake::tables()? {
+            files::create_dir(&table.directory(to)).map_err(at(to))?;
+        }
+    }
     for (name, (bytes, xxhash64)) in listed {
         let (from, to) = (from.join(&name), to.join(&name));
         let wanted = (bytes, xxhash64.as_deref());
-        let path = format!("lake/detection/{name}");
+        let path = format!("lake/{name}");
         if is_there(&to, wanted)? {
             report.kept += 1;
         } else if effect == Effect::Count {
@@ -278,7 +285,7 @@ fn set_aside(staging: &Path) -> Result<(), ArchiveFault> {
 }
 
 fn lake_of(root: &Path) -> PathBuf {
-    root.join("lake/detection")
+    root.join("lake")
 }
 
 fn remove(path: &Path) -> Result<(), ArchiveFault> {

@@ -225,7 +225,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
         let (Some(unit), true) = (unit, events.0 == events.1) else {
             return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
-        let path = site.lake().join("detection").join(&name);
+        let path = lake::detection().directory(&site.lake()).join(&name);
         let until_now = before.entry(unit).or_default();
         parts.push(Part {
             file_id,
@@ -255,8 +255,9 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
         is_final: true,
     };
     let described = part.path.file_name().map(|n| n.to_string_lossy().into_owned());
-    let described = lake::describe(&site.lake(), &described.unwrap_or_default(), part.programme)?;
-    if (described.first_obj_id, described.rows) != (part.first, part.rows) {
+    let described = described.unwrap_or_default();
+    let described = lake::describe(&site.lake(), lake::detection(), &described, part.programme)?;
+    if (described.first_id, described.rows) != (part.first, part.rows) {
         let message =
             format!("{} does not hold the rows that detector_rows lists", part.path.display());
         return Err(ArchiveFault::Damaged(message));

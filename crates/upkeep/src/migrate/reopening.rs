@@ -191,7 +191,7 @@ impl Reopening {
         let mut select = c.prepare("SELECT DISTINCT path FROM ducklake_data_file ORDER BY path")?;
         let names: Vec<String> =
             select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?;
-        let directory = self.old.lake().join("detection");
+        let directory = lake::detection().directory(&self.old.lake());
         match names.iter().find(|name| !directory.join(name).is_file()) {
             None => Ok(()),
             Some(name) => Err(ArchiveFault::Conflict(format!(

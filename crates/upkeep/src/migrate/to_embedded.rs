@@ -20,7 +20,7 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
-use lake::{self, DetectorKey, FinaliseRequest, LakeFile, Staged};
+use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
 use model::tables::{ColumnType, Table};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
@@ -116,7 +116,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let mut moved = Moved::default();
     let place = site.staging().join("moving");
     // The lake from before the archive moved to the server may have been removed, as `migrate` proposes.
-    for directory in [&place, &site.lake().join(lake::TABLE_PATH)] {
+    for directory in [&place, &lake::detection().directory(&site.lake())] {
         let io = |source| ArchiveFault::Io { path: directory.clone(), source };
         files::create_dir(directory).map_err(io)?;
     }
@@ -206,7 +206,7 @@ fn write_lake_file(
         part.first,
         part.first.saturating_add_unsigned(part.rows)
     );
-    let name = lake::lake_file_name(part.unit, part.programme);
+    let name = lake::detection().file_name(part.unit, part.programme);
     let mut writer = StagedWriter::create(place, table, &name, part.rows)
         .map_err(|fault| ArchiveFault::Damaged(model::one_line(&fault)))?;
     let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
@@ -250,12 +250,13 @@ fn write_lake_file(
         event: part.event,
         staged: &staged,
     };
-    let mut written = lake::finalise(&site.lake(), &[request], &AtomicBool::new(false))?;
+    let mut written =
+        lake::finalise(&site.lake(), lake::detection(), &[request], &AtomicBool::new(false))?;
     let Some(file) = written.pop() else {
         return Err(ArchiveFault::Damaged(format!("{name} was not written")));
     };
     let _ = std::fs::remove_file(&path);
-    let directory = site.lake().join(lake::TABLE_PATH);
+    let directory = lake::detection().directory(&site.lake());
     let path = directory.join(&name);
     let staged = [Staged { base: &directory, path: &path, offset: 0 }];
     let wanted = Wanted {
@@ -453,14 +454,17 @@ fn replay(
             set.into_iter().flatten().copied().collect()
         };
         for (out, detectors) in reopens.get(&event).into_iter().flatten() {
-            changes.reopen_detectors(*out, &keys(Some(detectors)))?;
+            changes.reopen(lake::detection(), *out, keys(Some(detectors)))?;
         }
-        changes.end_detectors(&keys(ends.get(&event)))?;
+        changes.end(lake::detection(), keys(ends.get(&event)))?;
         for (file, _) in parts.iter().filter(|(_, begin)| *begin == event) {
-            let version = |key| versions.get(&(key, event)).copied().unwrap_or(0);
-            changes.add(file, version)?;
+            let version = |key: &RangeKey| {
+                let version = DetectorKey::of(key).ok().and_then(|key| versions.get(&(key, event)));
+                version.copied().unwrap_or(0)
+            };
+            changes.add(lake::detection(), file, version)?;
         }
-        changes.end_detectors(&keys(ends_at_once.get(&event)))?;
+        changes.end(lake::detection(), keys(ends_at_once.get(&event)))?;
         changes.finish(now, &why)?;
     }
     Ok(rows.len() as u64)

@@ -5,7 +5,7 @@ use super::{Finding, Options, Report};
 use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
-use lake;
+use lake::{LakeTable, RangeKey, RowRange};
 use model::one_line;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
@@ -15,13 +15,17 @@ use std::path::Path;
 pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     snapshots(c, report)?;
     inlined(c, report)?;
-    let mut select = c.prepare(
+    let indexed: Vec<String> = lake::tables()?
+        .map(|(table, _)| format!("SELECT file_id FROM {}", table.index()))
+        .collect();
+    let indexed = indexed.join(" UNION ALL ");
+    let mut select = c.prepare(&format!(
         "SELECT DISTINCT path FROM ducklake_data_file
-         WHERE data_file_id NOT IN (SELECT file_id FROM detector_rows)
+         WHERE data_file_id NOT IN ({indexed})
              AND path NOT IN (SELECT f.path FROM ducklake_data_file AS f
-                              JOIN detector_rows ON detector_rows.file_id = f.data_file_id)
+                              JOIN ({indexed}) AS ranges ON ranges.file_id = f.data_file_id)
          ORDER BY path",
-    )?;
+    ))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         report.findings.push(Finding::LakeFileWithoutEvent { name: row.get(0)? });
@@ -31,6 +35,10 @@ pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), Archi
 
 /// Checks that snapshots change rows for an existing event, or only the schema.
 fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+    let mut schema_changes = vec![r#"created_schema:"main""#.to_owned()];
+    for (table, _) in lake::tables()? {
+        schema_changes.extend([lake::creation(&table), lake::alteration(&table)]);
+    }
     let mut select = c.prepare(
         "SELECT snapshot_id, ifnull(changes_made, ''), commit_extra_info
          FROM ducklake_snapshot LEFT JOIN ducklake_snapshot_changes USING (snapshot_id) ORDER BY snapshot_id",
@@ -51,7 +59,7 @@ fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
                 .optional()?
                 .is_some(),
             // Schema changes are made when the archive is opened, not by an event, and never add rows.
-            None => is_schema_only(&changes),
+            None => schema_changes.contains(&changes),
         };
         if !made {
             report.findings.push(Finding::SnapshotWithoutEvent { snapshot_id, changes });
@@ -59,16 +67,6 @@ fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     }
     report.note("snapshots of the lake", count);
     Ok(())
-}
-
-fn is_schema_only(changes: &str) -> bool {
-    const SCHEMA: [&str; 3] = ["created_schema:", "created_table:", "altered_table:"];
-    const OURS: [&str; 3] = [
-        r#"created_schema:"main""#,
-        r#"created_table:"main"."detection",created_table:"main"."detection_all""#,
-        "altered_table:1,altered_table:2",
-    ];
-    OURS.contains(&changes) && SCHEMA.iter().any(|kind| changes.starts_with(kind))
 }
 
 fn inlined(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
@@ -104,16 +102,33 @@ pub(super) fn on_disk(
     options: Options,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let directory = site.lake().join("detection");
-    let mut select = c.prepare(
+    let mut count = 0;
+    for (table, _) in lake::tables()? {
+        count += files_of(c, (site, &table), options, report)?;
+    }
+    report.note("files of the lake", count);
+    Ok(())
+}
+
+/// Checks the files of a lake table, and returns their number.
+fn files_of(
+    c: &Connection,
+    (site, table): (&Site, &LakeTable),
+    options: Options,
+    report: &mut Report,
+) -> Result<u64, ArchiveFault> {
+    let directory = table.directory(&site.lake());
+    let mut select = c.prepare(&format!(
         "SELECT path, max(file_size_bytes), max(record_count), max(programme_id)
-         FROM ducklake_data_file LEFT JOIN (SELECT DISTINCT file_id, programme_id FROM detector_rows)
+         FROM ducklake_data_file LEFT JOIN (SELECT DISTINCT file_id, programme_id FROM {})
              ON file_id = data_file_id
+         WHERE table_id IN (?1, ?2)
          GROUP BY path
          UNION ALL
-         SELECT path, file_size_bytes, delete_count, NULL FROM ducklake_delete_file",
-    )?;
-    let rows = select.query_map([], |r| {
+         SELECT path, file_size_bytes, delete_count, NULL FROM ducklake_delete_file WHERE table_id = ?1",
+        table.index()
+    ))?;
+    let rows = select.query_map([table.current_table(), table.lasting_table()], |r| {
         Ok(Listed { path: r.get(0)?, bytes: r.get(1)?, rows: r.get(2)?, programme_id: r.get(3)? })
     })?;
     let mut names = BTreeSet::new();
@@ -127,15 +142,15 @@ pub(super) fn on_disk(
             }
             Some(_) if options.reads(&listed.path) && listed.programme_id.is_some() => {
                 report.has_read(listed.bytes, options);
-                content(c, site, &listed, report)?;
+                content(c, (site, table), &listed, report)?;
             }
             Some(_) if options.reads(&listed.path) => ended_rows(path, &listed, report),
             Some(_) => {}
         }
         names.insert(listed.path);
     }
-    report.note("files of the lake", names.len() as u64);
-    strays(c, &directory, &names, report)
+    strays(c, (table, &directory), &names, report)?;
+    Ok(names.len() as u64)
 }
 
 /// Checks a delete file: it has as many positions as are listed, each once.
@@ -151,15 +166,15 @@ fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
     report.findings.push(Finding::LakeFileContent { path, message });
 }
 
-/// Compares a data file with its checksum, and its detectors with `detector_rows`.
+/// Compares a data file with its checksum, and its ranges with the index of its table.
 fn content(
     c: &Connection,
-    site: &Site,
+    (site, table): (&Site, &LakeTable),
     listed: &Listed,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
     let Some(programme_id) = listed.programme_id else { return Ok(()) };
-    let path = site.lake().join("detection").join(&listed.path);
+    let path = table.directory(&site.lake()).join(&listed.path);
     let mut differs = |message: String| {
         report.findings.push(Finding::LakeFileContent { path: path.clone(), message })
     };
@@ -175,7 +190,7 @@ fn content(
         differs("the bytes are not those that were published".to_owned());
         return Ok(());
     }
-    let file = match lake::describe(&site.lake(), &listed.path, programme_id) {
+    let file = match lake::describe(&site.lake(), table, &listed.path, programme_id) {
         Ok(file) => file,
         Err(fault) => {
             differs(one_line(&fault));
@@ -185,28 +200,27 @@ fn content(
     if file.rows != listed.rows {
         differs(format!("the file has {} rows, the lake lists {}", file.rows, listed.rows));
     }
-    let mut select = c.prepare_cached(
-        "SELECT multiframe_id, ext_num, file_row, detector_rows.rows, first_obj_id
-         FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id WHERE path = ?1 ORDER BY file_row",
-    )?;
+    let (index, key) = (table.index(), table.range_key());
+    let mut select = c.prepare_cached(&format!(
+        "SELECT file_row, {index}.rows, {}, {} FROM {index} JOIN ducklake_data_file ON data_file_id = file_id
+         WHERE path = ?1 ORDER BY file_row",
+        table.first_id(),
+        key.join(", ")
+    ))?;
     let rows = select.query_map([&listed.path], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?))
+        let values: Vec<i64> = (3..3 + key.len()).map(|i| r.get(i)).collect::<Result<_, _>>()?;
+        Ok((RangeKey::new(values), r.get(0)?, r.get(1)?, r.get(2)?))
     })?;
-    let stored: Vec<(i64, i64, u64, u64, i64)> = rows.collect::<Result<_, _>>()?;
-    let first = file.first_obj_id;
-    let found: Vec<(i64, i64, u64, u64, i64)> = file
-        .detectors
+    let stored: Vec<(RangeKey, u64, u64, i64)> = rows.collect::<Result<_, _>>()?;
+    let first_id = |range: &RowRange| file.first_id + range.first_row.cast_signed();
+    let found: Vec<(RangeKey, u64, u64, i64)> = file
+        .ranges
         .iter()
-        .map(|d| {
-            (d.multiframe_id, d.ext_num, d.first_row, d.rows, first + d.first_row.cast_signed())
-        })
+        .map(|range| (range.key.clone(), range.first_row, range.rows, first_id(range)))
         .collect();
     if stored != found {
-        differs(format!(
-            "the file holds {} detectors, detector_rows lists {}",
-            found.len(),
-            stored.len()
-        ));
+        let (found, stored) = (found.len(), stored.len());
+        differs(format!("the file holds {found} ranges of rows, {index} lists {stored}"));
     }
     Ok(())
 }
@@ -214,14 +228,14 @@ fn content(
 /// Finds files that nothing lists, except those of batches that are not published yet and unfinished publications.
 fn strays(
     c: &Connection,
-    directory: &Path,
+    (table, directory): (&LakeTable, &Path),
     listed: &BTreeSet<String>,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
     let mut select = c.prepare(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
     )?;
-    let rows = select.query_map([], |r| Ok(lake::lake_file_name(r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([], |r| Ok(table.file_name(r.get(0)?, r.get(1)?)))?;
     let coming: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -1,7 +1,7 @@
-//! `detection` and `detection_all` as virtual tables of SQLite over the lake.
+//! Lake tables and their companions as virtual tables of SQLite, e.g. `detection` and `detection_all`.
 //!
-//! Planning ([`DetectionTable::best_index`]) only reports the conditions that the table takes over, and their cost; the
-//! lookup in `detector_rows` happens when values are known ([`DetectionCursor::filter`]), so joins repeat the lookup
+//! Planning ([`VirtualTable::best_index`]) only reports the conditions that the table takes over, and their cost; the
+//! lookup in the index of row ranges happens when values are known ([`TableCursor::filter`]), so joins repeat the lookup
 //! for each row of the other table.
 
 use super::access::{Search, look_up};
@@ -9,7 +9,7 @@ use super::cone_hint;
 use super::constraint::{Comparison, Scalar, Wanted};
 use super::plan::{Condition, Plan, Test};
 use super::scan::{Cell, Filter, Filters as RowFilters, Scan};
-use super::shared::LakeShare;
+use super::shared::{LakeShare, Role};
 use lake::LakeError;
 use model::one_line;
 use rusqlite::fallible_iterator::FallibleIterator;
@@ -27,16 +27,16 @@ use std::sync::Arc;
 
 /// A virtual table. The first field belongs to SQLite.
 #[repr(C)]
-pub(crate) struct DetectionTable {
+pub(crate) struct VirtualTable {
     base: sqlite3_vtab,
     db: Rc<Connection>,
     share: Arc<LakeShare>,
     ended_too: bool,
 }
 
-/// A cursor over a [`DetectionTable`]. The first field belongs to SQLite.
+/// A cursor over a [`VirtualTable`]. The first field belongs to SQLite.
 #[repr(C)]
-pub(crate) struct DetectionCursor {
+pub(crate) struct TableCursor {
     base: sqlite3_vtab_cursor,
     db: Rc<Connection>,
     share: Arc<LakeShare>,
@@ -45,9 +45,9 @@ pub(crate) struct DetectionCursor {
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `sqlite3_vtab`.
-unsafe impl VTab<'_> for DetectionTable {
+unsafe impl VTab<'_> for VirtualTable {
     type Aux = Arc<LakeShare>;
-    type Cursor = DetectionCursor;
+    type Cursor = TableCursor;
 
     fn connect(
         db: &mut VTabConnection,
@@ -105,15 +105,15 @@ unsafe impl VTab<'_> for DetectionTable {
             plan.conditions.push(Condition { column, test });
         }
         let rows = self.rows().unwrap_or(1e6);
-        let estimate = plan.estimate(rows, |column| self.share.columns[column].name.as_str());
+        let estimate = plan.estimate(rows, |column| self.share.roles.of_column(column));
         info.set_estimated_rows(estimate.rows as i64);
         info.set_estimated_cost(estimate.cost);
         info.set_idx_str(&plan.encode());
         Ok(true)
     }
 
-    fn open(&mut self) -> Result<DetectionCursor> {
-        Ok(DetectionCursor {
+    fn open(&mut self) -> Result<TableCursor> {
+        Ok(TableCursor {
             base: sqlite3_vtab_cursor::default(),
             db: Rc::clone(&self.db),
             share: Arc::clone(&self.share),
@@ -123,16 +123,16 @@ unsafe impl VTab<'_> for DetectionTable {
     }
 }
 
-impl CreateVTab<'_> for DetectionTable {
+impl CreateVTab<'_> for VirtualTable {
     const KIND: VTabKind = VTabKind::Default;
 }
 
-impl DetectionTable {
+impl VirtualTable {
     /// Returns the test for a condition that the table takes over; `None` leaves it to SQLite.
     fn test(&self, column: usize, operator: &IndexConstraintOp) -> Option<Test> {
         use IndexConstraintOp as Op;
-        let column = &self.share.columns[column];
-        let compared = column.numeric;
+        let is_ra = self.share.roles.sky.is_some_and(|(ra, _)| ra == column);
+        let compared = self.share.columns[column].numeric;
         match operator {
             Op::SQLITE_INDEX_CONSTRAINT_ISNULL => Some(Test::Unknown),
             Op::SQLITE_INDEX_CONSTRAINT_ISNOTNULL => Some(Test::Known),
@@ -145,30 +145,29 @@ impl DetectionTable {
             Op::SQLITE_INDEX_CONSTRAINT_LE if compared => {
                 Some(Test::Compare(Comparison::LessEqual))
             }
-            Op::SQLITE_INDEX_CONSTRAINT_FUNCTION(cone_hint::OPERATOR) if column.name == "ra" => {
-                Some(Test::Cone)
-            }
+            Op::SQLITE_INDEX_CONSTRAINT_FUNCTION(cone_hint::OPERATOR) if is_ra => Some(Test::Cone),
             _ => None,
         }
     }
 
-    /// Estimates the number of rows of the lake.
+    /// Returns the number of rows of the table.
     fn rows(&self) -> Result<f64> {
         self.db
-            .prepare_cached("SELECT max(record_count) FROM ducklake_table_stats")?
-            .query_row([], |r| r.get::<_, Option<f64>>(0))
+            .prepare_cached(
+                "SELECT max(record_count) FROM ducklake_table_stats WHERE table_id = ?1",
+            )?
+            .query_row([self.share.table.lasting_table()], |r| r.get::<_, Option<f64>>(0))
             .map(|n| n.unwrap_or(0.0))
     }
 }
 
 // SAFETY: the struct is `repr(C)` and begins with `sqlite3_vtab_cursor`.
-unsafe impl VTabCursor for DetectionCursor {
+unsafe impl VTabCursor for TableCursor {
     fn filter(&mut self, _idx_num: c_int, idx_str: Option<&str>, args: &Filters<'_>) -> Result<()> {
         self.scan = None;
         let plan = Plan::decode(idx_str.unwrap_or_default())
             .ok_or_else(|| fault("the plan of a statement cannot be read"))?;
-        let as_of = self.share.as_of;
-        let mut search = Search { ended_too: self.ended_too, as_of, ..Search::default() };
+        let mut search = Search::new(&self.share.table, self.ended_too, self.share.reading.as_of);
         let mut filters: Vec<Filter> = Vec::new();
         let mut cones = Vec::new();
         let mut argument = 0;
@@ -190,21 +189,20 @@ unsafe impl VTabCursor for DetectionCursor {
         for filter in &filters {
             let column = &self.share.columns[filter.column];
             let wanted = filter.wanted.clone();
-            match column.name.as_str() {
-                "obj_id" => search.obj_id.push(wanted.clone()),
-                "multiframe_id" => search.multiframe_id.push(wanted.clone()),
-                "ext_num" => search.ext_num.push(wanted.clone()),
-                "programme_id" => search.programme_id.push(wanted.clone()),
-                _ => {}
+            match self.share.roles.of_column(filter.column) {
+                Role::Id => search.id.push(wanted.clone()),
+                Role::Key(place) => search.key[place].push(wanted.clone()),
+                Role::Programme => search.programme_id.push(wanted.clone()),
+                Role::Other => {}
             }
             search.by_field.entry(column.field_id).or_default().push(wanted);
         }
         search.cones.clone_from(&cones);
         let access = look_up(&self.db, &search)?;
-        filters.retain(|f| match self.share.columns[f.column].name.as_str() {
-            "obj_id" => !access.objects_exact,
-            "multiframe_id" | "ext_num" | "programme_id" => !access.detectors_exact,
-            _ => true,
+        filters.retain(|f| match self.share.roles.of_column(f.column) {
+            Role::Id => !access.ids_exact,
+            Role::Key(_) | Role::Programme => !access.ranges_exact,
+            Role::Other => true,
         });
         let filters = RowFilters { columns: filters, cones };
         self.scan = Some(Scan::new(Arc::clone(&self.share), access.segments, filters));
@@ -264,12 +262,15 @@ fn lake_fault(error: LakeError) -> Error {
     Error::ModuleError(one_line(&error))
 }
 
-/// Registers the modules and makes the TEMP tables `detection` and `detection_all`.
-pub(crate) fn create_tables(connection: &Connection, share: &Arc<LakeShare>) -> Result<()> {
-    let module = super::find_function::module_with_hints::<DetectionTable>();
-    connection.create_module(c"almagest_detection", module, Some(Arc::clone(share)))?;
-    connection.execute_batch(
-        "CREATE VIRTUAL TABLE temp.detection USING almagest_detection(current);
-         CREATE VIRTUAL TABLE temp.detection_all USING almagest_detection(all);",
-    )
+/// Makes the TEMP tables of a lake table: of its current rows, and of every row under the name of its companion.
+pub(crate) fn create(connection: &Connection, share: LakeShare) -> Result<()> {
+    let (name, companion) = (share.table.name().to_owned(), share.table.companion());
+    let module = super::find_function::module_with_hints::<VirtualTable>();
+    let module_name = format!("almagest_{name}");
+    connection.create_module(module_name.as_str(), module, Some(Arc::new(share)))?;
+    let mut sql = format!("CREATE VIRTUAL TABLE temp.{name} USING {module_name}(current);");
+    if let Some(companion) = companion {
+        let _ = write!(sql, "CREATE VIRTUAL TABLE temp.{companion} USING {module_name}(all);");
+    }
+    connection.execute_batch(&sql)
 }
