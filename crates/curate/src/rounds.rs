@@ -28,6 +28,6 @@ pub fn plan(
     register::plan::plan(
         work,
         use_cases,
-        &Policy { preview_recipe: &recipe, sizes, min_early_images },
+        &Policy { products: UseCase::ALL, preview_recipe: &recipe, sizes, min_early_images },
     )
 }

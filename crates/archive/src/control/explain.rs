@@ -346,7 +346,7 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
     let mut due: Vec<UseCase> = Vec::new();
     let mut lines = Vec::new();
     for image in &sheet.work.images {
-        for use_case in UseCase::ALL {
+        for use_case in UseCase::ALL.iter().copied() {
             if let Some(why) = &image.progress(use_case).redo {
                 lines.push(format!("{} is due for {use_case} again: {why}", image.name));
                 due.push(use_case);
@@ -369,8 +369,8 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
 fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
     let (work, s) = (&sheet.work, &sheet.status);
     let is_new = |image: &&ImageWork| {
-        let of = UseCase::ALL.map(|use_case| image.progress(use_case));
-        of.iter().all(|progress| progress.coverage.is_none() && progress.redo.is_none())
+        let mut of = UseCase::ALL.iter().map(|use_case| image.progress(*use_case));
+        of.all(|progress| progress.coverage.is_none() && progress.redo.is_none())
     };
     let new: Vec<&ImageWork> = work.images.iter().filter(is_new).collect();
     let line = |image: &&ImageWork| format!("image {} waits for its round", image.name);
@@ -577,9 +577,9 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, newer_file, file: name, .. } = kept;
         let (product, reason) = (kept.part(), kept.reason());
-        let (stays, stay) = match kept.use_case {
-            UseCase::Preview => ("stays", "shows"),
-            UseCase::Metadata | UseCase::Catalogue => ("stay", "show"),
+        let (stays, stay) = match kept.use_case.product().is_plural() {
+            true => ("stay", "show"),
+            false => ("stays", "shows"),
         };
         out.lines.push(match file.multiframe_id == Some(kept.multiframe_id) {
             true if kept.is_of_own_catalogue() => {

@@ -600,7 +600,7 @@ impl ImageWork {
         match use_case {
             UseCase::Preview => &self.preview,
             UseCase::Metadata => &self.metadata,
-            UseCase::Catalogue => &self.catalogue_progress,
+            _ => &self.catalogue_progress,
         }
     }
 }
@@ -1019,10 +1019,7 @@ pub struct KeptProduct {
 impl KeptProduct {
     /// Returns the name of the product for users.
     pub fn product(&self) -> &'static str {
-        match self.use_case {
-            UseCase::Preview => "preview",
-            UseCase::Metadata | UseCase::Catalogue => "detections",
-        }
+        self.use_case.product().noun
     }
 
     /// Returns whether the newer catalogue of the same image lacks the detections.
@@ -1051,10 +1048,7 @@ impl KeptProduct {
 
     /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
     pub fn reason(&self) -> String {
-        let product = match self.use_case {
-            UseCase::Preview => "preview",
-            UseCase::Metadata | UseCase::Catalogue => "catalogue",
-        };
+        let product = self.use_case;
         let newer = &self.newer_delivery;
         let lacking = match self.is_of_own_catalogue() {
             true => format!("the newer {product} of the image"),

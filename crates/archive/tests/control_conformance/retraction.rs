@@ -53,7 +53,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
@@ -107,7 +107,7 @@ pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
     assert_eq!(shown(&archive)[0], (0, 0, 0));
     // It can be ingested again, with new ids.
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);

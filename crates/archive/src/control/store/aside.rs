@@ -250,9 +250,9 @@ fn refused_hdus(
 pub(super) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
     for kept in list(c, delivery)? {
-        let code = match kept.use_case {
-            UseCase::Preview => OLDER_PREVIEW_KEPT,
-            UseCase::Metadata | UseCase::Catalogue => OLDER_DETECTIONS_KEPT,
+        let code = match kept.use_case.product().is_by_detector() {
+            true => OLDER_DETECTIONS_KEPT,
+            false => OLDER_PREVIEW_KEPT,
         };
         let subject = format!("{} {}", kept.delivery, kept.why.name());
         let key = (kept.newer_delivery.clone(), code.to_owned(), subject.clone());

@@ -91,14 +91,13 @@ pub(super) struct Settled {
     pub opened: BTreeMap<String, u64>,
 }
 
-/// Returns the tables of a use case that are in the database itself: all but detections.
+/// Returns the tables of a use case that are in the database itself: all but those of the lake.
 pub(super) fn tables_of(use_case: UseCase) -> Vec<String> {
-    let is_mine = |name: &str| match use_case {
-        UseCase::Preview => name == "preview",
-        UseCase::Metadata => name != "preview",
-        UseCase::Catalogue => false,
-    };
-    versioned().filter(|t| is_mine(&t.name)).map(|t| format!("{}_all", t.name)).collect()
+    let mine = use_case.product().tables;
+    versioned()
+        .filter(|t| mine.contains(&t.name.as_str()))
+        .map(|t| format!("{}_all", t.name))
+        .collect()
 }
 
 /// Records that images have a product now, whose rows began in `event`.
@@ -414,7 +413,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
                     wanted.detectors = shown.map(|(ext_num, _)| *ext_num).collect();
                     !wanted.detectors.is_empty()
                 }
-                UseCase::Preview | UseCase::Metadata => !newer().any(|newer| newer.has(use_case)),
+                _ => !newer().any(|newer| newer.has(use_case)),
             };
             wanted.products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
         }
@@ -578,7 +577,7 @@ impl Acts {
     }
 
     fn compare(&mut self, frame: &Frame, wanted: &WantedFrame) {
-        for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted.products) {
+        for (use_case, wanted) in UseCase::ALL.iter().copied().zip(wanted.products) {
             let Some(product) = frame.published(use_case) else { continue };
             match (product.state, product.ended) {
                 _ if use_case == UseCase::Catalogue => {}

@@ -311,7 +311,7 @@ pub(super) fn publish(
             rows.insert("detection".to_owned(), detections);
             rows
         }
-        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables, stored)?,
+        _ => act.tables(loaded.tables, stored)?,
     };
     let order = |name: &str| model::tables::tables().iter().position(|table| table.name == name);
     let mut rows: Vec<(String, u64)> = rows.into_iter().collect();
@@ -378,7 +378,7 @@ impl Publishing<'_> {
         stored: Option<EventId>,
     ) -> Result<Counts, ArchiveFault> {
         let use_case = self.unit.key.use_case;
-        let mine = |name: &str| (use_case == UseCase::Preview) == (name == "preview");
+        let mine = |name: &str| use_case.product().tables.contains(&name);
         let replaced = self.end_replaced()?;
         let mut rows = Counts::new();
         let mut findings = Vec::new();

@@ -254,10 +254,8 @@ pub(super) struct Input {
 impl Input {
     /// Returns the file that a use case is about: name and internal number.
     fn subject(&self, use_case: UseCase) -> &(String, i64) {
-        match use_case {
-            UseCase::Catalogue => self.catalogue.as_ref().unwrap_or(&self.image),
-            UseCase::Preview | UseCase::Metadata => &self.image,
-        }
+        let catalogue = self.catalogue.as_ref().filter(|_| use_case.product().is_of_catalogue());
+        catalogue.unwrap_or(&self.image)
     }
 }
 

@@ -23,7 +23,7 @@ use rusqlite::params;
 /// Returns some use cases with their dependents: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
     let all = use_cases.is_empty() || use_cases.contains(&UseCase::Metadata);
-    UseCase::ALL.into_iter().filter(|u| all || use_cases.contains(u)).collect()
+    UseCase::ALL.iter().copied().filter(|u| all || use_cases.contains(u)).collect()
 }
 
 /// Implements [`crate::Curation::retract`].
@@ -161,7 +161,7 @@ pub(super) fn restore(
 
 /// Returns true when undoing a delivery's retraction would restore something.
 pub(super) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
-    for unit in units(c, delivery, UnitState::Retracted, &UseCase::ALL)? {
+    for unit in units(c, delivery, UnitState::Retracted, UseCase::ALL)? {
         if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
             return Ok(true);
         }
@@ -172,9 +172,9 @@ pub(super) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, Archi
 /// Returns true when something of a round can be restored: a retracted product (for detections, those of some detector). A round
 /// without products can be restored as well.
 fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
-    let of = match unit.key.use_case {
-        UseCase::Catalogue => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
-        UseCase::Preview | UseCase::Metadata => "product WHERE use_case = ?2",
+    let of = match unit.key.use_case.product().is_by_detector() {
+        true => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
+        false => "product WHERE use_case = ?2",
     };
     let (products, retracted): (u64, u64) = tx
         .prepare_cached(&format!(
