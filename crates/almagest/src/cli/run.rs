@@ -73,7 +73,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let known = archive.deliveries(None)?;
         let names = expected.iter().map(|e| e.delivery.clone());
         let names: Vec<String> = names.filter(|name| known.contains(name)).collect();
-        let planned = planned(&site, UseCase::ALL, &names)?;
+        let planned = planned(&site, site.place.products(), &names)?;
         if arguments.json {
             let mut value = serde_json::to_value(planned)?;
             value["deliveries"] = expected_as_json(&expected);

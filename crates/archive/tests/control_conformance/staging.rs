@@ -343,6 +343,7 @@ pub fn work_off_hdus(started: &Started, hdu: &dyn Fn(i64, i16) -> Hdu) -> TaskRe
         UseCase::Metadata => metadata(started, &mut result),
         UseCase::Preview => previews(started, &mut result),
         UseCase::Catalogue => detections(started, &mut result, hdu),
+        _ => {}
     }
     result
 }

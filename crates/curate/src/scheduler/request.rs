@@ -159,7 +159,9 @@ impl Curator {
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
     pub(super) fn use_cases_of(&self, delivery: &str) -> anyhow::Result<Vec<UseCase>> {
-        let Some(request) = &self.request else { return Ok(UseCase::ALL.to_vec()) };
+        let Some(request) = &self.request else {
+            return Ok(self.site.place.products().to_vec());
+        };
         if request.is_forced {
             return Ok(request.use_cases.clone());
         }
