@@ -15,7 +15,8 @@ mod operator;
 mod answer;
 
 use answer::{Answer, Detector, Query};
-use archive::records::{KeptProduct, Timestamp};
+use archive::Timestamp;
+use archive::products::kept::KeptProduct;
 use archive::{Access, Archive, Inquiry, Site};
 use model::UseCase;
 use operator::{Desk, Small, Spoilt, signal};

@@ -46,7 +46,7 @@ impl Site {
         if !site.is_embedded() || site.database().is_file() {
             return Ok(site);
         }
-        let fault = crate::control::store::absent(&site);
+        let fault = crate::handle::absent(&site);
         Err(ArchiveError { act: "open the site".to_owned(), fault })
     }
 

@@ -5,7 +5,8 @@
 #[path = "control_conformance/staging.rs"]
 mod staging;
 
-use archive::records::{Cause, RowsOfProgramme};
+use archive::batches::RowsOfProgramme;
+use archive::history::Cause;
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Site};
 use model::{UnitKey, UseCase};
 use staging::*;

@@ -16,7 +16,11 @@ mod staging;
 mod model_of;
 
 use ::query::{Reader, SqlLimits};
-use archive::records::*;
+use archive::attempts::Started;
+use archive::attempts::results::Outcome;
+use archive::batches::RowsOfProgramme;
+use archive::deliveries::{Arrival, DeliveryFacts, Registration};
+use archive::retraction::purge::PurgeScope;
 use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;
@@ -237,7 +241,7 @@ impl Player {
             let frame = self.model.frame(image.multiframe_id.get());
             // Metadata are read with the catalogue as it is, and catalogues after them.
             let version = image.catalogue.as_ref().map(|c| c.version);
-            let metadata = image.metadata.coverage.as_ref();
+            let metadata = image.progress(UseCase::Metadata).coverage.as_ref();
             let is_read = metadata.is_some_and(|m| {
                 m.catalogue_version == version && m.outcome == Some(Outcome::Done)
             });

@@ -136,7 +136,7 @@ fn publish(archive: &mut Archive, unit: &model::UnitKey) {
         .filter(|f| f.table == "detection")
         .map(|f| f.rows)
         .sum();
-    let wanted = archive::records::RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows };
+    let wanted = archive::batches::RowsOfProgramme { programme_id: 7.try_into().unwrap(), rows };
     let wanted: &[_] = if rows > 0 { &[wanted] } else { &[] };
     let ranges = archive.reserve(unit, wanted, now()).unwrap();
     let loaded = archive.load(&batch, &ranges).unwrap();

@@ -1,6 +1,6 @@
 //! Recommended commands as this process prints them: with the site of its command line.
 
-use archive::explain::DeliveryFactsheet;
+use archive::explain::sheets::DeliveryFactsheet;
 use archive::planning::Standing;
 use model::Advice;
 use std::path::Path;

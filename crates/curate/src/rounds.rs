@@ -2,7 +2,7 @@
 
 use crate::profiles::Loaded;
 use crate::site::Site;
-use archive::records::DeliveryWork;
+use archive::work::DeliveryWork;
 use model::UseCase;
 use process::preview::Recipe;
 use register::cut::Sizes;

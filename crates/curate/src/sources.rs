@@ -5,7 +5,7 @@ use crate::failure;
 use crate::profiles::Loaded;
 use crate::site::Site;
 use anyhow::Context;
-use archive::records::{DeliveryOrigin, KnownOrigin};
+use archive::deliveries::origins::{DeliveryOrigin, KnownOrigin};
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};

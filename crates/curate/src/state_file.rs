@@ -1,7 +1,7 @@
 //! The file in which a daemon keeps its state, for `status`.
 
 use crate::log::tell;
-use archive::lease::Process;
+use archive::attempts::lease::Process;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;

@@ -2,7 +2,7 @@
 
 use crate::profiles::Loaded;
 use anyhow::Context;
-use archive::records::Started;
+use archive::attempts::Started;
 use files::Dir;
 use model::task::{FORMAT_VERSION, ProgrammeRef, TASK_NAME, TaskFile, TaskLimits};
 use std::ffi::OsStr;
@@ -45,7 +45,7 @@ fn content(started: &Started, profiles: &[Loaded], limits: TaskLimits) -> anyhow
         .iter()
         .find(|p| p.profile.name == started.survey)
         .with_context(|| format!("the site has no survey profile {}", started.survey))?;
-    let programme = |p: &archive::records::Programme| ProgrammeRef {
+    let programme = |p: &archive::programmes::Programme| ProgrammeRef {
         programme_id: p.programme_id.get(),
         name: p.name.clone(),
         project: p.project.clone(),

@@ -1,7 +1,7 @@
 //! Checks of a staged batch against its manifest: names, lengths, checksums, schema versions, counts, identities.
 
 use crate::previews;
-use archive::records::{RowsOfProgramme, StagedBatch, StagedTask};
+use archive::batches::{RowsOfProgramme, StagedBatch, StagedTask};
 use model::task::{FORMAT_VERSION, StagedFile, TaskResult};
 use model::{ProgrammeId, one_line, preview_name};
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,7 +15,8 @@ pub mod crash;
 pub mod previews;
 pub mod sweep;
 
-use archive::records::{Cause, Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timing};
+use archive::batches::{Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timing};
+use archive::history::Cause;
 use archive::{ArchiveError, Publication, Timestamp};
 use check::Failure;
 use model::{EventId, UnitKey, one_line, shown_briefly};

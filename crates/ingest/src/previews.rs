@@ -4,7 +4,7 @@
 //! while a file is moved, so that no link on the way to either changes which file it is.
 
 use crate::check::{Check, Failure, JPEG, failed, not_opened};
-use archive::records::{StagedBatch, StagedTask};
+use archive::batches::{StagedBatch, StagedTask};
 use files::{Dir, OpenFault};
 use model::UnitKey;
 use model::task::StagedFile;

@@ -4,7 +4,8 @@
 //! A node reports by a file; this pass finds it. An attempt whose process has ended or whose lease has expired is lost, and only
 //! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
-use archive::records::{AttemptEnd, AttemptKey, Taken};
+use archive::attempts::results::Taken;
+use archive::attempts::{AttemptEnd, AttemptKey};
 use archive::{ArchiveError, Publication, Queue, Timestamp};
 use files::{Dir, OpenFault};
 use model::one_line;

@@ -22,7 +22,7 @@ mod swapped;
 #[path = "ingest_cases/sweeping.rs"]
 mod sweeping;
 
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::{Archive, Inquiry, Site};
 use model::UseCase;
 use rusqlite::Connection;
@@ -71,7 +71,7 @@ fn dump_of_server(site: &Site) -> String {
     let mut text = tables.clone();
     for table in tables.lines().filter(|t| !t.starts_with("detection_b")) {
         let rows = psql(site, &format!("SELECT t::text FROM \"{table}\" AS t"));
-        let holder = format!("{}/", archive::lease::Process::me());
+        let holder = format!("{}/", archive::attempts::lease::Process::me());
         let mut rows: Vec<&str> = rows.lines().filter(|row| !row.contains(&holder)).collect();
         rows.sort_unstable();
         text += &format!("\n== {table}\n{}\n", rows.join("\n"));

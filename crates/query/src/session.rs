@@ -109,7 +109,7 @@ impl Session {
     ) -> Result<Self, SqlError> {
         let fault = |source| SqlError::Open { path: archive_db.display().to_string(), source };
         let (mut connection, note) = engine::reading::open(archive_db).map_err(fault)?;
-        archive::store::check_embedded(&connection).map_err(|other| match other {
+        archive::migrations::check_embedded(&connection).map_err(|other| match other {
             ArchiveFault::Engine(EngineError::Sqlite(source)) => fault(source),
             schema => SqlError::Schema(schema),
         })?;

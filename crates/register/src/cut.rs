@@ -1,6 +1,7 @@
 //! Cutting a round's files into tasks.
 
-use archive::records::{ImageWork, PlannedInput, PlannedTask};
+use archive::rounds::{PlannedInput, PlannedTask};
+use archive::work::ImageWork;
 use model::products::{Cut, Product};
 use std::collections::BTreeMap;
 
@@ -175,7 +176,7 @@ fn in_order(mut tasks: Vec<PlannedTask>, images: &[&ImageWork]) -> Vec<PlannedTa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::records::{CatalogueWork, Progress};
+    use archive::work::CatalogueWork;
     use model::{MultiframeId, UseCase};
     use proptest::prelude::*;
 
@@ -188,9 +189,7 @@ mod tests {
             hdus: 4,
             programme,
             catalogue: Some(CatalogueWork { version: 1, name: String::new(), bytes: 1, rows }),
-            preview: Progress::default(),
-            metadata: Progress::default(),
-            catalogue_progress: Progress::default(),
+            products: BTreeMap::new(),
         }
     }
 

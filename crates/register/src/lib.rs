@@ -12,10 +12,11 @@ pub mod cut;
 pub mod pairing;
 pub mod plan;
 
-use archive::records::{
-    Arrival, Content, DeliveryFacts, FileKind, Postponed, Recorded, Registration, SkippedEntry,
-    Stage, StagedRefusal, TransferRecord,
+use archive::deliveries::{
+    Arrival, DeliveryFacts, Postponed, Recorded, Registration, SkippedEntry, TransferRecord,
 };
+use archive::library::{Content, FileKind};
+use archive::refusals::{Stage, StagedRefusal};
 use archive::{ArchiveError, Registry, Site, Timestamp};
 use model::Finding;
 use model::profile::SurveyProfile;

@@ -1,7 +1,9 @@
 //! The work on a delivery that can be done now, and the files that wait. Pure: the archive's state in, a plan out.
 
 use crate::cut::{self, Sizes};
-use archive::records::{Coverage, DeliveryWork, ImageWork, Outcome, PlannedRound, Progress};
+use archive::attempts::results::Outcome;
+use archive::rounds::PlannedRound;
+use archive::work::{Coverage, DeliveryWork, ImageWork, Progress};
 use model::products::{Product, Scope};
 use model::{UnitState, UseCase};
 use std::collections::BTreeMap;
@@ -305,7 +307,7 @@ fn unfinished(work: &DeliveryWork, leader: UseCase) -> Option<Behind> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::records::{CatalogueWork, RoundWork};
+    use archive::work::{CatalogueWork, RoundWork};
     use model::{MultiframeId, UnitKey};
 
     fn coverage(state: UnitState, outcome: Option<Outcome>) -> Progress {
@@ -334,10 +336,17 @@ mod tests {
                 bytes: 1,
                 rows: 10,
             }),
-            preview: Progress::default(),
-            metadata: Progress::default(),
-            catalogue_progress: Progress::default(),
+            products: BTreeMap::new(),
         }
+    }
+
+    /// Returns an image with the progress of its preview, metadata and detections.
+    fn with(image: ImageWork, progress: [Progress; 3]) -> ImageWork {
+        ImageWork { products: UseCase::ALL.iter().copied().zip(progress).collect(), ..image }
+    }
+
+    fn coverage_of(image: &mut ImageWork) -> &mut Coverage {
+        image.products.get_mut(&UseCase::Metadata).unwrap().coverage.as_mut().unwrap()
     }
 
     fn work(images: Vec<ImageWork>) -> DeliveryWork {
@@ -415,7 +424,7 @@ mod tests {
             (done(Ingested), done(Failed), Progress::default(), &[], "round 1 failed"),
         ];
         for (n, (preview, metadata, catalogue, rounds, wait)) in cases.into_iter().enumerate() {
-            let image = ImageWork { preview, metadata, catalogue_progress: catalogue, ..image(1) };
+            let image = with(image(1), [preview, metadata, catalogue]);
             let (found, waits) = planned(&work(vec![image]), "");
             assert_eq!(found, rounds, "case {n}");
             assert!(
@@ -428,12 +437,7 @@ mod tests {
     #[test]
     fn what_is_due_again() {
         let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
-        let whole = || ImageWork {
-            preview: done(),
-            metadata: done(),
-            catalogue_progress: done(),
-            ..image(1)
-        };
+        let whole = || with(image(1), [done(), done(), done()]);
         assert_eq!(planned(&work(vec![whole()]), "").0, []);
         assert_eq!(planned(&work(vec![whole()]), "asinh 2").0, [UseCase::Preview], "new recipe");
         let mut newer = whole();
@@ -442,18 +446,19 @@ mod tests {
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue's header is metadata too");
         let why = "the metadata of the image are due again: a new version of the catalogue arrived";
         assert_eq!(waits, [format!("w1_cat.fits: {why}")]);
-        newer.metadata.coverage.as_mut().unwrap().catalogue_version = Some(2);
+        coverage_of(&mut newer).catalogue_version = Some(2);
         assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
         let mut swept = whole();
-        swept.metadata.coverage.as_mut().unwrap().is_staged = false;
+        coverage_of(&mut swept).is_staged = false;
         assert_eq!(planned(&work(vec![swept.clone()]), "").0, [], "nobody needs them");
-        swept.catalogue_progress.redo = Some("again".to_owned());
+        swept.products.get_mut(&UseCase::Catalogue).unwrap().redo = Some("again".to_owned());
         let (rounds, waits) = planned(&work(vec![swept]), "");
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue looks for them in staging");
         assert!(waits[0].contains("no longer staged"), "{waits:?}");
         let mut retried = whole();
-        retried.metadata.redo = Some("retried".to_owned());
-        retried.catalogue_progress.redo = Some("retried".to_owned());
+        for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+            retried.products.get_mut(&use_case).unwrap().redo = Some("retried".to_owned());
+        }
         let (rounds, waits) = planned(&work(vec![retried]), "");
         assert_eq!(rounds, [UseCase::Metadata], "metadata first");
         assert_eq!(waits, ["w1_cat.fits: the metadata of the image are due again: retried"]);
@@ -468,7 +473,8 @@ mod tests {
             min_early_images: 0,
         };
         let mut refused = image(2);
-        refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
+        let metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
+        refused.products.insert(UseCase::Metadata, metadata);
         let plan = plan(&work(vec![image(1), refused]), UseCase::ALL, &policy);
         let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.ends_by_itself).collect();
         assert_eq!(ends_by_itself, [true, false], "{:?}", plan.waits);
@@ -485,8 +491,9 @@ mod tests {
     #[test]
     fn catalogues_wait_for_all_metadata_in_hand() {
         let mut one = image(1);
-        one.metadata = coverage(UnitState::Running, Some(Outcome::Done));
-        one.preview = coverage(UnitState::Ingested, Some(Outcome::Done));
+        let (running, done) = (UnitState::Running, UnitState::Ingested);
+        one.products.insert(UseCase::Metadata, coverage(running, Some(Outcome::Done)));
+        one.products.insert(UseCase::Preview, coverage(done, Some(Outcome::Done)));
         let mut work = work(vec![one]);
         let unit =
             UnitKey { delivery: work.delivery.clone(), use_case: UseCase::Metadata, round: 1 };
@@ -507,5 +514,35 @@ mod tests {
                 "lonely_cat.fits: the image has not arrived"
             ]
         );
+    }
+
+    #[test]
+    fn a_product_that_is_added_follows_its_leader() {
+        let site = [UseCase::Preview, UseCase::Metadata, UseCase::Invented];
+        let all = [&site[..], &[UseCase::InventedRelease]].concat();
+        let policy = Policy {
+            products: &all,
+            preview_recipe: &|_| String::new(),
+            sizes: Sizes::default(),
+            min_early_images: 0,
+        };
+        let rounds = |image: ImageWork| -> (Vec<UseCase>, Vec<UseCase>) {
+            let plan = plan(&work(vec![image]), &all, &policy);
+            let of = |rounds: &[PlannedRound]| rounds.iter().map(|r| r.use_case).collect();
+            (of(&plan.rounds), of(&plan.coming))
+        };
+        let (now, coming) = rounds(image(1));
+        assert_eq!(now, [UseCase::Preview, UseCase::Metadata], "a release is not of a delivery");
+        assert_eq!(coming, [UseCase::Invented]);
+        let mut described = image(1);
+        let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
+        described.products.insert(UseCase::Preview, done());
+        described.products.insert(UseCase::Metadata, done());
+        assert_eq!(rounds(described.clone()).0, [UseCase::Invented]);
+        let mut swept = described.clone();
+        coverage_of(&mut swept).is_staged = false;
+        assert_eq!(rounds(swept).0, [UseCase::Metadata], "its tasks read them in staging");
+        described.products.insert(UseCase::Invented, done());
+        assert_eq!(rounds(described).0, []);
     }
 }

@@ -25,7 +25,7 @@ fn whole_site(root: &Path) -> Site {
     site
 }
 
-fn deliver(site: &Site, archive: &mut Archive, files: &[archive::records::Arrival]) {
+fn deliver(site: &Site, archive: &mut Archive, files: &[archive::deliveries::Arrival]) {
     std::fs::create_dir_all(site.library().join(NIGHT)).unwrap();
     for file in files {
         let text = match file.name.as_str() {
@@ -41,7 +41,7 @@ fn deliver(site: &Site, archive: &mut Archive, files: &[archive::records::Arriva
     record(archive, files);
 }
 
-fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWork) -> bool) {
+fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork) -> bool) {
     use archive::Queue;
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
@@ -52,7 +52,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::records::ImageWo
         let result = batch.tasks[0].result.as_ref().unwrap();
         let rows = result.detectors.iter().map(|d| d.rows).sum();
         let programme_id = model::ProgrammeId::new(7).unwrap();
-        let wanted = archive::records::RowsOfProgramme { programme_id, rows };
+        let wanted = archive::batches::RowsOfProgramme { programme_id, rows };
         let wanted = if rows > 0 { vec![wanted] } else { Vec::new() };
         let ranges = archive.reserve(&unit, &wanted, now()).unwrap();
         if use_case == UseCase::Preview {

@@ -8,7 +8,7 @@ use super::{ScopeArguments, sql};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
 use archive::Inquiry;
-use archive::explain::Asked;
+use archive::explain::sheets::Asked;
 use curate::advice;
 use curate::scope::{Scope, chosen};
 use curate::site::{Archive, Site};

@@ -2,8 +2,8 @@
 
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, say, shown};
-use archive::records::{Lease, RunningAttempt};
-use archive::report::StatusFilter;
+use archive::attempts::{Lease, RunningAttempt};
+use archive::status::StatusFilter;
 use archive::{Inquiry, Queue};
 use curate::advice;
 use curate::log::Writer;
@@ -245,5 +245,6 @@ fn files_in_words(count: usize) -> String {
 
 /// Returns true when the process that holds a lease is known to have ended.
 fn left_alone(lease: &Lease) -> bool {
-    archive::lease::Process::parse(&lease.holder).is_some_and(|process| process.has_stopped())
+    archive::attempts::lease::Process::parse(&lease.holder)
+        .is_some_and(|process| process.has_stopped())
 }

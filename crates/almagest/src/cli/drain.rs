@@ -3,8 +3,8 @@
 use super::instruction::{StopArguments, instruct};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
+use archive::attempts::{AttemptKey, Place};
 use archive::planning::Instruction;
-use archive::records::{AttemptKey, Place};
 use curate::scheduler::Curator;
 use curate::site::{self, Site};
 use std::path::PathBuf;

@@ -3,9 +3,10 @@
 use super::findings::{self, Deliveries};
 use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
-use archive::explain::{Asked, Explanation, Facts, Setting, Suggestion};
-use archive::records::{RefusalFilter, RefusalRecord, RefusalState};
-use archive::report::Drift;
+use archive::explain::sheets::{Asked, Facts};
+use archive::explain::{Explanation, Setting, Suggestion};
+use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState};
+use archive::status::Drift;
 use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::arrivals;

@@ -3,7 +3,7 @@
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
 use archive::Inquiry;
-use archive::report::Drift;
+use archive::status::Drift;
 use curate::advice;
 use curate::site::Site;
 use model::Advice;

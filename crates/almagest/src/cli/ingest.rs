@@ -5,7 +5,7 @@ use super::night::{ended, open, report_as};
 use crate::exit::Exit;
 use crate::report::{Table, say};
 use archive::Publication;
-use archive::records::StagedRound;
+use archive::batches::StagedRound;
 use curate::scope::{Scope, chosen};
 use curate::site::Site;
 use std::path::PathBuf;

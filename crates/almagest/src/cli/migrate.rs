@@ -3,7 +3,7 @@
 use crate::exit::{self, Exit};
 use crate::report::{grouped, say};
 use anyhow::Context;
-use archive::records::Cause;
+use archive::history::Cause;
 use archive::{Database, Inquiry, Queue};
 use curate::advice;
 use curate::config;

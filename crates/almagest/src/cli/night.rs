@@ -3,8 +3,8 @@
 use crate::exit::Exit;
 use crate::report::{self, Table, byte_rate, counted, grouped, rate, say, say_part, shown, tell};
 use archive::Inquiry;
-use archive::explain::Asked;
-use archive::report::StatusFilter;
+use archive::explain::sheets::Asked;
+use archive::status::StatusFilter;
 use curate::advice;
 use curate::counts::Counts;
 use curate::site::Site;

@@ -3,8 +3,8 @@
 use super::instruction::{in_words, paused};
 use crate::exit::{self, Exit};
 use crate::report::{Table, grouped, say, say_part, utc};
+use archive::history::Cause;
 use archive::planning::{Instruction, PlanState, Standing};
-use archive::records::Cause;
 use archive::{ArchiveError, ArchiveFault, Planning, Timestamp};
 use curate::advice;
 use curate::scheduler::document::{self, Document};

@@ -3,7 +3,8 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown};
-use archive::records::{Cause, RefusalFilter, RefusalRecord, RefusalState, Stage};
+use archive::history::Cause;
+use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState, Stage};
 use archive::{Inquiry, Registry};
 use clap::Subcommand;
 use curate::advice;

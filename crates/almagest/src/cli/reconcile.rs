@@ -6,7 +6,7 @@ use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
 use archive::Holdings;
-use archive::records::{Holding, Soundness};
+use archive::library::{Holding, Soundness};
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};

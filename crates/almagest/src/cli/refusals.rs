@@ -5,11 +5,11 @@ use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
 use archive::Inquiry;
-use archive::explain::{Setting, help_for};
-use archive::records::{
-    Cause, Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE,
-};
-use archive::report::{in_full, place_in_words, rows_in_words};
+use archive::explain::Setting;
+use archive::explain::help::help_for;
+use archive::history::Cause;
+use archive::refusals::{Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE};
+use archive::status::{in_full, place_in_words, rows_in_words};
 use clap::{Args, Subcommand};
 use curate::advice;
 use curate::scope::{Scope, chosen};

@@ -5,7 +5,7 @@ use super::plan::{latest, undecidable};
 use crate::exit::Exit;
 use crate::report::{counted, say};
 use archive::Planning;
-use archive::records::Cause;
+use archive::history::Cause;
 use curate::advice;
 use curate::site::{self, Site};
 use model::Advice;

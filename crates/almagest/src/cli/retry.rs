@@ -5,7 +5,8 @@ use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
 use archive::Inquiry;
-use archive::records::{Cause, Decision, RefusalFilter, RefusalState};
+use archive::history::Cause;
+use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;
 use curate::site::{self, Site};
 use model::{Advice, RefusalCode};
@@ -35,7 +36,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
     let mut retried = 0;
     for refusal in archive.refusals(&filter)? {
-        let archive::records::Stage::Task(use_case) = refusal.stage else { continue };
+        let archive::refusals::Stage::Task(use_case) = refusal.stage else { continue };
         let night = nights.get(&refusal.delivery).copied().flatten();
         let is_given_up = refusal.refusal.code == RefusalCode::TASK_FAILED;
         if is_given_up && subject.covers(&refusal.delivery, night, use_case) {

@@ -6,7 +6,7 @@ use super::soundness::look;
 use crate::exit::Exit;
 use crate::report::{bytes, say, shown};
 use archive::Holdings;
-use archive::records::{Holding, Soundness};
+use archive::library::{Holding, Soundness};
 use curate::advice;
 use curate::scope::chosen;
 use curate::site::{self, Site};

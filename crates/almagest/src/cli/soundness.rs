@@ -1,6 +1,6 @@
 //! The soundness of a delivered file: its bytes compared with its record.
 
-use archive::records::{Holding, Soundness};
+use archive::library::{Holding, Soundness};
 use std::io::Read;
 use std::path::Path;
 use transfer::Pace;

@@ -2,7 +2,7 @@
 
 use crate::exit::Exit;
 use crate::report::{Table, say, shown};
-use archive::records::KnownOrigin;
+use archive::deliveries::origins::KnownOrigin;
 use archive::{Inquiry, Registry};
 use curate::site::Site;
 use curate::sources::{self, Origin};

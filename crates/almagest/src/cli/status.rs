@@ -5,7 +5,7 @@ use crate::report::{
     Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
 };
 use archive::planning::Standing;
-use archive::report::{Rate, Status, StatusFilter};
+use archive::status::{Rate, Status, StatusFilter};
 use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::arrivals::{self, State as Arrivals};

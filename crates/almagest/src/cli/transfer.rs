@@ -7,7 +7,7 @@ use super::night::{ended, name_retracted, open, report_as};
 use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, say, tell};
 use archive::Registry;
-use archive::records::Cause;
+use archive::history::Cause;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};

@@ -5,8 +5,8 @@
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
 use super::definition::versioned;
+use crate::deliveries::provider;
 use crate::error::ArchiveFault;
-use crate::provider;
 use engine::quoted;
 use engine::{Connection, Dialect, ToSql, Value};
 use model::EventId;

@@ -1,6 +1,9 @@
 //! Origins of deliveries: who has a name, what joining needs, and what an operator declares complete.
 
 use super::*;
+use archive::deliveries::SkippedEntry;
+use archive::deliveries::origins::{Claim, DeliveryOrigin};
+use archive::history::Cause;
 
 fn place(origin: &str, is_source: bool, address: &str) -> DeliveryOrigin {
     DeliveryOrigin {

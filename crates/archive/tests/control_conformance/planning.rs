@@ -2,8 +2,11 @@
 
 use super::staging::*;
 use super::{Engine, Fresh};
+use archive::attempts::Place;
+use archive::history::Cause;
 use archive::planning::*;
-use archive::records::*;
+use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
+use archive::work::ImageWork;
 use model::{UnitKey, UnitState, UseCase};
 
 /// A round that is ready, and not approved as those of the other cases.

@@ -2,7 +2,7 @@
 
 use super::staging::*;
 use super::{Engine, Fresh};
-use archive::records::*;
+use archive::batches::{Receipt, RowsOfProgramme};
 use model::{ProgrammeId, UnitKey, UnitState, UseCase};
 
 fn wanted(rows: u64) -> [RowsOfProgramme; 1] {

@@ -2,7 +2,12 @@
 //! superseded.
 
 use super::{Engine, Fresh, staging::*};
-use archive::records::*;
+use archive::batches::Receipt;
+use archive::deliveries::Arrival;
+use archive::history::Cause;
+use archive::products::kept::{KeptProduct, Lack};
+use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
+use archive::work::ImageWork;
 use model::{UnitKey, UseCase};
 
 const SECOND: &str = "20071011_v2";

@@ -2,7 +2,11 @@
 
 use super::staging::*;
 use super::{Engine, Fresh};
-use archive::records::*;
+use archive::attempts::AttemptEnd;
+use archive::attempts::results::{Outcome, Taken};
+use archive::history::Cause;
+use archive::refusals::RefusalFilter;
+use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
 use model::{UnitState, UseCase};
 
 pub fn a_round_covers_its_files_once<A: Engine>(fresh: &Fresh<A>) {

@@ -2,8 +2,17 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use archive::records::*;
-use archive::{Access, Archive, Queue, Registry, Site, Timestamp};
+use archive::Timestamp;
+use archive::attempts::{Lease, Started};
+use archive::deliveries::{
+    Arrival, DeliveryFacts, Partner, Recorded, Registration, TransferRecord,
+};
+use archive::history::Cause;
+use archive::library::{Content, FileKind};
+use archive::refusals::StagedRefusal;
+use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
+use archive::work::ImageWork;
+use archive::{Access, Archive, Queue, Registry, Site};
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, RecordBatch, StringArray,
@@ -287,7 +296,7 @@ pub fn open_round_of(
 pub fn lease() -> Lease {
     Lease {
         executor: "local".to_owned(),
-        holder: archive::lease::Process::me().to_string(),
+        holder: archive::attempts::lease::Process::me().to_string(),
         until: now() + chrono::TimeDelta::hours(1),
     }
 }

@@ -17,7 +17,7 @@ use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::site::{self, Archive, Site};
 use crate::words::shown;
 use archive::Publication;
-use archive::records::Cause;
+use archive::history::Cause;
 use ingest::PassReport;
 use model::UnitKey;
 use state::{Shared, State};

@@ -3,7 +3,7 @@
 use crate::site::iso;
 use crate::state_file;
 use archive::Timestamp;
-use archive::lease::Process;
+use archive::attempts::lease::Process;
 use ingest::PassReport;
 use model::UnitKey;
 use serde::{Deserialize, Serialize};

@@ -279,7 +279,7 @@ impl Document {
             let Some((round, number)) = task.task else { continue };
             let (delivery, use_case) = (task.delivery.clone(), task.use_case);
             proposal.tasks.push(ProposedTask {
-                task: archive::records::TaskKey {
+                task: archive::rounds::TaskKey {
                     unit: model::UnitKey { delivery, use_case, round },
                     task: number,
                 },

@@ -34,13 +34,13 @@ use crate::rounds;
 use crate::site::{self, Archive, Site};
 use crate::words::counted;
 use anyhow::Context;
+use archive::attempts::{AttemptKey, Place, RunningAttempt};
+use archive::history::Cause;
 use archive::planning::{
     OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
 };
-use archive::records::{
-    AttemptKey, Cause, DeliveryWork, Place, PlannedInput, PlannedRound, PlannedTask, RoundWork,
-    RunningAttempt, TaskKey,
-};
+use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
+use archive::work::{DeliveryWork, RoundWork};
 use archive::{Planning, Queue, Registry};
 use attempts::Memory;
 use dispatch::planner;

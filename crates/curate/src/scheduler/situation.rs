@@ -3,7 +3,7 @@
 use crate::config::{Config, Order, Span};
 use archive::Timestamp;
 use archive::planning::{Instruction, OpenTask, Standing, Subject};
-use archive::records::{PlannedRound, TaskKey};
+use archive::rounds::{PlannedRound, TaskKey};
 use chrono::{TimeDelta, Timelike};
 use dispatch::HostState;
 use dispatch::planner::costs::Costs;
@@ -372,8 +372,8 @@ fn quiet(spans: &[Span], now: Timestamp) -> Vec<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use archive::history::Cause;
     use archive::planning::Assignment;
-    use archive::records::Cause;
     use model::{UnitKey, UnitState};
 
     fn now() -> Timestamp {

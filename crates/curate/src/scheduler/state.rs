@@ -4,7 +4,7 @@ use super::document::Document;
 use super::{Curator, PassReport};
 use crate::state_file;
 use archive::Timestamp;
-use archive::lease::Process;
+use archive::attempts::lease::Process;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -12,7 +12,7 @@ use crate::profiles::{self, Loaded};
 use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
 use crate::sources::{self, Origin};
-use archive::records::{Holding, Soundness};
+use archive::library::{Holding, Soundness};
 use archive::{Holdings, Inquiry, Publication, Registry};
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};

@@ -9,7 +9,7 @@ use crate::site::{Archive, Site};
 use crate::words::counted;
 use archive::Inquiry;
 use archive::planning::{Held, Standing};
-use archive::records::Stage;
+use archive::refusals::Stage;
 use model::{Advice, UseCase};
 use std::path::Path;
 

@@ -11,7 +11,7 @@ use crate::site::{self, Archive};
 use crate::sources::Origin;
 use crate::words::counted;
 use anyhow::Context;
-use archive::records::{Claim, KnownOrigin};
+use archive::deliveries::origins::{Claim, KnownOrigin};
 use archive::{Holdings, Inquiry, Registry};
 use model::Advice;
 use std::collections::{BTreeMap, BTreeSet};

@@ -4,7 +4,9 @@
 use super::pass;
 use super::staging::*;
 use super::sweeping::{KEEP, lease_of_the_dead};
-use archive::records::{PurgeScope, RefusalFilter, Started};
+use archive::attempts::Started;
+use archive::refusals::RefusalFilter;
+use archive::retraction::purge::PurgeScope;
 use archive::{Curation, Inquiry, Queue, Site};
 use ingest::sweep::sweep;
 use model::task::{RESULT_NAME, TaskResult};
@@ -533,7 +535,7 @@ fn a_preview_is_a_file_of_its_own() {
 
 /// Starts every task of a round on a node: what this program does itself it trusts.
 fn start_on_node(archive: &mut archive::Archive, unit: &UnitKey) -> Vec<Started> {
-    let far = archive::records::Lease { executor: "ssh".to_owned(), ..lease() };
+    let far = archive::attempts::Lease { executor: "ssh".to_owned(), ..lease() };
     let tasks = archive.tasks(unit).unwrap();
     tasks.iter().map(|t| archive.start_attempt(&t.key, &far, None, now()).unwrap()).collect()
 }

@@ -2,7 +2,8 @@
 //! the same.
 
 use super::staging::*;
-use archive::records::{Taken, TaskKey};
+use archive::attempts::results::Taken;
+use archive::rounds::TaskKey;
 use archive::{Queue, Site};
 use model::UseCase;
 use std::os::unix::process::ExitStatusExt;
@@ -85,7 +86,7 @@ fn very_many_refusals_are_recorded_once_each() {
             let result = stage::read_result(&directory, stage::Verification::Lengths).unwrap();
             assert_eq!(archive.take_result(&result, now()).unwrap(), Taken::Already);
             let unit = archive.tasks(&task.unit).unwrap();
-            assert_eq!(unit[0].state, archive::records::TaskState::Done);
+            assert_eq!(unit[0].state, archive::rounds::TaskState::Done);
         }
     });
 }

@@ -2,7 +2,8 @@
 
 use super::pass;
 use super::staging::*;
-use archive::records::{RefusalFilter, Started};
+use archive::attempts::Started;
+use archive::refusals::RefusalFilter;
 use archive::{Inquiry, Queue};
 use model::task::TaskResult;
 use model::{UnitState, UseCase};

@@ -4,7 +4,7 @@ use super::faults::until_stopped_or_gone;
 use super::kill::child_of;
 use super::staging::*;
 use super::{pass, staged_site};
-use archive::records::RefusalFilter;
+use archive::refusals::RefusalFilter;
 use archive::{Inquiry, Publication, Queue, Site};
 use model::{UnitKey, UnitState, UseCase};
 use std::os::unix::fs::symlink;

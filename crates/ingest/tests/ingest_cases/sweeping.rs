@@ -2,7 +2,7 @@
 
 use super::pass;
 use super::staging::*;
-use archive::records::Lease;
+use archive::attempts::Lease;
 use archive::{Publication, Queue};
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};
@@ -11,7 +11,7 @@ pub(super) const KEEP: chrono::TimeDelta = chrono::TimeDelta::days(7);
 
 /// The lease of a process that stopped: this machine and boot, but another start time.
 pub(super) fn lease_of_the_dead() -> Lease {
-    let me = archive::lease::Process::me().to_string();
+    let me = archive::attempts::lease::Process::me().to_string();
     let (before, _start) = me.rsplit_once('/').unwrap();
     Lease { holder: format!("{before}/1"), ..lease() }
 }

@@ -14,10 +14,11 @@ mod server;
 
 pub use restoration::Restoration;
 
+use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
-use archive::records::{Cause, Timestamp};
+use archive::history::Cause;
 use archive::site::Site;
-use archive::store::text_of;
+use archive::time::text_of;
 use archive::unfinished::LastEvent;
 use engine::Connection;
 use lake::{self, LakeError};

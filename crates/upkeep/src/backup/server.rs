@@ -6,9 +6,9 @@
 
 use super::ledger::{HeldTable, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
+use archive::Timestamp;
 use archive::error::ArchiveFault;
 use archive::partitions;
-use archive::records::Timestamp;
 use archive::unfinished::LastEvent;
 use engine::quoted;
 use engine::{Address, Connection, Kind, Server};

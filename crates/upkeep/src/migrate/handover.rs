@@ -10,10 +10,11 @@
 
 use super::{ACT, Moved, conflict};
 use archive::Site;
+use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
-use archive::records::Timestamp;
-use archive::store::{Access, connect, text_of};
+use archive::time::text_of;
 use archive::unfinished::MIGRATED;
+use archive::{Access, connect};
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Kind, Transaction};
 use rusqlite::OpenFlags;

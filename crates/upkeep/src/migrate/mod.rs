@@ -22,12 +22,14 @@ pub use handover::set_aside;
 pub use reopening::{Lead, NewPlace, Reopening};
 pub use to_embedded::to_embedded;
 
+use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
-use archive::partitions::{self, Digest, Wanted};
-use archive::records::Timestamp;
+use archive::migrations::migration_number;
+use archive::partitions;
+use archive::partitions::{Digest, Wanted};
 use archive::site::Site;
-use archive::store::{Access, Archive, connect, migration_number};
+use archive::{Access, Archive, connect};
 use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};

@@ -18,11 +18,14 @@
 use super::handover::{password_file_of, rename_database};
 use super::{Alone, conflict};
 use crate::backup::start_again_sql;
+use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
-use archive::records::{Cause, Timestamp};
+use archive::history::Cause;
+use archive::migrations::bring_up;
 use archive::site::Site;
-use archive::store::{Access, bring_up, connect, text_of};
+use archive::time::text_of;
 use archive::unfinished::MIGRATED;
+use archive::{Access, connect};
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use rusqlite::params;

@@ -7,13 +7,14 @@
 
 use super::handover::{self, Handover, Progress};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
+use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
-use archive::partitions::{self, Digest, Wanted};
-use archive::records::Timestamp;
+use archive::partitions;
+use archive::partitions::{Digest, Wanted};
 use archive::site::Site;
-use archive::store::{Access, Archive, connect};
 use archive::unfinished::MIGRATED;
+use archive::{Access, Archive, connect};
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
     Int64Builder, StringBuilder,

@@ -2,8 +2,9 @@
 
 use super::{Delivered, Finding, Options, Report};
 use archive::error::ArchiveFault;
+use archive::library::frame_names::LATEST_OF_NAME;
 use archive::site::Site;
-use archive::store::{self as control, Access};
+use archive::{Access, connect};
 use engine::{Connection, Kind};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub(super) fn library(
     options: Options,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let latest = control::LATEST_OF_NAME;
+    let latest = LATEST_OF_NAME;
     let mut select = c.prepare(&format!(
         "SELECT path, bytes, sha256, delivery.name, file.name, file_id FROM file JOIN delivery USING (delivery_id)
          WHERE {latest} ORDER BY file_id"
@@ -98,7 +99,7 @@ pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), Arc
 
 /// Opens the archive in its present state; the rest of a verification sees one state of the past.
 fn now(site: &Site) -> Result<Connection, ArchiveFault> {
-    control::connect(site, Access::Read)
+    connect(site, Access::Read)
 }
 
 fn paths(

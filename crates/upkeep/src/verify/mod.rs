@@ -20,10 +20,10 @@ pub use finding::{Delivered, Finding};
 pub use group::Group;
 pub use repair::{repair, request_lost_previews};
 
-use archive::control::Publication;
+use archive::Archive;
+use archive::Publication;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::site::Site;
-use archive::store::Archive;
 use engine::Connection;
 use serde_json::json;
 use std::time::{Duration, Instant};

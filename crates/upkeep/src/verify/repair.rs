@@ -1,8 +1,9 @@
 //! Repairs that cannot lose data: objects that no event made are removed, and lost products are requested again.
 
 use super::{Finding, Report};
+use archive::Timestamp;
 use archive::error::ArchiveError;
-use archive::records::{Cause, Timestamp};
+use archive::history::Cause;
 use archive::{Archive, Publication};
 use std::path::Path;
 
@@ -49,7 +50,7 @@ pub fn repair(
                     continue;
                 }
                 archive.write("repair", "request previews again", |tx| {
-                    archive::store::request_preview(tx, multiframe, &cause.why, now)
+                    archive::rounds::request_preview(tx, multiframe, &cause.why, now)
                 })?;
                 done.push(line);
             }
@@ -78,7 +79,7 @@ fn realigned(
     }
     let site = Publication::site(archive).clone();
     let deliveries = archive.write("repair", "settle the current products", |tx| {
-        archive::store::realign(tx, &site, &misplaced, cause, now)
+        archive::products::aside::realign(tx, &site, &misplaced, cause, now)
     })?;
     Ok(deliveries.iter().map(|name| format!("the newest products of {name} show again")).collect())
 }
@@ -112,7 +113,7 @@ pub fn request_lost_previews(
     lost.dedup();
     archive.write("again", "request lost previews again", |tx| {
         for multiframe in &lost {
-            archive::store::request_preview(tx, *multiframe, &cause.why, now)?;
+            archive::rounds::request_preview(tx, *multiframe, &cause.why, now)?;
         }
         Ok(())
     })?;

@@ -3,7 +3,8 @@
 use super::{Finding, Report};
 use archive::error::ArchiveFault;
 use archive::metadata::versioned;
-use archive::store::{Misplaced, Mixed, misplaced, mixed};
+use archive::products::described::{Mixed, mixed};
+use archive::products::kept::{Misplaced, misplaced};
 use engine::Connection;
 use engine::quoted;
 use model::UseCase;

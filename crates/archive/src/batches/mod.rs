@@ -1,0 +1,437 @@
+//! Staged rounds: their blocks, results, object ids and refusal.
+
+pub mod publication;
+
+use crate::Timestamp;
+use crate::attempts;
+use crate::attempts::results::Outcome;
+use crate::error::ArchiveFault;
+use crate::history;
+use crate::history::Act;
+use crate::history::Cause;
+use crate::refusals::Stage;
+use crate::refusals::met;
+use crate::refusals::met::Met;
+use crate::refusals::waiting;
+use crate::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
+use crate::site::Site;
+use crate::time::text_of;
+use crate::work::multiframe_id;
+use engine::{Connection, Optional};
+use lake;
+use model::EventId;
+use model::MultiframeId;
+use model::ProgrammeId;
+use model::task::TaskResult;
+use model::{Refusal, UnitKey, UnitState, UseCase};
+use rusqlite::params;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// A staged round that waits to be ingested.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StagedRound {
+    /// The round.
+    pub unit: UnitKey,
+    /// The reason why the round cannot be ingested yet; `None` when it can.
+    pub blocked: Option<String>,
+}
+
+/// A staged round with the results that were accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedBatch {
+    /// The round.
+    pub unit: UnitKey,
+    /// Tasks in their order.
+    pub tasks: Vec<StagedTask>,
+}
+
+/// One task of a staged round.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedTask {
+    /// Number of the task.
+    pub task: u32,
+    /// Directory of the accepted attempt, absolute; `None` when the task was given up.
+    pub directory: Option<PathBuf>,
+    /// Result of the task; `None` when the task was given up.
+    pub result: Option<TaskResult>,
+    /// The files that the task covers, with their outcomes.
+    pub inputs: Vec<StagedInput>,
+    /// Names of its images, by multiframe.
+    pub images: BTreeMap<i64, String>,
+    /// True when the archive's own program ran the task on this machine, false when a node did.
+    pub is_own: bool,
+}
+
+/// One file of a finished task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task read.
+    pub catalogue_version: Option<i32>,
+    /// Outcome of the file.
+    pub outcome: Outcome,
+}
+
+/// The number of detections of a programme in a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowsOfProgramme {
+    /// Programme.
+    pub programme_id: ProgrammeId,
+    /// Rows, at least 1.
+    pub rows: u64,
+}
+
+/// Object ids reserved for a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IdRange {
+    /// Programme of the ids.
+    pub programme_id: ProgrammeId,
+    /// First id.
+    pub first_obj_id: i64,
+    /// Number of ids.
+    pub rows: u64,
+}
+
+/// The result of publishing a batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Receipt {
+    /// The batch is visible now.
+    Published {
+        /// The event.
+        event: EventId,
+        /// Rows per table, in the order of the definitions.
+        rows: Vec<(String, u64)>,
+        /// Number of multiframes that newer content superseded now.
+        superseded: u64,
+        /// Duration of the ingest.
+        timing: Timing,
+    },
+    /// An earlier run had published the batch.
+    AlreadyPublished,
+}
+
+/// Wall-clock seconds of an ingest.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Timing {
+    /// Loading rows invisibly, without building keys.
+    pub load: f64,
+    /// Building keys and CHECKs on a server; the sum over all connections.
+    pub keys: f64,
+    /// The transaction that published.
+    pub publish: f64,
+}
+
+/// Implements [`crate::Publication::staged_rounds`].
+pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id) WHERE unit.state = 'staged'
+         ORDER BY unit.delivery_id,
+             CASE unit.use_case WHEN 'metadata' THEN 1 WHEN 'preview' THEN 2 ELSE 3 END, unit.round"
+    ))?;
+    let units: Vec<Unit> = select.query_map([], unit_of)?.collect::<Result<_, _>>()?;
+    units
+        .into_iter()
+        .map(|unit| Ok(StagedRound { blocked: blocked(c, &unit)?, unit: unit.key }))
+        .collect()
+}
+
+fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> {
+    let earlier: Option<(u32, String)> = c
+        .prepare_cached(
+            "SELECT round, state FROM unit WHERE delivery_id = ?1 AND use_case = ?2 AND round < ?3
+                 AND state NOT IN ('ingested', 'failed', 'retracted') ORDER BY round LIMIT 1",
+        )?
+        .query_row(params![unit.delivery_id, unit.key.use_case.name(), unit.key.round], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .optional()?;
+    if let Some((round, state)) = earlier {
+        return Ok(Some(format!("round {round} comes first and is {state}")));
+    }
+    if unit.key.use_case == UseCase::Metadata {
+        return Ok(None);
+    }
+    let without: u64 = c
+        .prepare_cached(
+            "SELECT count(*) FROM task JOIN task_input USING (task_id)
+             WHERE task.unit_id = ?1 AND NOT EXISTS (
+                 SELECT * FROM task_input AS before JOIN task AS t ON t.task_id = before.task_id
+                     JOIN unit ON unit.unit_id = t.unit_id
+                 WHERE before.multiframe_id = task_input.multiframe_id
+                     AND unit.use_case = 'metadata' AND unit.state = 'ingested'
+                     AND (CAST(?2 AS TEXT) <> 'catalogue'
+                          OR before.outcome = 'done'
+                              AND before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
+        )?
+        .query_row(params![unit.id, unit.key.use_case.name()], |r| r.get(0))?;
+    Ok((without > 0)
+        .then(|| format!("the metadata of {without} of its multiframes are not ingested")))
+}
+
+/// Implements [`crate::Publication::batch`].
+pub(crate) fn batch(
+    c: &Connection,
+    site: &Site,
+    key: &UnitKey,
+) -> Result<StagedBatch, ArchiveFault> {
+    let unit = find(c, key)?;
+    if unit.state != UnitState::Staged {
+        return Err(ArchiveFault::Conflict(format!("{key} is {}, not staged", unit.state)));
+    }
+    let mut select = c.prepare_cached(
+        "SELECT task.task_id, task.number, attempt.number, attempt.result, coalesce(attempt.executor, '') = 'local'
+         FROM task LEFT JOIN attempt ON attempt.task_id = task.task_id AND attempt.number = task.result_attempt
+         WHERE task.unit_id = ?1 ORDER BY task.number",
+    )?;
+    let rows = select.query_map([unit.id], |r| {
+        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
+    })?;
+    let mut tasks = Vec::new();
+    for row in rows {
+        let (task_id, task, attempt, result, is_own) = row?;
+        let result = result.map(|text| serde_json::from_str(&text)).transpose();
+        tasks.push(StagedTask {
+            task,
+            directory: attempt.map(|number| attempts::directory(site, key, task, number)),
+            result: result
+                .map_err(|fault| ArchiveFault::Damaged(format!("a stored result: {fault}")))?,
+            inputs: staged_inputs(c, task_id)?,
+            images: image_names(c, task_id)?,
+            is_own,
+        });
+    }
+    Ok(StagedBatch { unit: key.clone(), tasks })
+}
+
+/// Returns the names of the images of a task, by multiframe.
+fn image_names(c: &Connection, task_id: i64) -> Result<BTreeMap<i64, String>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT task_input.multiframe_id, file.name
+         FROM task_input JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id WHERE task_id = ?1",
+    )?;
+    let rows = select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT multiframe_id, catalogue_version, outcome FROM task_input WHERE task_id = ?1 ORDER BY ordinal",
+    )?;
+    let rows =
+        select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?, r.get::<Option<String>>(2)?)))?;
+    let mut inputs = Vec::new();
+    for row in rows {
+        let (id, catalogue_version, outcome) = row?;
+        let outcome = outcome.as_deref().and_then(Outcome::named);
+        inputs.push(StagedInput {
+            multiframe_id: multiframe_id(id)?,
+            catalogue_version,
+            outcome: outcome.ok_or_else(|| {
+                ArchiveFault::Damaged("a finished task has a file without outcome".to_owned())
+            })?,
+        });
+    }
+    Ok(inputs)
+}
+
+/// Implements [`crate::Publication::reserve`].
+pub(crate) fn reserve(
+    tx: &Connection,
+    key: &UnitKey,
+    wanted: &[RowsOfProgramme],
+    now: Timestamp,
+) -> Result<Vec<IdRange>, ArchiveFault> {
+    let unit = find(tx, key)?;
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ranges = ranges(tx, unit.id)?;
+    if ranges.is_empty() {
+        for rows in wanted {
+            assign_range(tx, unit.id, *rows)?;
+        }
+    } else {
+        let same = ranges.len() == wanted.len()
+            && ranges.iter().all(|range| {
+                wanted.iter().any(|w| (w.programme_id, w.rows) == (range.programme_id, range.rows))
+            });
+        if !same {
+            return Err(ArchiveFault::Conflict(format!(
+                "{key} has object ids for row counts other than those of its files now"
+            )));
+        }
+    }
+    keep_event(tx, &unit, now)?;
+    self::ranges(tx, unit.id)
+}
+
+fn assign_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
+    let count = i64::try_from(rows.rows).unwrap_or(i64::MAX);
+    let last: Option<i64> = tx
+        .query_row(
+            "UPDATE programme_counter SET last_obj_id = last_obj_id + ?2 WHERE programme_id = ?1
+             RETURNING last_obj_id",
+            params![rows.programme_id.get(), count],
+            |r| r.get(0),
+        )
+        .optional()?;
+    let last = last.ok_or_else(|| ArchiveFault::Check {
+        check: "programme",
+        message: format!("there is no programme {}", rows.programme_id),
+    })?;
+    tx.execute(
+        "INSERT INTO id_range (programme_id, first_obj_id, last_obj_id, unit_id, state)
+         VALUES (?1, ?2, ?3, ?4, 'reserved')",
+        params![rows.programme_id.get(), last - count + 1, last, unit_id],
+    )?;
+    Ok(())
+}
+
+/// Reserves an event number for the batch, since the batch's lake files contain it. When later events were published in the
+/// meantime, the batch gets a new number: events stay in the order in which they became visible.
+fn keep_event(tx: &Connection, unit: &Unit, now: Timestamp) -> Result<(), ArchiveFault> {
+    let kept: Option<i64> =
+        tx.query_row("SELECT reserved_event FROM batch WHERE unit_id = ?1", [unit.id], |r| {
+            r.get(0)
+        })?;
+    if let Some(kept) = kept {
+        let overtaken: bool =
+            tx.query_row("SELECT EXISTS (SELECT * FROM event WHERE event_id > ?1)", [kept], |r| {
+                r.get(0)
+            })?;
+        if !overtaken {
+            return Ok(());
+        }
+        abandon_event(tx, unit, kept, "later events were published first", now)?;
+    }
+    let event = history::next_event(tx)?;
+    tx.execute(
+        "UPDATE batch SET reserved_event = ?2, reserved = coalesce(reserved, ?3) WHERE unit_id = ?1",
+        params![unit.id, event.get(), text_of(now)],
+    )?;
+    Ok(())
+}
+
+fn abandon_event(
+    tx: &Connection,
+    unit: &Unit,
+    number: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let cause = Cause::new("ingest", why);
+    history::record_event(tx, history::event_id(number)?, Act::Abandon, Some(unit.id), &cause, now)
+}
+
+fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT programme_id, first_obj_id, last_obj_id - first_obj_id + 1 FROM id_range
+         WHERE unit_id = ?1 AND state = 'reserved' ORDER BY programme_id",
+    )?;
+    let rows = select.query_map([unit_id], |r| Ok((r.get::<i64>(0)?, r.get(1)?, r.get(2)?)))?;
+    let mut ranges = Vec::new();
+    for row in rows {
+        let (programme, first_obj_id, rows) = row?;
+        let programme_id = programme.try_into().map_err(ArchiveFault::Damaged)?;
+        ranges.push(IdRange { programme_id, first_obj_id, rows });
+    }
+    Ok(ranges)
+}
+
+/// Implements [`crate::Publication::refuse_batch`].
+pub(crate) fn refuse(
+    tx: &Connection,
+    key: &UnitKey,
+    check: &str,
+    message: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let unit = find(tx, key)?;
+    if unit.state == UnitState::Failed {
+        return Ok(());
+    }
+    let cause = Cause::new("ingest", format!("check {check} failed: {message}"));
+    history::move_unit(tx, &unit, UnitState::Failed, &cause, now)?;
+    tx.execute("UPDATE batch SET failed_check = ?2 WHERE unit_id = ?1", params![unit.id, check])?;
+    tx.execute(
+        "UPDATE id_range SET state = 'abandoned', why = ?2 WHERE unit_id = ?1 AND state = 'reserved'",
+        params![unit.id, cause.why],
+    )?;
+    let kept: Option<i64> =
+        tx.query_row("SELECT reserved_event FROM batch WHERE unit_id = ?1", [unit.id], |r| {
+            r.get(0)
+        })?;
+    if let Some(kept) = kept {
+        abandon_event(tx, &unit, kept, &cause.why, now)?;
+    }
+    let refusal = Refusal::stored(format!("batch_{check}"), "", format!("{key}: {message}"));
+    let met = Met {
+        delivery: unit.delivery_id,
+        stage: Stage::Ingest,
+        unit: Some(unit.id),
+        file: None,
+        refusal: &refusal,
+    };
+    met::note(tx, &met, now)?;
+    waiting::settle(tx, unit.delivery_id, &|_, _| None, now)?;
+    Ok(())
+}
+
+/// Lists the lake files that [`crate::Publication::clear_abandoned`] removes: those of failed rounds whose id ranges are
+/// abandoned.
+pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
+         WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
+    )?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut abandoned = Vec::new();
+    for row in rows {
+        let (unit, programme): (i64, i64) = row?;
+        let path = site.lake().join("detection").join(lake::lake_file_name(unit, programme));
+        if path.exists() {
+            abandoned.push(path);
+        }
+    }
+    Ok(abandoned)
+}
+
+/// Implements [`crate::Publication::complete_deliveries`].
+pub(crate) fn complete_deliveries(
+    tx: &Connection,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveFault> {
+    crate::rounds::drop_requests_without_catalogue(tx)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET state = 'complete', completed = ?1
+         WHERE state = 'registered'
+             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
+             AND NOT EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id
+                                 AND state NOT IN ('ingested', 'retracted'))
+             AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
+                             WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
+                     SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                     WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1
+                         AND unit.state = 'ingested'))
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
+                     JOIN file AS of_image ON of_image.file_id = image.file_id
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
+                     AND of_image.state = 'current'
+                     AND NOT EXISTS (
+                         SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                         WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'catalogue'
+                             AND unit.state = 'ingested')
+                     AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
+                                         AND refusal.code = 'metadata_refused'
+                                         AND refusal.state IN ('open', 'accepted', 'dismissed')))
+         RETURNING name",
+    )?;
+    let rows = update.query_map([text_of(now)], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}

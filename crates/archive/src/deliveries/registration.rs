@@ -1,0 +1,595 @@
+//! Recording of arrivals: deliveries, files, identities, catalogue versions, reference rows.
+
+use crate::Timestamp;
+use crate::deliveries::origins;
+use crate::deliveries::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
+use crate::error::ArchiveFault;
+use crate::history::Cause;
+use crate::library::frame_names;
+use crate::library::frame_names::LATEST_OF_NAME;
+use crate::library::{FileKind, KnownFile};
+use crate::metadata::{Cell, ReferenceRows, reference};
+use crate::refusals::{RefusalRecord, Stage};
+use crate::refusals::{met, waiting};
+use crate::site::Site;
+use crate::time::text_of;
+use crate::{findings, history, refusals, rounds};
+use engine::{Connection, Optional};
+use model::{EventId, ProgrammeId, UseCase};
+use rusqlite::params;
+use std::collections::HashMap;
+
+/// Returns the internal number of a delivery.
+pub(crate) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
+    tx.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
+        .optional()?
+        .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
+}
+
+/// Implements [`crate::Registry::record`].
+pub(crate) fn record(
+    tx: &Connection,
+    site: &Site,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<Recorded, ArchiveFault> {
+    tx.defer_foreign_keys()?; // a file names its successor before that is written
+    let delivery = upsert_delivery(tx, &registration.delivery, now)?;
+    let mut recorded = Recorded::default();
+    let mut reexamined = Vec::new();
+    for arrival in registration.arrivals {
+        reexamined.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
+        note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
+    }
+    note_postponed(tx, delivery, registration, now)?;
+    if !registration.delivery.is_under_way {
+        origins::note_skipped(tx, delivery, registration.skipped, now)?;
+    }
+    for (name, modified_ns) in registration.touched {
+        tx.prepare_cached(&format!(
+            "UPDATE file SET modified_ns = ?3 WHERE delivery_id = ?1 AND name = ?2 AND {LATEST_OF_NAME}"
+        ))?
+        .execute(params![delivery, name, modified_ns])?;
+    }
+    let cause = Cause::new("register", "the file has its earlier content");
+    recorded.resolved_refusals +=
+        refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
+    let superseded = match registration.present {
+        Some(present) => frame_names::supersede(tx, delivery, present)?,
+        None => Vec::new(),
+    };
+    recorded.superseded += superseded.len() as u64;
+    pair(tx, delivery, registration.pairing)?;
+    let names = latest_files(tx, delivery)?;
+    let find = |stage: Stage, name: &str| match stage {
+        Stage::Transfer => None, // what was not taken over has no file
+        _ => names.get(name).copied(),
+    };
+    for staged in registration.refusals {
+        let met = met::Met {
+            delivery,
+            stage: staged.stage,
+            unit: None,
+            file: find(staged.stage, &staged.refusal.file),
+            refusal: &staged.refusal,
+        };
+        recorded.new_refusals += u64::from(met::note(tx, &met, now)?);
+    }
+    for (file, name) in reexamined {
+        recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
+    }
+    note_findings(tx, delivery, registration, &names)?;
+    recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
+    frame_names::settle(tx, site, &superseded, now)?;
+    let refused = refused_images(tx, delivery)?;
+    let refused_image = |name: &str, survey: Option<&str>| {
+        let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
+        let keys = (registration.pairing)(catalogue);
+        let fits = |refused: &&String| {
+            let image = Partner { kind: FileKind::Image, name: refused, survey };
+            (registration.pairing)(image).iter().any(|key| keys.contains(key))
+        };
+        refused.iter().find(fits).cloned()
+    };
+    let settled = waiting::settle(tx, delivery, &refused_image, now)?;
+    recorded.new_refusals += settled.new;
+    recorded.resolved_refusals += settled.resolved;
+    note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
+    Ok(recorded)
+}
+
+/// Records the findings about the files that arrived; earlier findings about these files are replaced.
+fn note_findings(
+    tx: &Connection,
+    delivery: i64,
+    registration: &Registration<'_>,
+    names: &HashMap<String, i64>,
+) -> Result<(), ArchiveFault> {
+    let arrived = registration.arrivals.iter().filter_map(|a| names.get(&a.name).copied());
+    findings::forget(tx, delivery, Some((Stage::Register, 1)), &arrived.collect())?;
+    let found = registration.findings.iter().map(|finding| {
+        let file = names.get(&finding.file).copied().unwrap_or_default();
+        findings::Found { finding, members: [(file, finding.count)].into() }
+    });
+    findings::note(tx, delivery, Stage::Register, 0, found.collect())
+}
+
+fn upsert_delivery(
+    tx: &Connection,
+    facts: &DeliveryFacts,
+    now: Timestamp,
+) -> Result<i64, ArchiveFault> {
+    tx.execute(
+        "INSERT INTO delivery (name, night, version, source, state, marker, manifest, expected_files,
+             first_seen, last_arrival, awaited)
+         VALUES (?1, ?2, ?3, ?4, 'arriving', ?5, ?6, ?7, ?8, ?8, ?9)
+         ON CONFLICT (name) DO UPDATE SET
+             source = excluded.source,
+             marker = coalesce(excluded.marker, delivery.marker),
+             manifest = coalesce(excluded.manifest, delivery.manifest),
+             expected_files = coalesce(excluded.expected_files, delivery.expected_files),
+             awaited = CASE WHEN delivery.closed IS NULL OR ?10 OR ?11 THEN excluded.awaited END,
+             closed = CASE WHEN NOT ?11 THEN delivery.closed END,
+             closed_by = CASE WHEN NOT ?11 THEN delivery.closed_by END",
+        params![
+            facts.name,
+            facts.night,
+            facts.version,
+            facts.source,
+            facts.marker,
+            facts.manifest,
+            facts.expected_files,
+            text_of(now),
+            facts.awaited,
+            facts.is_under_way,
+            facts.is_reopened
+        ],
+    )?;
+    delivery_id(tx, &facts.name)
+}
+
+/// The next number of a row about a file in the table of transfers.
+const NEXT_OF_NAME: &str =
+    "(SELECT coalesce(max(number), 0) + 1 FROM transfer WHERE delivery_id = ?1 AND name = ?2)";
+
+fn note_arrival(
+    tx: &Connection,
+    delivery: i64,
+    source: &str,
+    arrival: &Arrival,
+) -> Result<(), ArchiveFault> {
+    let transfer_record = &arrival.transfer_record;
+    tx.prepare_cached(&format!(
+        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, proof,
+             seconds, ended)
+         SELECT ?1, ?2, {NEXT_OF_NAME}, ?3, 'arrived', file_id, ?4, ?5, ?6, ?7, ?8, ?9
+         FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?10"
+    ))?
+    .execute(params![
+        delivery,
+        arrival.name,
+        source,
+        arrival.bytes,
+        transfer_record.resumed_bytes,
+        transfer_record.tries,
+        transfer_record.verified_by,
+        arrival.transfer_seconds,
+        text_of(arrival.arrived),
+        arrival.sha256
+    ])?;
+    Ok(())
+}
+
+fn note_postponed(
+    tx: &Connection,
+    delivery: i64,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    for postponed in registration.postponed {
+        tx.prepare_cached(&format!(
+            "INSERT INTO transfer (delivery_id, name, number, source, outcome, why, ended)
+             VALUES (?1, ?2, {NEXT_OF_NAME}, ?3, 'postponed', ?4, ?5)"
+        ))?
+        .execute(params![
+            delivery,
+            postponed.name,
+            registration.delivery.source,
+            postponed.why,
+            text_of(now)
+        ])?;
+    }
+    Ok(())
+}
+
+/// Updates the delivery's state: new files move a complete delivery back to registered, and completeness moves an arriving one
+/// forward to registered.
+fn note_progress(
+    tx: &Connection,
+    delivery: i64,
+    facts: &DeliveryFacts,
+    recorded: &Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    if recorded.images + recorded.catalogues + recorded.others > 0 {
+        tx.execute(
+            "UPDATE delivery SET last_arrival = ?2, completed = NULL,
+                 state = CASE state WHEN 'complete' THEN 'registered' ELSE state END
+             WHERE delivery_id = ?1",
+            params![delivery, text_of(now)],
+        )?;
+    }
+    tx.execute(
+        "UPDATE delivery SET state = 'registered'
+         WHERE delivery_id = ?1 AND state = 'arriving' AND (?2 OR closed IS NOT NULL)",
+        params![delivery, facts.all_there],
+    )?;
+    Ok(())
+}
+
+/// Resolves refusals of a file on arrival that a recheck of the file did not meet again; what was left out of the file's image is
+/// then due.
+fn resolve_looked_at(
+    tx: &Connection,
+    file: i64,
+    name: &str,
+    registration: &Registration<'_>,
+    now: Timestamp,
+) -> Result<u64, ArchiveFault> {
+    let met = registration.refusals.iter().map(|r| &r.refusal).filter(|r| r.file == name);
+    let met = met.map(|r| (r.code.clone(), r.hdu)).collect();
+    let cause = Cause::new("register", "not met again");
+    let resolved = refusals::resolve_not_met(tx, file, Stage::Register, &met, &cause, now)?;
+    if resolved > 0 {
+        request_all(tx, file, "the part of the file that was refused on arrival is good now", now)?;
+    }
+    Ok(resolved)
+}
+
+/// Lists the names of files in the delivery that were refused on transfer, or as a whole on arrival.
+fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT DISTINCT file_name FROM refusal
+         WHERE delivery_id = ?1 AND stage IN ('transfer', 'register') AND ext_num IS NULL AND parked = 0
+             AND state <> 'resolved' ORDER BY file_name",
+    )?;
+    let rows = select.query_map([delivery], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Records one arrival. Returns number and name of a content that was already current, and was rechecked.
+fn record_file(
+    tx: &Connection,
+    delivery: i64,
+    arrival: &Arrival,
+    recorded: &mut Recorded,
+    now: Timestamp,
+) -> Result<Option<(i64, String)>, ArchiveFault> {
+    let known: Option<(i64, String)> = tx
+        .prepare_cached(
+            "SELECT file_id, state FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?3",
+        )?
+        .query_row(params![delivery, arrival.name, arrival.sha256], |r| Ok((r.get(0)?, r.get(1)?)))
+        .optional()?;
+    let mut reexamined = None;
+    match known {
+        Some((file_id, state)) if state == "current" => {
+            recorded.known += 1;
+            become_usable(tx, file_id, arrival, recorded)?;
+            reexamined = Some((file_id, arrival.name.clone()));
+        }
+        Some((file_id, _)) => {
+            recorded.known += 1;
+            supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
+            revive(tx, file_id, arrival, now)?;
+        }
+        None => {
+            let file_id =
+                tx.query_row("SELECT coalesce(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
+            supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
+            insert_file(tx, delivery, file_id, arrival, now)?;
+            identify(tx, file_id, arrival.content.kind, recorded)?;
+        }
+    }
+    let cause = Cause::new("register", "a good copy arrived");
+    recorded.resolved_refusals +=
+        refusals::resolve_unregistered(tx, delivery, &arrival.name, &cause, now)?;
+    Ok(reexamined)
+}
+
+/// Assigns an identity to an image.
+fn identify(
+    tx: &Connection,
+    file_id: i64,
+    kind: FileKind,
+    recorded: &mut Recorded,
+) -> Result<(), ArchiveFault> {
+    match kind {
+        FileKind::Image => {
+            let multiframe = history::next(tx, "multiframe")?;
+            tx.prepare_cached("INSERT INTO image (multiframe_id, file_id) VALUES (?1, ?2)")?
+                .execute([multiframe, file_id])?;
+            recorded.images += 1;
+        }
+        FileKind::Catalogue => recorded.catalogues += 1,
+        FileKind::Other => recorded.others += 1,
+    }
+    Ok(())
+}
+
+/// Updates a content that was refused as a whole and that a recheck, by a newer version of the reader, recognized as an image or
+/// catalogue.
+fn become_usable(
+    tx: &Connection,
+    file_id: i64,
+    arrival: &Arrival,
+    recorded: &mut Recorded,
+) -> Result<(), ArchiveFault> {
+    let content = &arrival.content;
+    if content.kind == FileKind::Other {
+        return Ok(());
+    }
+    let changed = tx
+        .prepare_cached(
+            "UPDATE file SET kind = ?2, format = ?3, survey = ?4, hdus = ?5, rows = ?6
+             WHERE file_id = ?1 AND kind = 'other'",
+        )?
+        .execute(params![
+            file_id,
+            content.kind.name(),
+            content.format,
+            content.survey,
+            content.hdus,
+            content.rows
+        ])?;
+    if changed > 0 {
+        identify(tx, file_id, content.kind, recorded)?;
+    }
+    Ok(())
+}
+
+fn insert_file(
+    tx: &Connection,
+    delivery: i64,
+    file_id: i64,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let content = &arrival.content;
+    tx.prepare_cached(
+        "INSERT INTO file (file_id, delivery_id, name, sha256, bytes, kind, format, survey, path, modified_ns, hdus,
+             rows, state, same_content_as, arrived, transfer_seconds, registered, frame_name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, 'current',
+             (SELECT min(file_id) FROM file WHERE sha256 = ?4 AND (delivery_id <> ?2 OR name <> ?3)), ?13, ?14, ?15, ?16)",
+    )?
+    .execute(params![
+        file_id,
+        delivery,
+        arrival.name,
+        arrival.sha256,
+        arrival.bytes,
+        content.kind.name(),
+        content.format,
+        content.survey,
+        arrival.path,
+        arrival.modified_ns,
+        content.hdus,
+        content.rows,
+        text_of(arrival.arrived),
+        arrival.transfer_seconds,
+        text_of(now),
+        model::frame_name(&arrival.name)
+    ])?;
+    Ok(())
+}
+
+/// Supersedes the current content of a name by another one.
+fn supersede(
+    tx: &Connection,
+    delivery: i64,
+    name: &str,
+    by: i64,
+    recorded: &mut Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let old: Option<i64> = tx
+        .prepare_cached(
+            "UPDATE file SET state = 'superseded', superseded_by = ?3
+             WHERE delivery_id = ?1 AND name = ?2 AND state = 'current' RETURNING file_id",
+        )?
+        .query_row(params![delivery, name, by], |r| r.get(0))
+        .optional()?;
+    // An earlier content that a file of another name superseded precedes the new content as well.
+    tx.prepare_cached(&format!(
+        "UPDATE file SET superseded_by = ?3
+         WHERE delivery_id = ?1 AND name = ?2 AND state = 'superseded' AND file_id <> ?3 AND {LATEST_OF_NAME}"
+    ))?
+    .execute(params![delivery, name, by])?;
+    if let Some(old) = old {
+        recorded.superseded += 1;
+        let cause = Cause::new("register", "newer content of the same name arrived");
+        recorded.resolved_refusals += refusals::resolve_file(tx, old, &cause, now)?;
+        findings::forget(tx, delivery, None, &[old].into())?;
+        tx.execute("DELETE FROM redo WHERE file_id = ?1 AND unit_id IS NULL", [old])?;
+    }
+    Ok(())
+}
+
+/// Makes a superseded content that arrived again current, and requests that all its use cases are redone.
+fn revive(
+    tx: &Connection,
+    file_id: i64,
+    arrival: &Arrival,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.execute(
+        "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
+        params![file_id, arrival.path, arrival.modified_ns],
+    )?;
+    request_all(tx, file_id, "the earlier content of the file was delivered again", now)
+}
+
+/// Requests that all use cases of a file are redone, if it is an image.
+fn request_all(
+    tx: &Connection,
+    file_id: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let image: bool =
+        tx.query_row("SELECT EXISTS (SELECT * FROM image WHERE file_id = ?1)", [file_id], |r| {
+            r.get(0)
+        })?;
+    if image {
+        for use_case in UseCase::ALL.iter().copied() {
+            rounds::request_again(tx, file_id, use_case, why, now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the latest content of each name of a delivery.
+fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND {LATEST_OF_NAME}"
+    ))?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Pairs every current catalogue that has no current image with one, if the rule finds it.
+fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), ArchiveFault> {
+    // The catalogues are ordered by registration: the later of two catalogues of an image is its newer version.
+    let loose = partners(tx, delivery, ("kind = 'catalogue' AND NOT EXISTS (
+        SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
+        WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')", "file_id"))?;
+    if loose.is_empty() {
+        return Ok(());
+    }
+    let mut images: HashMap<String, i64> = HashMap::new();
+    for (file_id, name, survey) in partners(tx, delivery, ("kind = 'image'", "name"))? {
+        let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_deref() };
+        for key in rule(partner) {
+            images.entry(key).or_insert(file_id);
+        }
+    }
+    for (file_id, name, survey) in loose {
+        let partner = Partner { kind: FileKind::Catalogue, name: &name, survey: survey.as_deref() };
+        if let Some(image) = rule(partner).iter().find_map(|key| images.get(key)) {
+            tx.prepare_cached(
+                "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
+                 SELECT multiframe_id, (SELECT coalesce(max(version), 0) + 1 FROM catalogue AS older
+                                        WHERE older.multiframe_id = image.multiframe_id), ?2, sha256
+                 FROM image, file WHERE image.file_id = ?1 AND file.file_id = ?2
+                 ON CONFLICT (multiframe_id, sha256) DO UPDATE SET file_id = excluded.file_id",
+            )?
+            .execute([*image, file_id])?;
+        }
+    }
+    Ok(())
+}
+
+type Named = (i64, String, Option<String>);
+
+/// Lists the current files of a delivery that fulfil a condition, in a given order.
+fn partners(
+    tx: &Connection,
+    delivery: i64,
+    (which, order): (&str, &str),
+) -> Result<Vec<Named>, ArchiveFault> {
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT file_id, name, survey FROM file
+         WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY {order}"
+    ))?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Implements [`crate::Registry::known_files`].
+pub(crate) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT file.name, bytes, sha256, path, modified_ns,
+             EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id AND refusal.stage = 'register'
+                                               AND refusal.state = 'retried')
+         FROM file JOIN delivery USING (delivery_id)
+         WHERE delivery.name = ?1 ORDER BY file.name, {LATEST_OF_NAME}, file_id"
+    ))?;
+    let rows = select.query_map([delivery], |r| {
+        Ok(KnownFile {
+            name: r.get(0)?,
+            bytes: r.get(1)?,
+            sha256: r.get(2)?,
+            path: r.get(3)?,
+            modified_ns: r.get(4)?,
+            reexamine: r.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Implements [`crate::Registry::load_reference`].
+pub(crate) fn load_reference(
+    tx: &Connection,
+    tables: &[ReferenceRows],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Option<EventId>, ArchiveFault> {
+    let mut news = Vec::new();
+    for rows in tables {
+        let changed = reference::changed(tx, rows)?;
+        if !changed.is_empty() {
+            news.push((rows.table.as_str(), changed));
+        }
+    }
+    if news.is_empty() {
+        return Ok(None);
+    }
+    let event = history::next_event(tx)?;
+    history::record_event(tx, event, history::Act::Reference, None, cause, now)?;
+    for (table, rows) in news {
+        reference::replace(tx, table, &rows, event)?;
+    }
+    Ok(Some(event))
+}
+
+/// Implements [`crate::Registry::add_programme`].
+pub(crate) fn add_programme(
+    tx: &Connection,
+    (name, project): (&str, &str),
+    releases: &dyn Fn(&RefusalRecord) -> bool,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(ProgrammeId, u64), ArchiveFault> {
+    let known: Option<(i32, String)> = tx
+        .query_row("SELECT programme_id, project FROM programme WHERE name = ?1", [name], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
+        .optional()?;
+    let number = match known {
+        Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
+        Some((_, known)) => {
+            return Err(ArchiveFault::Conflict(format!(
+                "programme {name} exists already, with PROJECT {known:?}"
+            )));
+        }
+        None => {
+            let number = history::next(tx, "programme")?;
+            let rows = ReferenceRows {
+                table: "programme".to_owned(),
+                columns: ["programme_id", "name", "project"].map(str::to_owned).to_vec(),
+                rows: vec![vec![
+                    Cell::Integer(number),
+                    Cell::Text(name.to_owned()),
+                    Cell::Text(project.to_owned()),
+                ]],
+            };
+            load_reference(tx, &[rows], cause, now)?;
+            number
+        }
+    };
+    let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
+    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no programme id")))?;
+    let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
+    Ok((id, refusals::release(tx, releases, &cause, now)?))
+}

@@ -1,0 +1,137 @@
+//! Detections in either storage: files of the lake, or partitions on a server.
+
+use crate::error::ArchiveFault;
+use crate::partitions;
+use crate::partitions::LoadedPartition;
+use crate::site::Site;
+use engine::Connection;
+use lake::{self, DetectorKey, DetectorRun, LakeFile};
+use model::EventId;
+
+/// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
+/// transaction keeps other writers out.
+pub(crate) fn rehearsed<T>(
+    tx: &Connection,
+    site: &Site,
+    body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
+) -> Result<T, ArchiveFault> {
+    let Some(sqlite) = tx.sqlite() else { return body(tx) };
+    let before = lake::latest_snapshot(sqlite)?;
+    let value = body(tx);
+    for path in lake::ended_rows_since(sqlite, &site.lake(), before)? {
+        // A file that stays belongs to no event: the next process that writes removes it.
+        let _ = files::remove_below(&site.lake(), &path);
+    }
+    value
+}
+
+/// The loaded detections of one programme, not visible yet.
+pub(crate) enum Part {
+    Lake(LakeFile),
+    Partition(LoadedPartition),
+}
+
+/// The contents of a [`Part`].
+pub(crate) struct Held<'a> {
+    pub name: &'a str,
+    pub programme_id: i64,
+    pub first_obj_id: i64,
+    pub rows: u64,
+    pub detectors: &'a [DetectorRun],
+}
+
+impl Part {
+    /// Returns the seconds that building the keys took.
+    pub(crate) fn keys_seconds(&self) -> f64 {
+        match self {
+            Self::Lake(_) => 0.0,
+            Self::Partition(partition) => partition.keys_seconds,
+        }
+    }
+
+    /// Returns the contents of the part.
+    pub(crate) fn held(&self) -> Held<'_> {
+        match self {
+            Self::Lake(LakeFile { name, programme_id, first_obj_id, rows, detectors, .. })
+            | Self::Partition(LoadedPartition {
+                name,
+                programme_id,
+                first_obj_id,
+                rows,
+                detectors,
+                ..
+            }) => Held {
+                name,
+                programme_id: *programme_id,
+                first_obj_id: *first_obj_id,
+                rows: *rows,
+                detectors,
+            },
+        }
+    }
+}
+
+/// Changes to the detections within a transaction; all of it belongs to one event.
+pub(crate) enum Changes<'tx> {
+    Lake(lake::Publication<'tx>),
+    Partitions(partitions::Publication<'tx>),
+}
+
+impl<'tx> Changes<'tx> {
+    /// Starts the changes of an event. `batch` is the number of the round that the event is about.
+    pub(crate) fn begin(
+        tx: &'tx Connection,
+        site: &Site,
+        event: EventId,
+        batch: i64,
+    ) -> Result<Self, ArchiveFault> {
+        Ok(match tx.sqlite() {
+            Some(sqlite) => {
+                Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event.get())?)
+            }
+            None => Self::Partitions(partitions::Publication::begin(tx, event.get(), batch)),
+        })
+    }
+
+    /// Registers a loaded part and returns the number of its rows. `version` returns the catalogue version of a detector.
+    pub(crate) fn add(
+        &mut self,
+        part: &Part,
+        version: impl Fn(DetectorKey) -> i64,
+    ) -> Result<u64, ArchiveFault> {
+        match (self, part) {
+            (Self::Lake(changes), Part::Lake(file)) => Ok(changes.add(file, version)?.rows),
+            (Self::Partitions(changes), Part::Partition(part)) => changes.add(part, version),
+            _ => Err(ArchiveFault::Damaged("a batch was loaded for another engine".to_owned())),
+        }
+    }
+
+    /// Ends the current rows of some detectors and returns the number of ended rows.
+    pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
+        Ok(match self {
+            Self::Lake(changes) => changes.end_detectors(detectors)?,
+            Self::Partitions(changes) => changes.end_detectors(detectors)?,
+        })
+    }
+
+    /// Reopens the rows of some detectors that an event ended, and returns the number of reopened rows.
+    pub(crate) fn reopen_detectors(
+        &mut self,
+        ended_by: EventId,
+        detectors: &[DetectorKey],
+    ) -> Result<u64, ArchiveFault> {
+        let ended_by = ended_by.get();
+        Ok(match self {
+            Self::Lake(changes) => changes.reopen_detectors(ended_by, detectors)?,
+            Self::Partitions(changes) => changes.reopen_detectors(ended_by, detectors)?,
+        })
+    }
+
+    /// Finishes the changes. `message` is recorded in the lake's history.
+    pub(crate) fn finish(self, now: crate::Timestamp, message: &str) -> Result<(), ArchiveFault> {
+        if let Self::Lake(changes) = self {
+            changes.finish(now, message)?;
+        }
+        Ok(())
+    }
+}

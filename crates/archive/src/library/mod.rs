@@ -1,0 +1,160 @@
+//! Files of the library, and the results of the checks of their bytes.
+
+pub mod frame_names;
+
+use crate::Timestamp;
+use crate::error::ArchiveFault;
+use crate::library::frame_names::LATEST_OF_NAME;
+use crate::time::text_of;
+use engine::Connection;
+use rusqlite::params;
+
+/// The kind of a file, decided by its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileKind {
+    /// FITS with image extensions: gets a multiframe id.
+    Image,
+    /// FITS with catalogue tables: a version of its image's catalogue.
+    Catalogue,
+    /// Anything else; kept and listed.
+    Other,
+}
+
+impl FileKind {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::Catalogue => "catalogue",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The result of examining a file's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// Kind of the file.
+    pub kind: FileKind,
+    /// Format as one word: `fits`, `fits.gz`, `text` ….
+    pub format: String,
+    /// Name of the survey profile that fits, for images and catalogues.
+    pub survey: Option<String>,
+    /// HDUs with pixels (image) or rows (catalogue).
+    pub hdus: u32,
+    /// Rows of a catalogue, all HDUs.
+    pub rows: u64,
+}
+
+/// One content that arrived under a file's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    /// Name within the delivery.
+    pub name: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// Path below `library/` (or absolute).
+    pub path: String,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// True when a refusal of the file on arrival is to be retried: the file must be checked again although it did not change.
+    pub reexamine: bool,
+}
+
+/// A file of the library with the archive's facts about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holding {
+    /// Internal number.
+    pub file_id: i64,
+    /// Its delivery.
+    pub delivery: String,
+    /// Name within the delivery.
+    pub name: String,
+    /// Path below `library/` (or absolute).
+    pub path: String,
+    /// Length in bytes.
+    pub bytes: u64,
+    /// Modification time at the source, nanoseconds since 1970.
+    pub modified_ns: i64,
+    /// SHA-256, lower-case hexadecimal.
+    pub sha256: String,
+    /// True when no newer content of the name replaced the file.
+    pub is_current: bool,
+    /// Result of the last check of the file's bytes; `None` before the first.
+    pub soundness: Option<Soundness>,
+}
+
+/// The result of a check of the bytes of a library file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Soundness {
+    /// The bytes match the checksum.
+    Sound,
+    /// The bytes do not match the checksum.
+    Rotten,
+    /// The file is missing.
+    Lost,
+    /// The file cannot be read.
+    Unreadable,
+}
+
+impl Soundness {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sound => "sound",
+            Self::Rotten => "rotten",
+            Self::Lost => "lost",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Returns the value of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Sound, Self::Rotten, Self::Lost, Self::Unreadable]
+            .into_iter()
+            .find(|s| s.name() == name)
+    }
+}
+
+/// Implements [`crate::Holdings::holdings`].
+pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT file.file_id, delivery.name, file.name, file.path, file.bytes, file.modified_ns, file.sha256,
+             {LATEST_OF_NAME}, scrub.outcome
+         FROM file JOIN delivery USING (delivery_id) LEFT JOIN scrub ON scrub.file_id = file.file_id
+         WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
+         ORDER BY coalesce(scrub.looked, ''), file.file_id"
+    ))?;
+    let rows = select.query_map([delivery], |r| {
+        Ok(Holding {
+            file_id: r.get(0)?,
+            delivery: r.get(1)?,
+            name: r.get(2)?,
+            path: r.get(3)?,
+            bytes: r.get(4)?,
+            modified_ns: r.get(5)?,
+            sha256: r.get(6)?,
+            is_current: r.get(7)?,
+            soundness: r.get::<Option<String>>(8)?.as_deref().and_then(Soundness::named),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Implements [`crate::Holdings::note_soundness`].
+pub(crate) fn note(
+    tx: &Connection,
+    found: &[(i64, Soundness)],
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    for (file, soundness) in found {
+        tx.prepare_cached(
+            "INSERT INTO scrub (file_id, looked, outcome) VALUES (?1, ?2, ?3)
+             ON CONFLICT (file_id) DO UPDATE SET looked = excluded.looked, outcome = excluded.outcome",
+        )?
+        .execute(params![file, text_of(now), soundness.name()])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,213 @@
+//! Numbered migrations, forward only, and the tables that follow the definitions.
+//!
+//! Migration 1 is the baseline: the schema of the first release. Start at [`bring_up`].
+//!
+//! A released migration is never edited: `migrations/checksums.txt` has a checksum of each, and a test compares them. A new
+//! migration gets the next number, in [`MIGRATIONS`], and a test in `migration/upgrades.rs`, which applies it to a filled archive of
+//! the previous schema on both engines.
+
+#[cfg(test)]
+mod filled;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod upgrades;
+
+use crate::Timestamp;
+use crate::error::ArchiveFault;
+use crate::metadata::{definition, links};
+use crate::partitions;
+use crate::roles;
+use crate::schema::{BASELINE, Change};
+use crate::site::Site;
+use crate::time::text_of;
+use engine::{Connection, Dialect};
+use lake::{self, LakeSchema};
+use model::UseCase;
+use rusqlite::params;
+
+/// A migration of the schema.
+#[derive(Clone, Copy)]
+struct Migration {
+    name: &'static str,
+    changes: &'static [Change],
+    /// The table of the definitions that the migration changes; the migration is skipped in an archive without that table.
+    of_table: Option<&'static str>,
+}
+
+impl Migration {
+    const fn new(name: &'static str, changes: &'static [Change]) -> Self {
+        Self { name, changes, of_table: None }
+    }
+
+    /// Returns the statements for an engine and the products of a site.
+    fn statements(&self, dialect: Dialect, products: &[UseCase]) -> String {
+        self.changes.iter().map(|change| change.statements(dialect, products)).collect()
+    }
+}
+
+/// The migrations in order; the first has number 1.
+const MIGRATIONS: &[Migration] = &[Migration::new("baseline", BASELINE)];
+
+/// The SQLite application id, `ALMG`, by which `file` and `sqlite3` identify the database.
+const APPLICATION_ID: i32 = 0x414c_4d47;
+
+/// Upgrades a database to this program's schema, inside the caller's transaction. Safe to repeat. Returns the reason why the
+/// rights of a server's roles are not up to date; `None` when they are.
+///
+/// # Errors
+/// [`ArchiveFault::EarlierSchema`], [`ArchiveFault::NewerSchema`], [`ArchiveFault::Definition`], or the engine's error.
+pub fn bring_up(
+    tx: &Connection,
+    site: &Site,
+    now: Timestamp,
+) -> Result<Option<String>, ArchiveFault> {
+    upgrade(tx, MIGRATIONS, site, now)
+}
+
+/// Upgrades a database to the schema of a list of migrations, as [`bring_up`] does.
+fn upgrade(
+    tx: &Connection,
+    migrations: &[Migration],
+    site: &Site,
+    now: Timestamp,
+) -> Result<Option<String>, ArchiveFault> {
+    let rights = match tx.dialect() {
+        Dialect::Sqlite => Vec::new(),
+        Dialect::Postgres => roles::rights_on_views(tx)?,
+    };
+    let is_migrated = apply(tx, migrations, site.products(), now)?;
+    for table in definition::tables() {
+        definition::bring_up(tx, table)?;
+        definition::describe(tx, table)?;
+    }
+    definition::ensure_indexes(tx)?;
+    links::ensure_indexes(tx)?;
+    if let Some(sqlite) = tx.sqlite() {
+        lake::init(sqlite, &site.lake(), &LakeSchema::of_model()?, now)?;
+        lake::correct_data_path(sqlite, &site.lake())?;
+        return Ok(None);
+    }
+    partitions::bring_up(tx, is_migrated)?;
+    functions(tx)?;
+    roles::restore_rights(tx, &rights)?;
+    if is_migrated { roles::keep_up(tx) } else { Ok(None) }
+}
+
+/// The functions that `query::FUNCTIONS` describes, for a server.
+const SERVER_FUNCTIONS: &str = include_str!("../postgres/functions.sql");
+
+/// Creates the functions of the sky, when their text differs from the one in the database.
+fn functions(tx: &Connection) -> Result<(), ArchiveFault> {
+    let sql = SERVER_FUNCTIONS;
+    let mark =
+        format!("almagest functions {:016x}", twox_hash::XxHash64::oneshot(0, sql.as_bytes()));
+    let stored: Option<String> = tx.query_row(
+        "SELECT max(obj_description(oid, 'pg_proc')) FROM pg_proc
+         WHERE pronamespace = current_schema()::regnamespace AND proname = 'almagest_functions'",
+        [],
+        |r| r.get(0),
+    )?;
+    if stored.as_deref() == Some(mark.as_str()) {
+        return Ok(());
+    }
+    tx.execute_batch(sql)?;
+    tx.execute_batch(&format!(
+        "CREATE OR REPLACE FUNCTION almagest_functions() RETURNS text IMMUTABLE RETURN '{mark}';
+         COMMENT ON FUNCTION almagest_functions() IS '{mark}'"
+    ))?;
+    Ok(())
+}
+
+/// Returns the number of the last migration in the archive, 0 in an empty database. Refuses an archive of another history.
+///
+/// # Errors
+/// [`ArchiveFault::EarlierSchema`], [`ArchiveFault::NewerSchema`], or the engine's error.
+pub fn migration_number(connection: &Connection) -> Result<u32, ArchiveFault> {
+    check_history(connection, MIGRATIONS)
+}
+
+/// Refuses an embedded archive of another history, for readers that have a connection of their own.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFault> {
+    if !connection.table_exists(None, "migration")? {
+        return Ok(());
+    }
+    let mut select = connection.prepare(APPLIED)?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    number_of_last(&rows.collect::<Result<Vec<_>, _>>()?, MIGRATIONS)?;
+    Ok(())
+}
+
+/// The query for the migrations that an archive has.
+const APPLIED: &str = "SELECT number, name FROM migration ORDER BY number";
+
+fn check_history(connection: &Connection, migrations: &[Migration]) -> Result<u32, ArchiveFault> {
+    if !has_table(connection, "migration")? {
+        return Ok(0);
+    }
+    let mut select = connection.prepare(APPLIED)?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    number_of_last(&rows.collect::<Result<Vec<_>, _>>()?, migrations)
+}
+
+/// Returns the number of the last migration that was applied; refuses a history that is not the beginning of the known one.
+fn number_of_last(
+    applied: &[(u32, String)],
+    migrations: &[Migration],
+) -> Result<u32, ArchiveFault> {
+    let is_other = |(number, name): &(u32, String)| {
+        (1..).zip(migrations).any(|(known, migration)| known == *number && migration.name != name)
+    };
+    if applied.iter().any(is_other) {
+        return Err(ArchiveFault::EarlierSchema);
+    }
+    let found = applied.last().map_or(0, |(number, _)| *number);
+    let known = u32::try_from(migrations.len()).unwrap_or(u32::MAX);
+    if found > known {
+        return Err(ArchiveFault::NewerSchema { found, known });
+    }
+    Ok(found)
+}
+
+/// Returns true when an archive has a table.
+fn has_table(tx: &Connection, name: &str) -> Result<bool, ArchiveFault> {
+    let sql = match tx.dialect() {
+        Dialect::Sqlite => {
+            "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1"
+        }
+        Dialect::Postgres => "SELECT to_regclass(quote_ident(?1)) IS NOT NULL",
+    };
+    Ok(tx.query_row(sql, [name], |r| r.get(0))?)
+}
+
+/// Applies the migrations that the archive does not have; returns `false` when none was due.
+fn apply(
+    tx: &Connection,
+    migrations: &[Migration],
+    products: &[UseCase],
+    now: Timestamp,
+) -> Result<bool, ArchiveFault> {
+    let applied = check_history(tx, migrations)? as usize;
+    for (number, migration) in (1..).zip(migrations).skip(applied) {
+        let is_due = match migration.of_table {
+            Some(table) => has_table(tx, table)?,
+            None => true,
+        };
+        if is_due {
+            tx.execute_batch(&migration.statements(tx.dialect(), products))?;
+        }
+        tx.execute(
+            "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",
+            params![number, migration.name, text_of(now)],
+        )?;
+        if tx.dialect() == Dialect::Sqlite {
+            tx.execute_batch(&format!(
+                "PRAGMA user_version = {number}; PRAGMA application_id = {APPLICATION_ID};"
+            ))?;
+        }
+    }
+    Ok(applied < migrations.len())
+}

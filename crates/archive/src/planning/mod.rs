@@ -1,0 +1,499 @@
+//! The input and output values of planning: instructions of operators, proposals, and the hosts of attempts.
+
+pub(crate) mod instructions;
+pub(crate) mod plans;
+
+use crate::Timestamp;
+use crate::history::Cause;
+use crate::rounds::TaskKey;
+use model::advice::Target;
+use model::{UnitKey, UnitState, UseCase};
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::fmt;
+
+/// The subject of an instruction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Subject {
+    /// Everything.
+    All,
+    /// A computer.
+    Host(String),
+    /// A use case of every delivery.
+    UseCase(UseCase),
+    /// An observing night, yyyymmdd.
+    Night(i32),
+    /// A delivery.
+    Delivery(String),
+    /// A use case of a delivery.
+    Unit(String, UseCase),
+}
+
+impl Subject {
+    /// Returns the kind in tables.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Host(_) => "host",
+            Self::UseCase(_) => "use_case",
+            Self::Night(_) => "night",
+            Self::Delivery(_) => "delivery",
+            Self::Unit(..) => "unit",
+        }
+    }
+
+    /// Returns the name in tables; a unit's is `delivery/use case`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Host(name) | Self::Delivery(name) => name.clone(),
+            Self::UseCase(use_case) => use_case.to_string(),
+            Self::Night(night) => night.to_string(),
+            Self::Unit(delivery, use_case) => format!("{delivery}/{use_case}"),
+        }
+    }
+
+    /// Parses the kind and name of a subject in tables.
+    pub fn of(kind: &str, name: &str) -> Option<Self> {
+        Some(match kind {
+            "all" => Self::All,
+            "host" => Self::Host(name.to_owned()),
+            "use_case" => Self::UseCase(name.parse().ok()?),
+            "night" => Self::Night(name.parse().ok()?),
+            "delivery" => Self::Delivery(name.to_owned()),
+            "unit" => {
+                let (delivery, use_case) = name.rsplit_once('/')?;
+                Self::Unit(delivery.to_owned(), use_case.parse().ok()?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// Returns true when the subject includes a use case of a delivery.
+    pub fn covers(&self, delivery: &str, night: Option<i32>, use_case: UseCase) -> bool {
+        match self {
+            Self::All => true,
+            Self::Host(_) => false,
+            Self::UseCase(of) => *of == use_case,
+            Self::Night(of) => Some(*of) == night,
+            Self::Delivery(of) => of == delivery,
+            Self::Unit(of, what) => of == delivery && *what == use_case,
+        }
+    }
+}
+
+impl Subject {
+    /// Returns true when everything that `other` includes is within this subject. `night_of` returns the night of a delivery. A
+    /// host includes only itself.
+    pub fn holds(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+        if self == other {
+            return true;
+        }
+        match (self, other) {
+            (Self::Host(_), _) | (_, Self::Host(_)) => false,
+            (Self::All, _) => true,
+            (Self::UseCase(mine), Self::Unit(_, its)) => mine == its,
+            (Self::Night(night), Self::Delivery(name) | Self::Unit(name, _)) => {
+                night_of(name) == Some(*night)
+            }
+            (Self::Delivery(name), Self::Unit(of, _)) => name == of,
+            _ => false,
+        }
+    }
+
+    /// Returns true when some unit may belong to both subjects.
+    pub fn meets(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+        let is_crossed = matches!(
+            (self, other),
+            (Self::UseCase(_), Self::Night(_) | Self::Delivery(_))
+                | (Self::Night(_) | Self::Delivery(_), Self::UseCase(_))
+        );
+        is_crossed || self.holds(other, night_of) || other.holds(self, night_of)
+    }
+
+    /// Returns the subject as commands name it.
+    pub fn target(&self) -> Target {
+        match self.clone() {
+            Self::All => Target::All,
+            Self::Host(name) => Target::Host(name),
+            Self::UseCase(use_case) => Target::UseCase(use_case),
+            Self::Night(night) => Target::Night(night),
+            Self::Delivery(name) => Target::Delivery(name),
+            Self::Unit(delivery, use_case) => Target::Unit(delivery, use_case),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("everything"),
+            Self::Host(name) => write!(f, "host {name}"),
+            Self::UseCase(use_case) => write!(f, "use case {use_case}"),
+            Self::Night(night) => write!(f, "night {night}"),
+            Self::Delivery(name) => write!(f, "delivery {name}"),
+            Self::Unit(delivery, use_case) => write!(f, "unit {delivery}/{use_case}"),
+        }
+    }
+}
+
+/// An operator's instruction about a subject.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instruction {
+    /// Nothing new of the subject, or on that host, starts.
+    Pause,
+    /// For a host: nothing new starts there, and attempts that were sent there and have not begun are cancelled.
+    Drain,
+    /// The urgency: higher values run first, 0 is the default.
+    Priority(i64),
+    /// The subject runs on that host only.
+    Move(String),
+}
+
+impl Instruction {
+    /// Returns the name in tables.
+    pub fn act(&self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Drain => "drain",
+            Self::Priority(_) => "priority",
+            Self::Move(_) => "move",
+        }
+    }
+
+    /// Returns the value in tables.
+    pub fn value(&self) -> String {
+        match self {
+            Self::Pause | Self::Drain => String::new(),
+            Self::Priority(priority) => priority.to_string(),
+            Self::Move(host) => host.clone(),
+        }
+    }
+
+    /// Parses the act and value of an instruction in tables.
+    pub fn of(act: &str, value: &str) -> Option<Self> {
+        Some(match act {
+            "pause" => Self::Pause,
+            "drain" => Self::Drain,
+            "priority" => Self::Priority(value.parse().ok()?),
+            "move" => Self::Move(value.to_owned()),
+            _ => return None,
+        })
+    }
+}
+
+/// An instruction in force.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standing {
+    /// The subject.
+    pub subject: Subject,
+    /// The instruction.
+    pub instruction: Instruction,
+    /// Time of the instruction.
+    pub since: Timestamp,
+    /// Author and reason of the instruction.
+    pub cause: Cause,
+    /// The plan whose rejection made the instruction.
+    pub plan_id: Option<i64>,
+}
+
+impl Standing {
+    /// Returns true for instructions that let nothing new start.
+    pub fn is_stop(&self) -> bool {
+        matches!(self.instruction, Instruction::Pause | Instruction::Drain)
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Cause { who, why } = &self.cause;
+        let act = match &self.instruction {
+            Instruction::Pause if self.plan_id.is_some() => "is rejected".to_owned(),
+            Instruction::Pause => "is paused".to_owned(),
+            Instruction::Drain => "is drained".to_owned(),
+            Instruction::Priority(priority) => format!("has priority {priority}"),
+            Instruction::Move(host) => format!("is moved to {host}"),
+        };
+        write!(f, "{} {act} by {who}: {why}", self.subject)
+    }
+}
+
+/// A unit of which nothing new may start, and the instruction that stops it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Held {
+    /// Delivery.
+    pub delivery: String,
+    /// Use case.
+    pub use_case: UseCase,
+    /// The instruction.
+    pub standing: Standing,
+}
+
+/// A decision on a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanDecision {
+    /// The plan.
+    pub plan_id: i64,
+    /// True when the plan was approved; false when it was rejected.
+    pub is_approval: bool,
+    /// The part of the plan that was decided on.
+    pub about: String,
+    /// Time of the decision.
+    pub decided: Timestamp,
+    /// Author and reason of the decision.
+    pub cause: Cause,
+}
+
+/// The pauses and drains that [`crate::Planning::resume`] ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// The pauses and drains of a subject, and of everything within it.
+    Subject(Subject),
+    /// The pauses that the rejection of a plan made.
+    Plan(i64),
+}
+
+/// One instruction given or withdrawn.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstructionChange {
+    /// The subject.
+    pub subject: Subject,
+    /// The instruction.
+    pub instruction: Instruction,
+    /// True when the instruction was given; false when it was withdrawn.
+    pub given: bool,
+    /// Time of the change.
+    pub changed: Timestamp,
+    /// Author and reason of the change.
+    pub cause: Cause,
+}
+
+/// A delivery that has work to do or may receive files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its name.
+    pub name: String,
+    /// A mark that changes with everything that decides which of the delivery's rounds can be opened: files, states of rounds,
+    /// requests to redo.
+    pub mark: String,
+}
+
+/// A task of a round that is neither staged nor finished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpenTask {
+    /// The task.
+    pub key: TaskKey,
+    /// State of its round.
+    pub state: UnitState,
+    /// Observing night of its delivery, yyyymmdd.
+    pub night: Option<i32>,
+    /// Order of registration of its delivery.
+    pub order: i64,
+    /// Files in it.
+    pub files: u64,
+    /// Bytes that it reads.
+    pub input_bytes: u64,
+    /// Number of starts.
+    pub attempts: u32,
+    /// Number of starts that failed because they needed more memory than they were allowed.
+    pub memory_failures: u32,
+    /// Memory of the last start, in bytes; 0 before the first.
+    pub memory_bytes: u64,
+    /// True when a start is running.
+    pub running: bool,
+    /// The assignment of the task in the latest plan.
+    pub assignment: Option<Assignment>,
+}
+
+/// The assignment of a task in a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Assignment {
+    /// The plan.
+    pub plan_id: i64,
+    /// The assigned host.
+    pub host: String,
+    /// Expected time of the start.
+    pub starts: Timestamp,
+    /// Expected run time in seconds.
+    pub seconds: f64,
+    /// True when the task may start.
+    pub approved: bool,
+    /// True when the task may start on that host only.
+    pub is_bound: bool,
+}
+
+impl OpenTask {
+    /// Returns true when the task may be started.
+    pub fn may_start(&self) -> bool {
+        matches!(self.state, UnitState::Approved | UnitState::Running)
+            && self.assignment.as_ref().is_none_or(|a| a.approved)
+    }
+}
+
+/// The resources that a task used, for cost estimates.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskUsage {
+    /// The use case.
+    pub use_case: UseCase,
+    /// The host.
+    pub host: String,
+    /// Bytes read.
+    pub input_bytes: u64,
+    /// Bytes written.
+    pub output_bytes: u64,
+    /// Rows written, in all tables; 0 for results from before rows were counted.
+    pub output_rows: u64,
+    /// Wall-clock seconds.
+    pub seconds: f64,
+    /// Peak memory of its process, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// A task of a proposal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProposedTask {
+    /// The task.
+    pub task: TaskKey,
+    /// The proposed host.
+    pub host: String,
+    /// Expected time of the start.
+    pub starts: Timestamp,
+    /// Expected run time in seconds.
+    pub seconds: f64,
+}
+
+/// A plan to be submitted to the operator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Proposal {
+    /// Its tasks.
+    pub tasks: Vec<ProposedTask>,
+    /// Rounds in it that are not open yet.
+    pub coming: Vec<(String, UseCase)>,
+    /// The whole plan, for users and programs (JSON).
+    pub document: String,
+}
+
+impl Proposal {
+    /// Returns true when this proposal includes everything of another.
+    pub fn holds(&self, other: &Self) -> bool {
+        let known: HashSet<&TaskKey> = self.tasks.iter().map(|t| &t.task).collect();
+        other.tasks.iter().all(|t| known.contains(&t.task))
+            && other.coming.iter().all(|unit| self.coming.contains(unit))
+    }
+}
+
+/// A part of a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Selection {
+    /// Only these units; all when empty.
+    pub units: Vec<(String, UseCase)>,
+    /// Only what is planned on these hosts, which is then bound to them; all when empty.
+    pub hosts: Vec<String>,
+}
+
+impl Selection {
+    /// Returns true when the selection includes the tasks of a unit on a host.
+    pub fn covers(&self, delivery: &str, use_case: UseCase, host: &str) -> bool {
+        self.covers_unit(delivery, use_case)
+            && (self.hosts.is_empty() || self.hosts.iter().any(|h| h == host))
+    }
+
+    pub(crate) fn covers_unit(&self, delivery: &str, use_case: UseCase) -> bool {
+        self.units.is_empty() || self.units.iter().any(|(d, u)| d == delivery && *u == use_case)
+    }
+}
+
+/// The result of a decision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// The plan that was decided on.
+    pub plan_id: i64,
+    /// Number of tasks that may start now.
+    pub tasks: u64,
+    /// Units of which something may start now.
+    pub units: Vec<UnitKey>,
+    /// Rounds that may start as soon as they are open.
+    pub coming: Vec<(String, UseCase)>,
+}
+
+/// The state of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanState {
+    /// The plan is undecided.
+    Proposed,
+    /// Part of the plan was approved; the rest is undecided.
+    Partly,
+    /// The plan was approved, at least in part, and nothing of it is undecided.
+    Approved,
+    /// The plan, or what was undecided of it, was rejected.
+    Rejected,
+    /// A newer plan replaced it.
+    Superseded,
+}
+
+impl PlanState {
+    const ALL: [Self; 5] =
+        [Self::Proposed, Self::Partly, Self::Approved, Self::Rejected, Self::Superseded];
+
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Partly => "partly",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Superseded => "superseded",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
+}
+
+/// A plan as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanRecord {
+    /// Its number.
+    pub plan_id: i64,
+    /// Time of the proposal.
+    pub proposed: Timestamp,
+    /// The person or part of the program that made the plan.
+    pub proposer: String,
+    /// The state of the plan.
+    pub state: PlanState,
+    /// The whole plan (JSON).
+    pub document: String,
+    /// The last decision: time, person and reason.
+    pub decided: Option<(Timestamp, Cause)>,
+}
+
+/// The planned and the actual run of a task of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedRun {
+    /// The task.
+    pub task: TaskKey,
+    /// The assignment in the plan.
+    pub assignment: Assignment,
+    /// The start whose result was accepted: host, start, seconds.
+    pub actual: Option<(String, Timestamp, f64)>,
+}
+
+/// The actual run of a task whose round a plan named before the round was open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpectedRun {
+    /// The task.
+    pub task: TaskKey,
+    /// The start whose result was accepted: host, start, seconds.
+    pub actual: Option<(String, Timestamp, f64)>,
+}
+
+/// The latest rows of a list, oldest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Latest<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Number of rows in the whole list.
+    pub count: u64,
+}

@@ -1,0 +1,284 @@
+//! Products that are kept although something newer lacks them, and products that are wrongly shown or not shown.
+
+use crate::deliveries::superseded::processings;
+use crate::error::ArchiveFault;
+use crate::products::detectors::DetectorProduct;
+use crate::products::{Frame, Scope, WantedFrame, groups, place, wanted};
+use engine::Connection;
+use model::UseCase;
+use std::collections::BTreeSet;
+
+/// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lack {
+    /// No catalogue belongs to the newer image.
+    NoCatalogue,
+    /// The product is not ingested yet.
+    Pending,
+    /// The product was refused.
+    Refused,
+    /// The product is parked.
+    Parked,
+    /// The round of the product failed.
+    Failed,
+    /// The product is retracted.
+    Retracted,
+    /// The product was refused in part: HDUs of the detectors that keep their older detections.
+    HduRefused,
+    /// The catalogue has no HDUs for the detectors that keep their older detections.
+    HduAbsent,
+}
+
+impl Lack {
+    /// Returns the name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoCatalogue => "no_catalogue",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+            Self::Parked => "parked",
+            Self::Failed => "failed",
+            Self::Retracted => "retracted",
+            Self::HduRefused => "hdu_refused",
+            Self::HduAbsent => "hdu_absent",
+        }
+    }
+}
+
+/// A product of an older image that stays current because the newer image of its name lacks it, or detections that stay because
+/// a newer catalogue of the same image lacks them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptProduct {
+    /// Delivery of the older image.
+    pub delivery: String,
+    /// File of the older image.
+    pub file: String,
+    /// The older image.
+    pub multiframe_id: i64,
+    /// The product.
+    pub use_case: UseCase,
+    /// Delivery of the newer image.
+    pub newer_delivery: String,
+    /// The newer image; the same image when its own newer catalogue lacks the detections.
+    pub newer_multiframe_id: i64,
+    /// File of the newer image.
+    pub newer_file: String,
+    /// The detectors that keep detections.
+    pub ext_nums: Vec<i64>,
+    /// The reason why the newer image or catalogue lacks the product.
+    pub why: Lack,
+}
+
+impl KeptProduct {
+    /// Returns the name of the product for users.
+    pub fn product(&self) -> &'static str {
+        self.use_case.product().noun
+    }
+
+    /// Returns whether the newer catalogue of the same image lacks the detections.
+    pub fn is_of_own_catalogue(&self) -> bool {
+        self.newer_multiframe_id == self.multiframe_id
+    }
+
+    /// Returns whether other detectors of the image may have newer detections.
+    pub fn is_of_detectors(&self) -> bool {
+        self.is_of_own_catalogue() || matches!(self.why, Lack::HduRefused | Lack::HduAbsent)
+    }
+
+    /// Returns the name of the product, with the detectors where other detectors of the image have newer detections.
+    pub fn part(&self) -> String {
+        match self.is_of_detectors() {
+            true => format!("{} of ext_num {}", self.product(), self.detectors()),
+            false => self.product().to_owned(),
+        }
+    }
+
+    /// Returns the extension numbers of the detectors that keep detections, as a list.
+    pub fn detectors(&self) -> String {
+        let numbers: Vec<String> = self.ext_nums.iter().map(ToString::to_string).collect();
+        numbers.join(", ")
+    }
+
+    /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
+    pub fn reason(&self) -> String {
+        let product = self.use_case;
+        let newer = &self.newer_delivery;
+        let lacking = match self.is_of_own_catalogue() {
+            true => format!("the newer {product} of the image"),
+            false => format!("the {product} of the frame in {newer}"),
+        };
+        match self.why {
+            Lack::NoCatalogue => format!("no catalogue in {newer} belongs to the image"),
+            Lack::Pending => format!("{lacking} is not ingested yet"),
+            Lack::Refused => format!("{lacking} was refused"),
+            Lack::Parked => format!("{lacking} is parked"),
+            Lack::Failed => format!("the {product} round of {newer} failed"),
+            Lack::Retracted => format!("{lacking} is retracted"),
+            Lack::HduRefused => {
+                format!(
+                    "{lacking} has no accepted detections of ext_num {}: HDU refused",
+                    self.detectors()
+                )
+            }
+            Lack::HduAbsent => format!("{lacking} has no HDU for ext_num {}", self.detectors()),
+        }
+    }
+}
+
+impl std::fmt::Display for KeptProduct {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (kept, why) = (self.part(), self.reason());
+        match self.is_of_own_catalogue() {
+            true => write!(f, "{} shows older {kept}: {why}", self.file),
+            false => write!(f, "{} shows the {kept} of {}: {why}", self.file, self.delivery),
+        }
+    }
+}
+
+/// A product of an older image that shows because the newer image of its name lacks it, or detections that show because a newer
+/// round of their image's catalogue lacks them.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub name: String,
+    pub multiframe: i64,
+    pub delivery: i64,
+    pub use_case: UseCase,
+    /// The newest image of the name with metadata, and its delivery; the image itself when its own newer catalogue lacks the
+    /// detections.
+    pub newer: (i64, i64),
+    /// Name of the newer image's file.
+    pub newer_name: String,
+    /// The detectors that keep detections.
+    pub ext_nums: Vec<i64>,
+}
+
+impl Kept {
+    /// Returns true when a newer round of the image's own catalogue lacks the detections.
+    pub(crate) fn is_of_own_catalogue(&self) -> bool {
+        self.newer.0 == self.multiframe
+    }
+}
+
+/// Lists the kept products, by delivery and name: in the whole archive, of one delivery, or of the images of one name.
+pub(crate) fn kept(c: &Connection, of: Option<(i64, Scope)>) -> Result<Vec<Kept>, ArchiveFault> {
+    let scopes = match of {
+        Some(one) => vec![one],
+        None => {
+            let mut select = c.prepare_cached(
+                "SELECT file.delivery_id FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                 WHERE product.kept = 1
+                 UNION SELECT file.delivery_id FROM product_detector JOIN image USING (multiframe_id) JOIN file USING (file_id)
+                 WHERE product_detector.uncovered_event IS NOT NULL ORDER BY 1",
+            )?;
+            let rows = select.query_map([], |r| r.get(0))?;
+            let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+            deliveries.into_iter().map(|id| (id, Scope::KeptOf(id))).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for (delivery, scope) in scopes {
+        let is_of = |frame: &Frame| matches!(scope, Scope::Image(_)) || frame.delivery == delivery;
+        for frames in groups(c, delivery, Some(scope))? {
+            for (at, frame) in frames.iter().enumerate().filter(|(_, frame)| is_of(frame)) {
+                let newest = frames[at + 1..]
+                    .iter()
+                    .rfind(|newer| frame.yields_to(newer) && newer.has(UseCase::Metadata));
+                found.extend(frame.kept(newest));
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Frame {
+    /// Lists the products that the image keeps beside the newest image of its name, and beside newer rounds of its own catalogue.
+    fn kept(&self, newest: Option<&Self>) -> Vec<Kept> {
+        let kept = |use_case, newer: &Self, ext_nums| Kept {
+            name: self.name.clone(),
+            multiframe: self.multiframe,
+            delivery: self.delivery,
+            use_case,
+            newer: (newer.multiframe, newer.delivery),
+            newer_name: newer.name.clone(),
+            ext_nums,
+        };
+        let shown = |(_, detector): &(&i64, &DetectorProduct)| detector.ended.is_none();
+        let ext_nums = |uncovered_only: bool| -> Vec<i64> {
+            let shown = self.detectors.iter().filter(shown);
+            let wanted = shown.filter(|(_, d)| d.is_uncovered || !uncovered_only);
+            wanted.map(|(ext_num, _)| *ext_num).collect()
+        };
+        let mut found = Vec::new();
+        let is_kept = |use_case| self.published(use_case).is_some_and(|product| product.is_kept);
+        if let Some(newer) = newest {
+            if is_kept(UseCase::Preview) {
+                found.push(kept(UseCase::Preview, newer, Vec::new()));
+            }
+            if is_kept(UseCase::Catalogue) {
+                found.push(kept(UseCase::Catalogue, newer, ext_nums(false)));
+            }
+        }
+        let uncovered = ext_nums(true);
+        if !uncovered.is_empty() {
+            found.push(kept(UseCase::Catalogue, self, uncovered));
+        }
+        found
+    }
+}
+
+/// A product that is wrongly shown or not shown, or whose record does not match its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Misplaced {
+    /// The image.
+    pub multiframe_id: i64,
+    /// The product.
+    pub use_case: UseCase,
+    /// True when the product should show and does not; false when it shows and should not.
+    pub should_show: bool,
+}
+
+/// Compares the shown products with the published ones, in the whole archive.
+pub fn misplaced(c: &Connection) -> Result<Vec<Misplaced>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT delivery_id FROM delivery ORDER BY delivery_id")?;
+    let rows = select.query_map([], |r| r.get(0))?;
+    let deliveries: Vec<i64> = rows.collect::<Result<_, _>>()?;
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::new();
+    for delivery in deliveries {
+        if !seen.insert(delivery) {
+            continue;
+        }
+        seen.extend(processings(c, delivery)?);
+        for frames in groups(c, delivery, None)? {
+            for (frame, wanted) in frames.iter().zip(wanted(&frames)) {
+                found.extend(frame.misplaced(&wanted));
+            }
+        }
+    }
+    Ok(found)
+}
+
+impl Frame {
+    /// Compares the shown products of the image with the required ones.
+    fn misplaced(&self, wanted: &WantedFrame) -> Vec<Misplaced> {
+        let multiframe_id = self.multiframe;
+        let misplaced = |use_case, should_show| Misplaced { multiframe_id, use_case, should_show };
+        let mut found = Vec::new();
+        for use_case in [UseCase::Preview, UseCase::Metadata] {
+            let shows = self.published(use_case).is_some_and(|p| p.ended.is_none());
+            if shows != wanted.products[place(use_case)].shows {
+                found.push(misplaced(use_case, !shows));
+            }
+        }
+        for should_show in [true, false] {
+            let is_wrong = |(ext_num, detector): (&i64, &DetectorProduct)| {
+                detector.ended.is_none() != should_show
+                    && wanted.detectors.contains(ext_num) == should_show
+            };
+            if self.detectors.iter().any(is_wrong) {
+                found.push(misplaced(UseCase::Catalogue, should_show));
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,351 @@
+//! Rounds and their tasks.
+
+use crate::Timestamp;
+use crate::deliveries::registration::delivery_id;
+use crate::error::ArchiveFault;
+use crate::history;
+use crate::history::Cause;
+use crate::time::text_of;
+use engine::{self, Connection, EngineError, Optional, Row};
+use model::MultiframeId;
+use model::{UnitKey, UnitState, UseCase};
+use rusqlite::params;
+
+/// One file of a task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedInput {
+    /// The image.
+    pub multiframe_id: MultiframeId,
+    /// Version of its catalogue that the task reads.
+    pub catalogue_version: Option<i32>,
+}
+
+/// One task to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedTask {
+    /// Survey profile of all its files.
+    pub survey: String,
+    /// The files, in the order of their names.
+    pub inputs: Vec<PlannedInput>,
+}
+
+/// A round to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedRound {
+    /// Name of the delivery.
+    pub delivery: String,
+    /// The use case.
+    pub use_case: UseCase,
+    /// Recipe of the round.
+    pub recipe: String,
+    /// Its tasks, in their order.
+    pub tasks: Vec<PlannedTask>,
+    /// The reason for opening the round, for the history.
+    pub why: String,
+}
+
+/// One task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TaskKey {
+    /// The round of the task.
+    pub unit: UnitKey,
+    /// 1, 2 … within the round.
+    pub task: u32,
+}
+
+/// The state of a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    /// Not done.
+    Open,
+    /// A result was accepted.
+    Done,
+    /// The task is not started again; its files are refused.
+    GivenUp,
+}
+
+/// A task as it is stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRecord {
+    /// The task.
+    pub key: TaskKey,
+    /// Survey profile of its files.
+    pub survey: String,
+    /// State of the task.
+    pub state: TaskState,
+    /// Number of files.
+    pub inputs: u32,
+    /// Number of starts.
+    pub attempts: u32,
+    /// Number of starts that ended without result.
+    pub failures: u32,
+    /// True when a start holds a lease now.
+    pub running: bool,
+}
+
+/// The images of a round, as a query in which `?1` is the round.
+pub(crate) const IMAGES: &str =
+    "SELECT task_input.multiframe_id FROM task JOIN task_input USING (task_id)
+     WHERE task.unit_id = ?1";
+
+/// The images of a delivery, for conditions on `?1`.
+pub(crate) const IMAGES_OF_DELIVERY: &str =
+    "SELECT multiframe_id FROM image JOIN file USING (file_id) WHERE file.delivery_id = ?1";
+
+/// A round with its internal number.
+#[derive(Clone, Debug)]
+pub(crate) struct Unit {
+    pub id: i64,
+    pub delivery_id: i64,
+    pub key: UnitKey,
+    pub state: UnitState,
+}
+
+/// The columns of [`Unit`], for queries that join `unit` and `delivery`.
+pub(crate) const UNIT_COLUMNS: &str =
+    "unit.unit_id, unit.delivery_id, delivery.name, unit.use_case, unit.round, unit.state";
+
+/// Reads [`UNIT_COLUMNS`] from the first columns of a row.
+pub(crate) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {
+    Ok(Unit {
+        id: row.get(0)?,
+        delivery_id: row.get(1)?,
+        key: UnitKey { delivery: row.get(2)?, use_case: parsed(row, 3)?, round: row.get(4)? },
+        state: parsed(row, 5)?,
+    })
+}
+
+/// Parses a text column that holds a name of the model.
+pub(crate) fn parsed<T: std::str::FromStr<Err = String>>(
+    row: &Row<'_>,
+    column: usize,
+) -> engine::Result<T> {
+    row.get::<String>(column)?.parse().map_err(|reason| EngineError::Value { column, reason })
+}
+
+/// Finds the round of a key.
+pub(crate) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault> {
+    tx.prepare_cached(&format!(
+        "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
+         WHERE delivery.name = ?1 AND use_case = ?2 AND round = ?3"
+    ))?
+    .query_row(params![key.delivery, key.use_case.name(), key.round], unit_of)
+    .optional()?
+    .ok_or_else(|| ArchiveFault::Unknown { what: "round", name: key.to_string() })
+}
+
+/// Opens a round: checks that no other round covers these files, writes tasks and inputs, and fulfils the pending requests to
+/// redo them.
+pub(crate) fn open(
+    tx: &Connection,
+    round: &PlannedRound,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<UnitKey, ArchiveFault> {
+    let delivery = delivery_id(tx, &round.delivery)?;
+    if round.tasks.iter().all(|t| t.inputs.is_empty()) {
+        return Err(ArchiveFault::Conflict("a round needs files".to_owned()));
+    }
+    check_free(tx, delivery, round)?;
+    let number: u32 = tx.query_row(
+        "SELECT coalesce(max(round), 0) + 1 FROM unit WHERE delivery_id = ?1 AND use_case = ?2",
+        params![delivery, round.use_case.name()],
+        |r| r.get(0),
+    )?;
+    tx.execute(
+        "INSERT INTO unit (delivery_id, use_case, round, recipe, state, made) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5)",
+        params![delivery, round.use_case.name(), number, round.recipe, text_of(now)],
+    )?;
+    let key = UnitKey { delivery: round.delivery.clone(), use_case: round.use_case, round: number };
+    let unit = find(tx, &key)?;
+    for (number, task) in (1_u32..).zip(&round.tasks) {
+        insert_task(tx, &unit, number, task)?;
+    }
+    tx.execute(
+        "UPDATE redo SET unit_id = ?1 WHERE unit_id IS NULL AND use_case = ?2 AND file_id IN
+             (SELECT image.file_id FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
+              WHERE task.unit_id = ?1)",
+        params![unit.id, round.use_case.name()],
+    )?;
+    let cause = Cause::new(cause.who.clone(), round.why.clone());
+    history::move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
+    Ok(key)
+}
+
+/// Checks that no file is in another unfinished round of the use case.
+fn check_free(tx: &Connection, delivery: i64, round: &PlannedRound) -> Result<(), ArchiveFault> {
+    let mut busy = tx.prepare_cached(
+        "SELECT unit.round FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
+         WHERE unit.delivery_id = ?1 AND unit.use_case = ?2 AND task_input.multiframe_id = ?3
+             AND unit.state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')",
+    )?;
+    for input in round.tasks.iter().flat_map(|t| &t.inputs) {
+        let id = input.multiframe_id;
+        let other: Option<u32> = busy
+            .query_row(params![delivery, round.use_case.name(), id.get()], |r| r.get(0))
+            .optional()?;
+        if let Some(other) = other {
+            let use_case = round.use_case;
+            return Err(ArchiveFault::Conflict(format!(
+                "multiframe {id} is in {use_case} round {other} already, which is not finished"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn insert_task(
+    tx: &Connection,
+    unit: &Unit,
+    number: u32,
+    task: &PlannedTask,
+) -> Result<(), ArchiveFault> {
+    let task_id: i64 = tx
+        .prepare_cached(
+            "INSERT INTO task (unit_id, number, survey, state) VALUES (?1, ?2, ?3, 'open') RETURNING task_id",
+        )?
+        .query_row(params![unit.id, number, task.survey], |r| r.get(0))?;
+    let mut insert = tx.prepare_cached(
+        "INSERT INTO task_input (task_id, ordinal, multiframe_id, catalogue_version) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    for (ordinal, input) in (1..).zip(&task.inputs) {
+        insert.execute(params![
+            task_id,
+            ordinal,
+            input.multiframe_id.get(),
+            input.catalogue_version
+        ])?;
+    }
+    Ok(())
+}
+
+/// A task with its internal number.
+pub(crate) struct Task {
+    pub id: i64,
+    pub unit: Unit,
+    pub number: u32,
+    pub survey: String,
+    pub state: TaskState,
+    pub result_attempt: Option<u32>,
+}
+
+/// Finds the task of a key.
+pub(crate) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveFault> {
+    let unit = find(tx, &key.unit)?;
+    let found = tx
+        .prepare_cached(
+            "SELECT task_id, survey, state, result_attempt FROM task WHERE unit_id = ?1 AND number = ?2",
+        )?
+        .query_row(params![unit.id, key.task], |r| {
+            Ok((r.get(0)?, r.get(1)?, task_state(&r.get::<String>(2)?), r.get(3)?))
+        })
+        .optional()?;
+    let (id, survey, state, result_attempt) = found.ok_or_else(|| ArchiveFault::Unknown {
+        what: "task",
+        name: format!("{} of {}", key.task, key.unit),
+    })?;
+    Ok(Task { id, unit, number: key.task, survey, state, result_attempt })
+}
+
+fn task_state(name: &str) -> TaskState {
+    match name {
+        "done" => TaskState::Done,
+        "given_up" => TaskState::GivenUp,
+        _ => TaskState::Open,
+    }
+}
+
+/// Lists the tasks of a round, in order.
+pub(crate) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveFault> {
+    let unit = find(c, key)?;
+    let mut select = c.prepare_cached(
+        "SELECT number, survey, state,
+             (SELECT count(*) FROM task_input WHERE task_input.task_id = task.task_id),
+             (SELECT count(*) FROM attempt WHERE attempt.task_id = task.task_id),
+             (SELECT count(*) FROM attempt WHERE attempt.task_id = task.task_id AND state IN ('failed', 'lost')),
+             EXISTS (SELECT * FROM attempt WHERE attempt.task_id = task.task_id AND state = 'running')
+         FROM task WHERE unit_id = ?1 ORDER BY number",
+    )?;
+    let rows = select.query_map([unit.id], |r| {
+        Ok(TaskRecord {
+            key: TaskKey { unit: key.clone(), task: r.get(0)? },
+            survey: r.get(1)?,
+            state: task_state(&r.get::<String>(2)?),
+            inputs: r.get(3)?,
+            attempts: r.get(4)?,
+            failures: r.get(5)?,
+            running: r.get(6)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Stages a round without open tasks, which becomes a batch. Returns `true` when that happened.
+pub(crate) fn stage_when_over(
+    tx: &Connection,
+    unit: &Unit,
+    now: Timestamp,
+) -> Result<bool, ArchiveFault> {
+    let open: bool = tx.query_row(
+        "SELECT EXISTS (SELECT * FROM task WHERE unit_id = ?1 AND state = 'open')",
+        [unit.id],
+        |r| r.get(0),
+    )?;
+    if open {
+        return Ok(false);
+    }
+    let cause = Cause::new("queue", "all tasks of the round are finished");
+    history::move_unit(tx, unit, UnitState::Staged, &cause, now)?;
+    tx.execute(
+        "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
+        params![unit.id, text_of(now)],
+    )?;
+    crate::changes::tell(tx)?;
+    Ok(true)
+}
+
+/// Requests that a use case of an image is redone; a pending request stays. An image without a catalogue has no detections to
+/// redo.
+pub(crate) fn request_again(
+    tx: &Connection,
+    file_id: i64,
+    use_case: UseCase,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "INSERT INTO redo (file_id, use_case, asked, why)
+         SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
+         WHERE CAST(?2 AS TEXT) <> 'catalogue' OR EXISTS (
+             SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
+                 JOIN file ON file.file_id = catalogue.file_id
+             WHERE image.file_id = ?1 AND file.state = 'current')
+         ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![file_id, use_case.name(), text_of(now), why])?;
+    Ok(())
+}
+
+/// Requests that the previews of a multiframe are made again.
+pub fn request_preview(
+    tx: &Connection,
+    multiframe: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
+    let file = tx.query_row(file, [multiframe], |r| r.get(0))?;
+    request_again(tx, file, UseCase::Preview, why, now)
+}
+
+/// Drops requests to redo the detections of images that have no catalogue, or no longer: no round could process them.
+pub(crate) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "DELETE FROM redo WHERE unit_id IS NULL AND use_case = 'catalogue' AND NOT EXISTS (
+             SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
+                 JOIN file ON file.file_id = catalogue.file_id
+             WHERE image.file_id = redo.file_id AND file.state = 'current')",
+    )?
+    .execute(params![])?;
+    Ok(())
+}
