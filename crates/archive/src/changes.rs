@@ -1,11 +1,25 @@
 //! Waiting for changes by other processes: a server notifies, an embedded database is polled.
 
+use crate::Archive;
+use crate::error::ArchiveError;
 use engine::{Connection, Result, Server};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Interval at which the stop flag and an embedded database are polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+impl Archive {
+    /// Waits for another process to change the archive, for a limited time. Returns `true` when one did. A change may be missed,
+    /// so the result is only a hint.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when the archive cannot be reached.
+    pub fn await_change(&mut self, at_most: Duration) -> std::result::Result<bool, ArchiveError> {
+        wait(&self.connection, at_most, &self.stop)
+            .map_err(ArchiveError::during("wait for changes"))
+    }
+}
 
 /// Notifies waiting processes that a batch is published.
 pub(crate) fn tell(tx: &Connection) -> Result<()> {
@@ -15,7 +29,7 @@ pub(crate) fn tell(tx: &Connection) -> Result<()> {
     }
 }
 
-/// Implements [`crate::Publication::await_change`].
+/// Implements [`crate::Archive::await_change`].
 pub(crate) fn wait(c: &Connection, at_most: Duration, stop: &AtomicBool) -> Result<bool> {
     let until = Instant::now() + at_most;
     let mut look: Box<dyn FnMut(Duration) -> Result<bool> + '_> = match c {

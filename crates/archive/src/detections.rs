@@ -1,8 +1,7 @@
 //! Detections in either storage: files of the lake, or partitions on a server.
 
 use crate::error::ArchiveFault;
-use crate::partitions;
-use crate::partitions::LoadedPartition;
+use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
 use lake::{self, DetectorKey, DetectorRun, LakeFile};

@@ -4,12 +4,17 @@
 //! covers a file again, or newer content replaces the file, the file is removed from the earlier rows ([`forget`]), so that the
 //! rows of all rounds may be summed.
 
-use crate::error::ArchiveFault;
-use crate::refusals::Stage;
-use crate::refusals::ext_num;
+use crate::Reader;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::products::aside;
+use crate::refusals::{Stage, ext_num};
+use crate::status::reports::{Chosen, known_id};
 use engine::{Connection, Optional};
+use model::Advice;
 use model::Finding;
+use model::RefusalCode;
 use rusqlite::params;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Maximum bytes of a text that are stored; characters that engines refuse are escaped.
@@ -24,6 +29,21 @@ type Members = BTreeMap<i64, u64>;
 pub(crate) struct Found<'a> {
     pub finding: &'a Finding,
     pub members: Members,
+}
+
+/// Code of detections of an older image that stay current.
+pub(crate) const OLDER_DETECTIONS_KEPT: &str = RefusalCode::OLDER_DETECTIONS_KEPT.as_str();
+/// Code of a preview of an older image that stays current.
+pub(crate) const OLDER_PREVIEW_KEPT: &str = RefusalCode::OLDER_PREVIEW_KEPT.as_str();
+
+impl Reader {
+    /// Returns the drift report: findings of a delivery, or of all in the order of their registration; most frequent first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn findings(&self, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveError> {
+        self.read("list findings", |c| findings(c, delivery))
+    }
 }
 
 /// Encodes members for storage: runs of consecutive files with equal counts.
@@ -169,6 +189,79 @@ fn example_among(
         }
     }
     Ok(select.query_row([first], |r| r.get(0)).optional()?.unwrap_or(before))
+}
+
+/// Implements [`crate::Reader::findings`].
+pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
+    // The condition is inside the sums, so that those of one delivery read only its rows.
+    let of = match delivery {
+        Some(name) => match known_id(c, name)? {
+            Some(id) => Chosen::Some(vec![id]),
+            None => Chosen::Some(Vec::new()),
+        },
+        None => Chosen::All,
+    };
+    let mut select = c.prepare(&format!(
+        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
+         FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
+                   max(finding.round) AS round
+               FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
+                   AND unit.use_case = finding.stage AND unit.round = finding.round
+               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {}
+               GROUP BY 1, 2, 3, 4) AS sums
+             JOIN finding AS f USING (delivery_id, stage, code, subject, round)
+             JOIN delivery USING (delivery_id)
+         ORDER BY delivery_id, sums.occurrences DESC, f.stage, f.code, f.subject",
+        of.condition("finding.delivery_id")
+    ))?;
+    let rows = select.query_map([], |r| {
+        Ok(Drift {
+            delivery: r.get(0)?,
+            stage: r.get(1)?,
+            code: r.get(2)?,
+            subject: r.get(3)?,
+            files: r.get(4)?,
+            occurrences: r.get(5)?,
+            example_file: r.get(6)?,
+            example_ext_num: r.get(7)?,
+            message: r.get(8)?,
+        })
+    })?;
+    let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
+    findings.extend(aside::findings(c, delivery)?);
+    Ok(findings)
+}
+
+/// One line of the drift report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drift {
+    /// Delivery.
+    pub delivery: String,
+    /// Stage of the pipeline.
+    pub stage: String,
+    /// Kind.
+    pub code: String,
+    /// Keyword or column; empty when there is none.
+    pub subject: String,
+    /// Number of files with the finding.
+    pub files: u64,
+    /// Total number of occurrences.
+    pub occurrences: u64,
+    /// Name of one of the files.
+    pub example_file: String,
+    /// Extension number of the HDU in that file, primary = 1.
+    pub example_ext_num: Option<u32>,
+    /// Message of one sentence.
+    pub message: String,
+}
+
+impl Drift {
+    /// Returns the command that ends the condition that the finding reports, if there is one.
+    pub fn advice(&self) -> Option<Advice> {
+        let delivery = self.delivery.clone();
+        let is_kept = matches!(self.code.as_str(), OLDER_DETECTIONS_KEPT | OLDER_PREVIEW_KEPT);
+        is_kept.then_some(Advice::Supersede { delivery })
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Changes of state of rounds and refusals, each with a row in a history; and the numbers of counters.
+//! Changes of state of rounds and refusals, each with a row in a history and a [`Cause`]; events; the numbers of counters.
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;

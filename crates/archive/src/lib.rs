@@ -1,12 +1,19 @@
-//! The archive: control store, metadata and detections, behind traits that declare what the pipeline needs.
+//! The archive: control store, metadata and detections, by concept.
 //!
-//! A site ([`Site`]) holds one `archive.db` and the lake. [`Archive`] implements the traits in [`control`] on both: [`Registry`]
-//! records deliveries, [`Queue`] runs tasks, [`Publication`] ingests batches, [`Inquiry`] reports; the others plan, retract and
-//! verify. Tables and states are in [`schema`]; metadata tables follow the definitions of `model::tables` ([`metadata`]);
-//! detections are Parquet files under the catalogue of [`lake`], or partitions of a server ([`partitions`]).
+//! A site ([`Site`]) holds one `archive.db` and the lake, or its tables are on a server. [`Reader`] reads an archive, [`Archive`]
+//! writes too; both run on either engine. Each concept is a module with its types, its SQL and its methods of the two handles:
+//! [`deliveries`], [`library`], [`rounds`], [`work`], [`attempts`], [`refusals`], [`findings`], [`batches`], [`products`],
+//! [`retraction`], [`planning`], [`programmes`], [`history`]; [`status`] and [`explain`] report. Control tables are in [`schema`];
+//! metadata tables follow the definitions of `model::tables` ([`metadata`]); detections are Parquet files under the catalogue of
+//! [`lake`], or partitions of a server ([`partitions`]).
 //!
-//! Start at [`Archive::create`] and [`Archive::open`], then the traits. A new column begins in `model/tables/`, a new control
-//! table in [`schema`]. Does not decide what is to be done, read FITS files, run tasks, or answer queries.
+//! A method is one complete act in one transaction, and may be repeated after a crash: it finds what was done before. Time is a
+//! parameter. A state changes only where [`model::UnitState::may_become`] allows, and every change adds a row to a history. One
+//! conformance suite runs on both engines (`tests/control_conformance`).
+//!
+//! Start at [`Archive::create`], [`Archive::open`] and [`Reader::open`], then the module of the concept. A new column begins in
+//! `model/tables/`, a new control table in [`schema`]. Does not decide what is to be done (that is `register::plan` and `ingest`),
+//! read FITS files, run tasks, or answer queries.
 
 #[cfg(test)]
 extern crate self as archive;
@@ -14,12 +21,11 @@ extern crate self as archive;
 pub mod attempts;
 pub mod batches;
 mod changes;
-pub mod control;
 pub mod deliveries;
 mod detections;
 pub mod error;
 pub mod explain;
-mod findings;
+pub mod findings;
 mod handle;
 pub mod history;
 pub mod library;
@@ -43,10 +49,9 @@ pub mod unfinished;
 mod values;
 pub mod work;
 
-pub use control::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry};
 pub use engine::Database;
 pub use error::{ArchiveError, ArchiveFault};
-pub use handle::{Access, Archive, at_work, connect};
+pub use handle::{Access, Archive, Reader, at_work, connect};
 pub use metadata::{Cell, ReferenceRows};
 pub use roles::{check_server, make_roles, rehearse_roles};
 pub use site::{Site, SiteFile};

@@ -1,11 +1,10 @@
 //! Rounds and their tasks.
 
-use crate::Timestamp;
-use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Cause;
+use crate::deliveries::registration::{self, delivery_id};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
 use crate::time::text_of;
+use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
 use model::MultiframeId;
 use model::{UnitKey, UnitState, UseCase};
@@ -104,6 +103,83 @@ pub(crate) struct Unit {
 /// The columns of [`Unit`], for queries that join `unit` and `delivery`.
 pub(crate) const UNIT_COLUMNS: &str =
     "unit.unit_id, unit.delivery_id, delivery.name, unit.use_case, unit.round, unit.state";
+
+impl Reader {
+    /// Returns the state of a round.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round among them.
+    pub fn unit_state(&self, unit: &UnitKey) -> Result<UnitState, ArchiveError> {
+        self.read(format!("read the state of {unit}"), |c| Ok(find(c, unit)?.state))
+    }
+
+    /// Lists the tasks of a round, in order.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round among them.
+    pub fn tasks(&self, unit: &UnitKey) -> Result<Vec<TaskRecord>, ArchiveError> {
+        self.read(format!("list tasks of {unit}"), |c| tasks(c, unit))
+    }
+}
+
+impl Archive {
+    /// Requests that all current images of a delivery are redone in the next round, with the reason of the cause.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn request_again(
+        &mut self,
+        delivery: &str,
+        use_case: UseCase,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let act = format!("request the {use_case} of {delivery} again");
+        self.write("again", act, |tx| {
+            let mut select = tx.prepare_cached(
+                "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
+            )?;
+            let delivery = registration::delivery_id(tx, delivery)?;
+            let files: Vec<i64> =
+                select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
+            for file in files {
+                request_again(tx, file, use_case, &cause.why, now)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Opens a round with its tasks: `waiting` and at once `ready`. The round includes the pending requests to redo files.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when another open round of the use case already covers one of the files.
+    pub fn open_round(
+        &mut self,
+        round: &PlannedRound,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<UnitKey, ArchiveError> {
+        let act = format!("open a {} round of {}", round.use_case, round.delivery);
+        self.write("round", act, |tx| open(tx, round, cause, now))
+    }
+
+    /// Moves a round to another state and records the change.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the current state may not become the new one.
+    pub fn move_unit(
+        &mut self,
+        unit: &UnitKey,
+        to: UnitState,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("move", format!("move {unit} to {to}"), |tx| {
+            let found = find(tx, unit)?;
+            history::move_unit(tx, &found, to, cause, now)
+        })
+    }
+}
 
 /// Reads [`UNIT_COLUMNS`] from the first columns of a row.
 pub(crate) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {

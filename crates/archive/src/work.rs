@@ -1,11 +1,11 @@
 //! All data that decide what is to be done about a delivery, in a few queries.
 
-use crate::Timestamp;
 use crate::attempts::results::Outcome;
 use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
+use crate::error::{ArchiveError, ArchiveFault};
 use crate::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
+use crate::{Reader, Timestamp};
 use engine::{Connection, Optional};
 use model::UnitKey;
 use model::UnitState;
@@ -138,7 +138,17 @@ pub struct DeliveryWork {
     pub arriving: Option<Timestamp>,
 }
 
-/// Implements [`crate::Queue::delivery_work`].
+impl Reader {
+    /// Returns all data that decide what is to be done about a delivery.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    pub fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
+        self.read(format!("list the work of {delivery}"), |c| delivery_work(c, delivery))
+    }
+}
+
+/// Implements [`crate::Reader::delivery_work`].
 pub(crate) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, ArchiveFault> {
     let delivery = delivery_id(c, name)?;
     let mut progress = coverages(c, delivery)?;

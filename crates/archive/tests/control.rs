@@ -4,7 +4,7 @@
 
 mod control_conformance;
 
-use archive::{Archive, Inquiry, Site};
+use archive::{Archive, Reader, Site};
 use control_conformance::staging::{new_site, new_site_on_server, now};
 
 fn fresh() -> (tempfile::TempDir, Site, Archive) {
@@ -35,7 +35,7 @@ fn a_site_has_one_archive() {
     let (_dir, site, archive) = fresh();
     assert!(Archive::create(&site, now()).unwrap_err().is_gate());
     drop(archive);
-    let again = Archive::open(&site, archive::Access::Read, now()).unwrap();
+    let again = Reader::open(&site).unwrap();
     assert_eq!(again.programmes().unwrap().len(), 1);
     assert_eq!(site.examine(), Vec::<String>::new(), "wal and shm stay, the group can read");
 }

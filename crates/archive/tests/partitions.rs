@@ -7,7 +7,7 @@ mod staging;
 
 use archive::batches::RowsOfProgramme;
 use archive::history::Cause;
-use archive::{Archive, Curation, Inquiry, Publication, Queue, Site};
+use archive::{Archive, Site};
 use model::{UnitKey, UseCase};
 use staging::*;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -200,6 +200,6 @@ fn a_grown_definition_grows_the_partitions() {
     assert_eq!(psql(&site, &unknown), "40|0");
     drop(archive);
     psql(&site, "ALTER TABLE detection_data ADD COLUMN of_a_newer_program int");
-    let fault = Archive::open(&site, archive::Access::Write, now()).unwrap_err();
+    let fault = Archive::open(&site, now()).unwrap_err();
     assert!(fault.is_gate(), "{fault:?}");
 }

@@ -21,7 +21,7 @@ use archive::attempts::results::Outcome;
 use archive::batches::RowsOfProgramme;
 use archive::deliveries::{Arrival, DeliveryFacts, Registration};
 use archive::retraction::purge::PurgeScope;
-use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
+use archive::{Archive, Site};
 use model::{EventId, UnitKey, UseCase};
 use model_of::*;
 use query::Rows;

@@ -10,7 +10,7 @@ mod query;
 mod staging;
 
 use ::query::{Reader, SqlError, SqlLimits};
-use archive::{Archive, Curation, Inquiry, Publication, Queue, Registry, Site};
+use archive::{Archive, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};
 use query::Rows;
@@ -158,7 +158,7 @@ fn remembers(site: &Site, archive: &mut Archive) {
     filled(site, archive);
     let site = &as_reader(site);
     let mut seen = Vec::new();
-    let mut note = |archive: &Archive| {
+    let mut note = |archive: &archive::Reader| {
         let event = EventId::new(archive.status().unwrap().events).unwrap();
         seen.push((event, counts(site, None)));
     };

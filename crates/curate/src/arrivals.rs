@@ -17,7 +17,6 @@ use crate::steps::{Brought, Coming, Night, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
 use archive::status::DeliveryStatus;
-use archive::{Inquiry, Registry};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;

@@ -2,12 +2,12 @@
 
 use super::arrivals;
 use crate::log::{note, tell};
-use crate::site::{self, Archive, Site};
+use crate::site::{self, Site};
 use crate::words::{bytes, counted};
 use archive::products::kept::{KeptProduct, Lack};
 use archive::refusals::{RefusalFilter, RefusalState};
 use archive::status::Status;
-use archive::{Inquiry, Timestamp};
+use archive::{Reader, Timestamp};
 use dispatch::command::{Programs, System};
 use model::Advice;
 use serde::{Deserialize, Serialize};
@@ -173,7 +173,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
 
 /// Returns a notice per newer delivery, product and cause for products of older frames that stay current. Products whose
 /// replacement is under way have none: those of deliveries that are arriving, and of rounds that are not ingested.
-fn kept(site: &Site, archive: &Archive, status: &Status) -> anyhow::Result<Vec<Notice>> {
+fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<Notice>> {
     if status.kept_products == 0 {
         return Ok(Vec::new());
     }

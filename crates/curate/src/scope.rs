@@ -1,8 +1,7 @@
 //! The part of the archive that an act is for.
 
 use crate::failure;
-use crate::site::Archive;
-use archive::Inquiry;
+use archive::Reader;
 
 /// Deliveries: those named and those of some nights, or all.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +23,7 @@ impl Scope {
 ///
 /// # Errors
 /// `Kind::Gate` for a delivery or night that the archive does not know.
-pub fn chosen(archive: &Archive, scope: &Scope) -> anyhow::Result<Vec<String>> {
+pub fn chosen(archive: &Reader, scope: &Scope) -> anyhow::Result<Vec<String>> {
     let all = archive.deliveries(None)?;
     if scope.is_all() {
         return Ok(all);

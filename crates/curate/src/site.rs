@@ -2,7 +2,7 @@
 
 use crate::{config, failure, log, profiles};
 use anyhow::Context;
-use archive::{Access, Timestamp};
+use archive::{Reader, Timestamp};
 use model::Advice;
 use std::path::{Path, PathBuf};
 
@@ -70,8 +70,8 @@ impl Site {
     ///
     /// # Errors
     /// When the database cannot be opened.
-    pub fn read(&self) -> anyhow::Result<Archive> {
-        let archive = Archive::open(&self.place, Access::Read, now())?;
+    pub fn read(&self) -> anyhow::Result<Reader> {
+        let archive = Reader::open(&self.place)?;
         noted(archive.note());
         Ok(archive)
     }
@@ -82,7 +82,7 @@ impl Site {
     /// When the database cannot be opened or updated.
     pub fn write(&self) -> anyhow::Result<Archive> {
         log::open(self, log::Writer::Commands);
-        let archive = Archive::open(&self.place, Access::Write, now())?;
+        let archive = Archive::open(&self.place, now())?;
         noted(archive.note());
         Ok(archive)
     }
@@ -95,7 +95,7 @@ impl Site {
         if !is_dry_run {
             return self.write();
         }
-        let archive = Archive::open(&self.place, Access::Rehearse, now())?;
+        let archive = Archive::open_rehearsal(&self.place, now())?;
         noted(archive.note());
         Ok(archive)
     }

@@ -19,7 +19,6 @@ use crate::scheduler::situation::UnitName;
 use crate::scheduler::{Curator, Request};
 use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
-use archive::Queue;
 use archive::history::Cause;
 use archive::planning::Held;
 use model::{UnitKey, UseCase};

@@ -17,7 +17,7 @@ pub mod sweep;
 
 use archive::batches::{Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timing};
 use archive::history::Cause;
-use archive::{ArchiveError, Publication, Timestamp};
+use archive::{Archive, ArchiveError, Reader, Timestamp};
 use check::Failure;
 use model::{EventId, UnitKey, one_line, shown_briefly};
 use std::collections::BTreeSet;
@@ -118,7 +118,7 @@ enum Outcome {
 /// # Errors
 /// [`ArchiveError`] when the archive itself cannot be read or written; a failure of one batch is in the report.
 pub fn pass(
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     deliveries: &[String],
     cause: &Cause,
     now: Timestamp,
@@ -132,7 +132,7 @@ pub fn pass(
 /// As [`pass`].
 pub fn pass_until(
     stop: &dyn Fn() -> bool,
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     deliveries: &[String],
     cause: &Cause,
     now: Timestamp,
@@ -165,7 +165,7 @@ pub fn pass_until(
 /// Returns the first staged round that is wanted, not blocked and not tried yet. The rounds are read again each time: a round may
 /// have been blocked by the one before.
 fn next(
-    archive: &impl Publication,
+    archive: &Reader,
     deliveries: &[String],
     tried: &BTreeSet<UnitKey>,
 ) -> Result<Option<UnitKey>, ArchiveError> {
@@ -176,7 +176,7 @@ fn next(
 
 /// Publishes one staged round in the archive.
 fn ingest(
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     unit: &UnitKey,
     cause: &Cause,
     now: Timestamp,
@@ -221,7 +221,7 @@ fn ingest(
 /// Distinguishes a fault of the batch from one of the archive: the batch is refused, or waits, and the others continue. Only a
 /// fault that concerns every batch ends the pass.
 fn failed(
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     unit: &UnitKey,
     error: ArchiveError,
     now: Timestamp,
@@ -239,7 +239,7 @@ fn failed(
 }
 
 fn publish(
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     batch: &StagedBatch,
     rows: &[RowsOfProgramme],
     cause: &Cause,
@@ -257,7 +257,7 @@ fn publish(
 }
 
 fn refuse(
-    archive: &mut impl Publication,
+    archive: &mut Archive,
     unit: &UnitKey,
     check: &str,
     message: String,

@@ -6,7 +6,7 @@
 
 use archive::attempts::results::Taken;
 use archive::attempts::{AttemptEnd, AttemptKey};
-use archive::{ArchiveError, Publication, Queue, Timestamp};
+use archive::{Archive, ArchiveError, Timestamp};
 use files::{Dir, OpenFault};
 use model::one_line;
 use stage::Verification;
@@ -35,8 +35,8 @@ pub struct SweepReport {
 ///
 /// # Errors
 /// [`ArchiveError`]; directories that could not be removed are left for the next sweep.
-pub fn sweep<A: Queue + Publication>(
-    archive: &mut A,
+pub fn sweep(
+    archive: &mut Archive,
     keep: chrono::TimeDelta,
     now: Timestamp,
 ) -> Result<SweepReport, ArchiveError> {

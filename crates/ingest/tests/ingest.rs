@@ -23,7 +23,7 @@ mod swapped;
 mod sweeping;
 
 use archive::history::Cause;
-use archive::{Archive, Inquiry, Site};
+use archive::{Archive, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;

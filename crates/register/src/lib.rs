@@ -17,7 +17,7 @@ use archive::deliveries::{
 };
 use archive::library::{Content, FileKind};
 use archive::refusals::{Stage, StagedRefusal};
-use archive::{ArchiveError, Registry, Site, Timestamp};
+use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
 use model::Finding;
 use model::profile::SurveyProfile;
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ pub fn record_group(
     arrivals: &[transfer::Arrival],
     profiles: &[SurveyProfile],
     site: &Site,
-    archive: &mut impl Registry,
+    archive: &mut Archive,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     let group = Fetched { arrivals: arrivals.to_vec(), ..Fetched::default() };
@@ -67,7 +67,7 @@ pub fn record(
     fetched: &Fetched,
     profiles: &[SurveyProfile],
     site: &Site,
-    archive: &mut impl Registry,
+    archive: &mut Archive,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     record_all(delivery, fetched, (profiles, false), site, archive, now)
@@ -78,7 +78,7 @@ fn record_all(
     fetched: &Fetched,
     (profiles, is_under_way): (&[SurveyProfile], bool),
     site: &Site,
-    archive: &mut impl Registry,
+    archive: &mut Archive,
     now: Timestamp,
 ) -> Result<Recorded, ArchiveError> {
     let arrivals: Vec<Arrival> = fetched.arrivals.iter().map(|a| arrival(a, site, now)).collect();
@@ -110,7 +110,7 @@ fn record_all(
 pub fn known(
     delivery: &str,
     site: &Site,
-    archive: &impl Registry,
+    archive: &Reader,
 ) -> Result<HashMap<String, Vec<Known>>, ArchiveError> {
     let mut known: HashMap<String, Vec<Known>> = HashMap::new();
     for file in archive.known_files(delivery)? {

@@ -5,7 +5,7 @@
 #[path = "../../archive/tests/control_conformance/staging.rs"]
 mod staging;
 
-use archive::{Archive, Publication, Site};
+use archive::{Archive, Reader, Site};
 use model::UseCase;
 use rusqlite::Connection;
 use staging::*;
@@ -42,7 +42,6 @@ fn deliver(site: &Site, archive: &mut Archive, files: &[archive::deliveries::Arr
 }
 
 fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork) -> bool) {
-    use archive::Queue;
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
         for started in start_all(archive, &unit) {
@@ -69,7 +68,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork)
 }
 
 fn found(site: &Site) -> BTreeSet<&'static str> {
-    let archive = Archive::open(site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(site).unwrap();
     let report = verify(&archive, Options { checksums: true, ..Default::default() }).unwrap();
     for finding in &report.findings {
         assert!(!finding.to_string().is_empty() && !finding.repair().is_empty());
@@ -266,7 +265,7 @@ fn many_broken_references_are_one_finding() {
         )
         .unwrap();
     drop(connection);
-    let archive = Archive::open(&site, archive::Access::Read, now()).unwrap();
+    let archive = Reader::open(&site).unwrap();
     let told: Vec<String> = verify(&archive, Options::default())
         .unwrap()
         .findings

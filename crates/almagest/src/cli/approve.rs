@@ -5,12 +5,12 @@ use super::plan::{latest, undecidable};
 use super::subject::{check_host, unit};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
-use archive::Planning;
+use archive::Reader;
 use archive::history::Cause;
 use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use model::{Advice, UseCase};
 use std::path::PathBuf;
 
@@ -79,7 +79,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the numbers of tasks and units that were approved, as in the plan's header.
-fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result<String> {
+fn approved(archive: &Reader, number: i64, decided: &Decided) -> anyhow::Result<String> {
     let mut text = format!(
         "{} of {} may start",
         counted(decided.tasks, "task"),
@@ -99,7 +99,7 @@ fn approved(archive: &Archive, number: i64, decided: &Decided) -> anyhow::Result
 }
 
 /// Reports the instructions by which approved units do not start.
-fn still_paused(archive: &Archive, decided: &Decided) -> anyhow::Result<()> {
+fn still_paused(archive: &Reader, decided: &Decided) -> anyhow::Result<()> {
     let units: Vec<(String, UseCase)> = decided
         .units
         .iter()

@@ -4,13 +4,13 @@ use super::dry_run::tell_dry_run;
 use super::instruction::StopArguments;
 use crate::exit::Exit;
 use crate::report::{counted, say, tell};
+use archive::Reader;
 use archive::attempts::{AttemptKey, Place};
 use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
-use archive::{Planning, Queue};
 use curate::advice;
 use curate::scheduler::Curator;
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use model::{Advice, UnitState};
 use std::path::PathBuf;
 
@@ -46,7 +46,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
         .map(|t| t.key.unit.clone())
         .collect();
     units.dedup();
-    let is_under_way = |archive: &Archive, unit: &model::UnitKey| {
+    let is_under_way = |archive: &Reader, unit: &model::UnitKey| {
         archive.running_attempts().map(|all| all.iter().any(|a| a.attempt.task.unit == *unit))
     };
     for unit in &units {

@@ -7,11 +7,11 @@ use super::dry_run::tell_dry_run;
 use super::{ScopeArguments, sql};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, shown};
-use archive::Inquiry;
+use archive::Reader;
 use archive::explain::sheets::Asked;
 use curate::advice;
 use curate::scope::{Scope, chosen};
-use curate::site::{Archive, Site};
+use curate::site::Site;
 use curate::steps::gate;
 use model::profile::FrameKind;
 use model::{Advice, UseCase};
@@ -72,7 +72,7 @@ fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Str
 }
 
 /// Explains which deliveries have previews that are not shown: newer deliveries show theirs, or they are retracted.
-fn hidden(archive: &Archive, names: &[String]) -> anyhow::Result<Vec<String>> {
+fn hidden(archive: &Reader, names: &[String]) -> anyhow::Result<Vec<String>> {
     const NAMED: usize = 5;
     let mut hidden = Vec::new();
     for name in names {

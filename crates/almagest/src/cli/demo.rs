@@ -4,7 +4,6 @@ use super::dry_run::tell_dry_run;
 use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, sql, transfer};
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
-use archive::Inquiry;
 use curate::site::{self, Site};
 use curate::steps::{Night, Whole, Word};
 use std::fmt::Write as _;

@@ -4,7 +4,6 @@ use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, say, shown};
 use archive::attempts::{Lease, RunningAttempt};
 use archive::status::StatusFilter;
-use archive::{Inquiry, Queue};
 use curate::advice;
 use curate::log::Writer;
 use curate::site::Site;

@@ -5,7 +5,6 @@ use super::instruction::in_words;
 use super::subject::{About, check_host};
 use crate::exit::{self, Exit};
 use crate::report::say;
-use archive::Planning;
 use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
 use curate::advice;

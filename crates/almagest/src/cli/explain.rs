@@ -3,16 +3,16 @@
 use super::findings::{self, Deliveries};
 use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
+use archive::Reader;
 use archive::explain::sheets::{Asked, Facts};
 use archive::explain::{Explanation, Setting, Suggestion};
+use archive::findings::Drift;
 use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState};
-use archive::status::Drift;
-use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::arrivals;
 use curate::ingester::state;
 use curate::profiles::Loaded;
-use curate::site::{Archive, Site};
+use curate::site::Site;
 use curate::steps::gate;
 use model::Advice;
 use std::collections::HashMap;
@@ -187,7 +187,7 @@ fn name_of(site: &Site, text: &str) -> String {
 /// Returns the facts that decide which commands about some deliveries work now.
 pub fn setting(
     site: &Site,
-    archive: &Archive,
+    archive: &Reader,
     mut deliveries: Vec<&String>,
 ) -> anyhow::Result<Setting> {
     deliveries.sort();
@@ -210,7 +210,7 @@ pub fn setting(
 }
 
 /// Finds the refused files that would be the catalogues of images without one.
-fn find_partners(archive: &Archive, profiles: &[Loaded], facts: &mut Facts) -> anyhow::Result<()> {
+fn find_partners(archive: &Reader, profiles: &[Loaded], facts: &mut Facts) -> anyhow::Result<()> {
     for file in facts.files.iter_mut().filter(|f| f.kind == "image" && f.partner.is_none()) {
         let filter =
             RefusalFilter { delivery: Some(file.delivery.clone()), ..RefusalFilter::default() };
@@ -227,7 +227,7 @@ fn find_partners(archive: &Archive, profiles: &[Loaded], facts: &mut Facts) -> a
 /// has.
 fn absent(
     site: &Site,
-    archive: &Archive,
+    archive: &Reader,
     profiles: &[Loaded],
     asked: &Asked,
 ) -> anyhow::Result<Option<Explanation>> {
@@ -274,7 +274,7 @@ fn absent(
 }
 
 /// Suggests a way to get a file that has not arrived.
-fn await_file(archive: &Archive, delivery: &str, out: &mut Explanation) -> anyhow::Result<()> {
+fn await_file(archive: &Reader, delivery: &str, out: &mut Explanation) -> anyhow::Result<()> {
     let place = archive.source(delivery)?.to_string_lossy().into_owned();
     let is_reachable = place.contains("://") || Path::new(&place).is_dir();
     out.suggestions.push(match is_reachable {

@@ -2,8 +2,7 @@
 
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
-use archive::Inquiry;
-use archive::status::Drift;
+use archive::findings::Drift;
 use curate::advice;
 use curate::site::Site;
 use model::Advice;

@@ -4,7 +4,6 @@ use super::ScopeArguments;
 use super::night::{ended, open, report_as};
 use crate::exit::Exit;
 use crate::report::{Table, say};
-use archive::Publication;
 use archive::batches::StagedRound;
 use curate::scope::{Scope, chosen};
 use curate::site::Site;

@@ -5,7 +5,7 @@ use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use anyhow::Context;
 use archive::history::Cause;
-use archive::{Database, Registry, SiteFile};
+use archive::{Database, SiteFile};
 use curate::advice;
 use curate::site::{self, Archive};
 use curate::{config, profiles};

@@ -4,7 +4,6 @@ use super::dry_run::tell_dry_run;
 use super::subject::About;
 use crate::exit::Exit;
 use crate::report::{Table, counted, say, utc};
-use archive::Planning;
 use archive::history::Cause;
 use archive::planning::{Instruction, Standing};
 use curate::advice;

@@ -3,8 +3,8 @@
 use crate::exit::{self, Exit};
 use crate::report::{grouped, say};
 use anyhow::Context;
+use archive::Database;
 use archive::history::Cause;
-use archive::{Database, Inquiry, Queue};
 use curate::advice;
 use curate::config;
 use curate::site::{self, Site};

@@ -2,7 +2,6 @@
 
 use crate::exit::Exit;
 use crate::report::{self, Table, byte_rate, counted, grouped, rate, say, say_part, shown, tell};
-use archive::Inquiry;
 use archive::explain::sheets::Asked;
 use archive::status::StatusFilter;
 use curate::advice;

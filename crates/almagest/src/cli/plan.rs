@@ -5,11 +5,11 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, grouped, say, say_part, utc};
 use archive::history::Cause;
 use archive::planning::{Instruction, PlanState, Standing};
-use archive::{ArchiveError, ArchiveFault, Planning, Timestamp};
+use archive::{ArchiveError, ArchiveFault, Reader, Timestamp};
 use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use model::Advice;
 use std::path::PathBuf;
 
@@ -227,6 +227,6 @@ fn no_plan(number: Option<i64>) -> anyhow::Error {
 ///
 /// # Errors
 /// Exit code 3 when there is no such plan.
-pub fn latest(archive: &Archive, given: Option<i64>) -> anyhow::Result<i64> {
+pub fn latest(archive: &Reader, given: Option<i64>) -> anyhow::Result<i64> {
     Ok(archive.plan(given)?.ok_or_else(|| no_plan(given))?.plan_id)
 }

@@ -5,7 +5,6 @@ use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown};
 use archive::history::Cause;
 use archive::refusals::{RefusalFilter, RefusalRecord, RefusalState, Stage};
-use archive::{Inquiry, Registry};
 use clap::Subcommand;
 use curate::advice;
 use curate::site::{self, Site};

@@ -3,7 +3,6 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, say, shown, tell};
-use archive::Curation;
 use archive::history::Cause;
 use archive::retraction::purge::{PurgeScope, Purged};
 use curate::site::{self, Site};

@@ -5,7 +5,6 @@ use super::soundness::look;
 use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
-use archive::Holdings;
 use archive::library::{Holding, Soundness};
 use curate::scope::chosen;
 use curate::site::{self, Site};
@@ -184,8 +183,7 @@ fn compared(
 /// Origins of a delivery, with the name of its directory at each; what they list; and whether all of them could be listed.
 type Listed = (Vec<(Origin, String)>, Vec<transfer::Entry>, bool);
 
-fn listed(site: &Site, archive: &site::Archive, delivery: &str) -> anyhow::Result<Listed> {
-    use archive::Registry;
+fn listed(site: &Site, archive: &archive::Reader, delivery: &str) -> anyhow::Result<Listed> {
     let (mut origins, mut entries, mut is_whole) = (Vec::new(), Vec::new(), true);
     let profiles = site.profiles()?;
     for known in archive.origins(None)?.iter().filter(|known| known.delivery == delivery) {

@@ -4,16 +4,18 @@ use super::dry_run::tell_dry_run;
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
-use archive::Inquiry;
+use archive::Reader;
 use archive::explain::Setting;
 use archive::explain::help::help_for;
 use archive::history::Cause;
-use archive::refusals::{Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE};
-use archive::status::{in_full, place_in_words, rows_in_words};
+use archive::refusals::{
+    Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE, in_full, place_in_words,
+    rows_in_words,
+};
 use clap::{Args, Subcommand};
 use curate::advice;
 use curate::scope::{Scope, chosen};
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use curate::steps::gate;
 use model::Advice;
 use serde_json::{Value, json};
@@ -117,7 +119,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Checks that a named delivery exists: a misspelt name is no delivery without refusals.
-fn check_delivery(archive: &Archive, delivery: Option<&String>) -> anyhow::Result<()> {
+fn check_delivery(archive: &Reader, delivery: Option<&String>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
     chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
     Ok(())

@@ -4,7 +4,6 @@ use super::dry_run::tell_dry_run;
 use super::plan::{latest, undecidable};
 use crate::exit::Exit;
 use crate::report::{counted, say};
-use archive::Planning;
 use archive::history::Cause;
 use curate::advice;
 use curate::site::{self, Site};

@@ -5,11 +5,11 @@ use super::plan::latest;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say, tell};
+use archive::Reader;
 use archive::history::Cause;
 use archive::planning::{Resumed, Standing, Subject};
-use archive::{Inquiry, Planning};
 use curate::advice;
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -73,7 +73,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 
 /// Returns the instructions that still stop something of the resumed subject, or all of them when none does and nothing ended.
 fn still_stopped(
-    archive: &Archive,
+    archive: &Reader,
     resumed: &Resumed,
     ended: &[Subject],
 ) -> anyhow::Result<Vec<Standing>> {

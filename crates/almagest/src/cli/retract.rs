@@ -3,7 +3,6 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
-use archive::Curation;
 use archive::history::Cause;
 use archive::retraction::Retracted;
 use curate::advice;

@@ -4,7 +4,6 @@ use super::dry_run::tell_dry_run;
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
-use archive::Inquiry;
 use archive::history::Cause;
 use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;

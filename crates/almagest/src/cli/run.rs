@@ -7,7 +7,6 @@ use super::step::planned;
 use super::transfer::{Sourced, expected, expected_as_json, opened, say_expected};
 use crate::exit::Exit;
 use crate::report::say;
-use archive::Inquiry;
 use curate::scope::chosen;
 use curate::site::Site;
 use curate::steps::{Night, Whole, Word, came_from, gate};

@@ -5,7 +5,6 @@ use super::dry_run::tell_dry_run;
 use super::soundness::look;
 use crate::exit::Exit;
 use crate::report::{bytes, say, shown};
-use archive::Holdings;
 use archive::library::{Holding, Soundness};
 use curate::advice;
 use curate::scope::chosen;

@@ -3,7 +3,6 @@
 use crate::exit::Exit;
 use crate::report::{Table, say, shown};
 use archive::deliveries::origins::KnownOrigin;
-use archive::{Inquiry, Registry};
 use curate::site::Site;
 use curate::sources::{self, Origin};
 use curate::steps::own;

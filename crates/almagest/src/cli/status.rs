@@ -4,9 +4,9 @@ use crate::exit::{self, Exit};
 use crate::report::{
     Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
 };
+use archive::Reader;
 use archive::planning::Standing;
 use archive::status::{Rate, Status, StatusFilter};
-use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::arrivals::{self, State as Arrivals};
 use curate::ingester::state::{self, State};
@@ -15,7 +15,7 @@ use curate::scheduler;
 use curate::scheduler::document::duration;
 use curate::scheduler::state::State as DataState;
 use curate::scope::{Scope, chosen};
-use curate::site::{self, Archive, Site};
+use curate::site::{self, Site};
 use model::Advice;
 use serde_json::json;
 use std::io::IsTerminal;
@@ -95,7 +95,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the filter of the listed deliveries. A misspelt name is an error, no delivery without work.
-fn filter(archive: &Archive, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
+fn filter(archive: &Reader, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
     let scope = Scope {
         nights: arguments.night.iter().map(ToString::to_string).collect(),
         deliveries: arguments.delivery.clone(),

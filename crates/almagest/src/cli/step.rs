@@ -4,7 +4,6 @@ use super::ScopeArguments;
 use super::night::{as_json, ended, open, report_as, tell_blocked};
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, shown};
-use archive::Queue;
 use curate::advice;
 use curate::rounds::plan;
 use curate::scope::chosen;

@@ -1,11 +1,11 @@
 //! The subject of an instruction: the options that name it.
 
 use crate::exit;
+use archive::Reader;
 use archive::planning::Subject;
-use archive::{Inquiry, Planning};
 use curate::advice;
 use curate::scheduler;
-use curate::site::{Archive, Site};
+use curate::site::Site;
 use model::{Advice, UseCase};
 
 /// What an instruction is about.
@@ -57,7 +57,7 @@ impl About {
     ///
     /// # Errors
     /// Exit code 2 when the options name no subject, 3 when the subject does not exist.
-    pub fn known(&self, site: &Site, archive: &Archive) -> anyhow::Result<Subject> {
+    pub fn known(&self, site: &Site, archive: &Reader) -> anyhow::Result<Subject> {
         if self.is_empty() {
             return Err(exit::usage(
                 "--unit UNIT, --delivery NAME, --night YYYYMMDD, --use-case USE_CASE, --host HOST or --all is missing",

@@ -4,7 +4,6 @@
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
-use archive::Curation;
 use archive::history::Cause;
 use archive::products::kept::KeptProduct;
 use curate::advice;

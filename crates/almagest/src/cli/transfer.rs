@@ -6,7 +6,6 @@ use super::identity::IdentityArguments;
 use super::night::{ended, name_retracted, open, report_as};
 use crate::exit::Exit;
 use crate::report::{Table, bytes, grouped, say, tell};
-use archive::Registry;
 use archive::history::Cause;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};

@@ -3,7 +3,6 @@
 use super::dry_run::note_dry_run;
 use crate::exit::Exit;
 use crate::report::{counted, grouped, say, shown, tell};
-use archive::Holdings;
 use archive::history::Cause;
 use archive::library::Soundness;
 use curate::advice;

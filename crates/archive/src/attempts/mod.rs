@@ -1,21 +1,18 @@
-//! Starts of tasks: numbers, directories, leases.
+//! Starts of tasks: numbers, directories, leases, hosts and jobs. Results are in [`results`].
 
 mod acceptance;
 pub mod lease;
 pub mod results;
 
-use crate::Timestamp;
 use crate::attempts::lease::Process;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Cause;
-use crate::programmes::Programme;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
+use crate::programmes::{Programme, programmes};
 use crate::refusals::refused_hdus;
-use crate::rounds::{TaskKey, TaskState};
-use crate::rounds::{UNIT_COLUMNS, find_task, unit_of};
+use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, unit_of};
 use crate::site::Site;
-use crate::status::reports::programmes;
 use crate::time::{text_of, time_of};
+use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection};
 use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
@@ -115,7 +112,101 @@ pub enum AttemptEnd {
 /// Maximum bytes of a reason that are stored.
 const WHY_BYTES: usize = 4000;
 
-/// Implements [`crate::Queue::start_attempt`].
+impl Reader {
+    /// Lists the attempts that have not ended.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn running_attempts(&self) -> Result<Vec<RunningAttempt>, ArchiveError> {
+        let site = self.site.clone();
+        self.read("list running attempts", |c| running(c, &site))
+    }
+
+    /// Lists the attempts whose directories may be removed: those that ended without their result having been accepted, and those
+    /// of previews and catalogues whose round was ingested before a given time. Staged metadata stay, because later catalogue
+    /// rounds read them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn sweepable_attempts(
+        &self,
+        ingested_before: Timestamp,
+    ) -> Result<Vec<(AttemptKey, PathBuf)>, ArchiveError> {
+        let site = self.site.clone();
+        self.read("list attempts to sweep", |c| sweepable(c, &site, ingested_before))
+    }
+}
+
+impl Archive {
+    /// Starts an attempt of a task: assigns it a number and a directory, records the host that it will be sent to, if any, and
+    /// moves an approved round to running.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the task is finished or its round neither approved nor running.
+    pub fn start_attempt(
+        &mut self,
+        task: &TaskKey,
+        lease: &Lease,
+        place: Option<&Place>,
+        now: Timestamp,
+    ) -> Result<Started, ArchiveError> {
+        let act = format!("start task {} of {}", task.task, task.unit);
+        let site = self.site.clone();
+        self.write("start", act, |tx| start(tx, &site, task, lease, place, now))
+    }
+
+    /// Extends the lease of a running attempt; returns `false` when the attempt has ended.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn renew_lease(
+        &mut self,
+        attempt: &AttemptKey,
+        until: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        self.write("renew", "renew a lease", |tx| renew(tx, attempt, until))
+    }
+
+    /// Records that a running attempt ended without result. An attempt that has ended already stays as it is.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn end_attempt(
+        &mut self,
+        attempt: &AttemptKey,
+        end: AttemptEnd,
+        why: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("end", "end an attempt", |tx| self::end(tx, attempt, end, why, now))
+    }
+
+    /// Records that an attempt's directory was removed.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn mark_swept(&mut self, attempt: &AttemptKey) -> Result<(), ArchiveError> {
+        self.write("sweep", "record a swept attempt", |tx| mark_swept(tx, attempt))
+    }
+
+    /// Records the executor's name of an attempt.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn note_job(&mut self, attempt: &AttemptKey, job: &str) -> Result<(), ArchiveError> {
+        self.write("job", "record the job of an attempt", |tx| note_job(tx, attempt, job))
+    }
+
+    /// Records the cause of an attempt's end without result, e.g. `memory`.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
+        self.write("end-code", "record the end of an attempt", |tx| note_end(tx, attempt, code))
+    }
+}
+
+/// Implements [`crate::Archive::start_attempt`].
 pub(crate) fn start(
     tx: &Connection,
     site: &Site,
@@ -301,7 +392,7 @@ fn metadata_directories(
     Ok(directories)
 }
 
-/// Implements [`crate::Queue::renew_lease`].
+/// Implements [`crate::Archive::renew_lease`].
 pub(crate) fn renew(
     tx: &Connection,
     key: &AttemptKey,
@@ -315,7 +406,7 @@ pub(crate) fn renew(
     Ok(renewed == 1)
 }
 
-/// Implements [`crate::Queue::end_attempt`].
+/// Implements [`crate::Archive::end_attempt`].
 pub(crate) fn end(
     tx: &Connection,
     key: &AttemptKey,
@@ -336,7 +427,7 @@ pub(crate) fn end(
     Ok(())
 }
 
-/// Implements [`crate::Queue::running_attempts`].
+/// Implements [`crate::Reader::running_attempts`].
 pub(crate) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number, executor, holder, lease_until, started,
@@ -370,7 +461,7 @@ pub(crate) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
     Ok(running)
 }
 
-/// Implements [`crate::Queue::sweepable_attempts`].
+/// Implements [`crate::Reader::sweepable_attempts`].
 pub(crate) fn sweepable(
     c: &Connection,
     site: &Site,
@@ -395,13 +486,45 @@ pub(crate) fn sweepable(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Queue::mark_swept`].
+/// Implements [`crate::Archive::mark_swept`].
 pub(crate) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), ArchiveFault> {
     let task = find_task(tx, &key.task)?;
     tx.execute(
         "UPDATE attempt SET swept = 1
          WHERE task_id = ?1 AND number = ?2 AND state <> 'running'",
         params![task.id, key.attempt],
+    )?;
+    Ok(())
+}
+
+/// Implements [`crate::Archive::note_job`].
+pub(crate) fn note_job(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    job: &str,
+) -> Result<(), ArchiveFault> {
+    note(tx, attempt, "job", job)
+}
+
+/// Implements [`crate::Archive::note_end`].
+pub(crate) fn note_end(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    code: &str,
+) -> Result<(), ArchiveFault> {
+    note(tx, attempt, "ended_by", code)
+}
+
+fn note(
+    tx: &Connection,
+    attempt: &AttemptKey,
+    column: &str,
+    value: &str,
+) -> Result<(), ArchiveFault> {
+    let task = find_task(tx, &attempt.task)?;
+    tx.execute(
+        &format!("UPDATE attempt_place SET {column} = ?3 WHERE task_id = ?1 AND number = ?2"),
+        params![task.id, attempt.attempt, value],
     )?;
     Ok(())
 }

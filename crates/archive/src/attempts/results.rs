@@ -1,20 +1,14 @@
 //! Results of attempts: the first complete result of a task counts, the others are surplus.
 
-use crate::Timestamp;
-use crate::attempts::acceptance;
-use crate::error::ArchiveFault;
-use crate::findings;
-use crate::findings::Found;
+use crate::attempts::{acceptance, results};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::{self, Found};
 use crate::history::Cause;
-use crate::refusals;
-use crate::refusals::Stage;
-use crate::refusals::met;
-use crate::refusals::met::Met;
-use crate::refusals::waiting;
-use crate::rounds;
-use crate::rounds::{Task, find_task, request_again, stage_when_over};
-use crate::rounds::{TaskKey, TaskState};
+use crate::refusals::met::{self, Met};
+use crate::refusals::{self, Stage, waiting};
+use crate::rounds::{self, Task, TaskKey, TaskState, find_task, request_again, stage_when_over};
 use crate::time::text_of;
+use crate::{Archive, Timestamp};
 use engine::{Connection, Optional};
 use model::task::TaskResult;
 use model::{Refusal, RefusalCode, UnitState, UseCase};
@@ -66,6 +60,50 @@ pub enum Taken {
 /// Number of refusals that are recorded in one transaction: more would block other writers for seconds.
 pub(crate) const REFUSALS_AT_ONCE: usize = 5000;
 
+impl Archive {
+    /// Accepts a result, if it is the first of its task: records refusals, findings and outcomes, releases what waited for it,
+    /// and moves the round to `staged` after the last task.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the result does not belong to a started attempt of the task.
+    pub fn take_result(
+        &mut self,
+        result: &TaskResult,
+        now: Timestamp,
+    ) -> Result<Taken, ArchiveError> {
+        let act = format!("take the result of task {} of {}", result.task, result.unit);
+        let mut new = 0;
+        if result.refusals.len() > results::REFUSALS_AT_ONCE {
+            let act = || format!("record refusals of task {} of {}", result.task, result.unit);
+            let mut part = || self.write("result-part", act(), |tx| note_part(tx, result, now));
+            while let Some(noted) = part()? {
+                new += noted;
+            }
+        }
+        match self.write("result", act, |tx| take(tx, result, now))? {
+            Taken::Taken { new_refusals, staged } => {
+                Ok(Taken::Taken { new_refusals: new_refusals + new, staged })
+            }
+            taken => Ok(taken),
+        }
+    }
+
+    /// Gives a task up: its files are refused with the code `task_failed`, and the round continues without them. Returns the
+    /// number of new refusals and whether the round is staged now.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the task is done.
+    pub fn give_up_task(
+        &mut self,
+        task: &TaskKey,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Taken, ArchiveError> {
+        let act = format!("give up task {} of {}", task.task, task.unit);
+        self.write("give-up", act, |tx| give_up(tx, task, cause, now))
+    }
+}
+
 /// Records part of the refusals of a very long result, before the result is accepted. Returns how many of them are new, or `None`
 /// when the rest can be recorded together with the result. After an interruption, the next call resumes after the recorded
 /// refusals.
@@ -113,7 +151,7 @@ fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, Arc
     Ok(usize::try_from(noted.unwrap_or(0)).unwrap_or(0).min(result.refusals.len()))
 }
 
-/// Implements [`crate::Queue::take_result`].
+/// Implements [`crate::Archive::take_result`].
 pub(crate) fn take(
     tx: &Connection,
     result: &TaskResult,
@@ -212,7 +250,7 @@ fn note_findings(
     findings::note(tx, task.unit.delivery_id, stage, round, found.collect())
 }
 
-/// Implements [`crate::Queue::give_up_task`].
+/// Implements [`crate::Archive::give_up_task`].
 pub(crate) fn give_up(
     tx: &Connection,
     key: &TaskKey,

@@ -2,21 +2,16 @@
 
 pub mod publication;
 
-use crate::Timestamp;
-use crate::attempts;
 use crate::attempts::results::Outcome;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Act;
-use crate::history::Cause;
-use crate::refusals::Stage;
-use crate::refusals::met;
-use crate::refusals::met::Met;
-use crate::refusals::waiting;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Act, Cause};
+use crate::refusals::met::{self, Met};
+use crate::refusals::{Stage, waiting};
 use crate::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
 use crate::site::Site;
 use crate::time::text_of;
 use crate::work::multiframe_id;
+use crate::{Archive, Reader, Timestamp, attempts, partitions};
 use engine::{Connection, Optional};
 use lake;
 use model::EventId;
@@ -123,7 +118,83 @@ pub struct Timing {
     pub publish: f64,
 }
 
-/// Implements [`crate::Publication::staged_rounds`].
+impl Reader {
+    /// Lists the staged rounds in the order of their deliveries' registration (metadata before previews before detections), each
+    /// with the reason why it is blocked, if it is.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn staged_rounds(&self) -> Result<Vec<StagedRound>, ArchiveError> {
+        self.read("list staged rounds", staged_rounds)
+    }
+
+    /// Returns a staged round with its results.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown round or one that is not staged among them.
+    pub fn batch(&self, unit: &UnitKey) -> Result<StagedBatch, ArchiveError> {
+        let site = self.site.clone();
+        self.read(format!("read the batch of {unit}"), |c| batch(c, &site, unit))
+    }
+}
+
+impl Archive {
+    /// Assigns object ids to a batch and records them; the same batch gets the same ids again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when ids were reserved for other counts.
+    pub fn reserve(
+        &mut self,
+        unit: &UnitKey,
+        wanted: &[RowsOfProgramme],
+        now: Timestamp,
+    ) -> Result<Vec<IdRange>, ArchiveError> {
+        let act = format!("reserve object ids for {unit}");
+        self.write("reserve", act, |tx| reserve(tx, unit, wanted, now))
+    }
+
+    /// Refuses a batch that failed a check: its round fails, its id ranges are abandoned, and a refusal names the check.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn refuse_batch(
+        &mut self,
+        unit: &UnitKey,
+        check: &str,
+        message: &str,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("refuse-batch", format!("refuse the batch of {unit}"), |tx| {
+            refuse(tx, unit, check, message, now)
+        })
+    }
+
+    /// Removes what was loaded for batches that will never be published, and returns its names. Items that cannot be removed are
+    /// left for the next call.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
+        if !self.site.is_embedded() {
+            return match self.is_rehearsal {
+                true => partitions::due_to_drop(&self.connection),
+                false => partitions::drop_left_over(&self.connection),
+            }
+            .map_err(ArchiveError::during("drop abandoned tables"));
+        }
+        let site = self.site.clone();
+        let files = self.read("list abandoned files", |c| abandoned_files(c, &site))?;
+        let lake = self.site.lake();
+        let is_removed = |path: &&PathBuf| match self.is_rehearsal {
+            true => path.symlink_metadata().is_ok(),
+            false => files::remove_below(&lake, path).is_ok_and(|is_removed| is_removed),
+        };
+        let removed = files.iter().filter(is_removed);
+        Ok(removed.map(|path| path.display().to_string()).collect())
+    }
+}
+
+/// Implements [`crate::Reader::staged_rounds`].
 pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id) WHERE unit.state = 'staged'
@@ -170,7 +241,7 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
         .then(|| format!("the metadata of {without} of its multiframes are not ingested")))
 }
 
-/// Implements [`crate::Publication::batch`].
+/// Implements [`crate::Reader::batch`].
 pub(crate) fn batch(
     c: &Connection,
     site: &Site,
@@ -236,7 +307,7 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
     Ok(inputs)
 }
 
-/// Implements [`crate::Publication::reserve`].
+/// Implements [`crate::Archive::reserve`].
 pub(crate) fn reserve(
     tx: &Connection,
     key: &UnitKey,
@@ -340,7 +411,7 @@ fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
     Ok(ranges)
 }
 
-/// Implements [`crate::Publication::refuse_batch`].
+/// Implements [`crate::Archive::refuse_batch`].
 pub(crate) fn refuse(
     tx: &Connection,
     key: &UnitKey,
@@ -379,7 +450,7 @@ pub(crate) fn refuse(
     Ok(())
 }
 
-/// Lists the lake files that [`crate::Publication::clear_abandoned`] removes: those of failed rounds whose id ranges are
+/// Lists the lake files that [`crate::Archive::clear_abandoned`] removes: those of failed rounds whose id ranges are
 /// abandoned.
 pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
     let mut select = c.prepare_cached(
@@ -396,42 +467,4 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
         }
     }
     Ok(abandoned)
-}
-
-/// Implements [`crate::Publication::complete_deliveries`].
-pub(crate) fn complete_deliveries(
-    tx: &Connection,
-    now: Timestamp,
-) -> Result<Vec<String>, ArchiveFault> {
-    crate::rounds::drop_requests_without_catalogue(tx)?;
-    let mut update = tx.prepare_cached(
-        "UPDATE delivery SET state = 'complete', completed = ?1
-         WHERE state = 'registered'
-             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
-             AND NOT EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id
-                                 AND state NOT IN ('ingested', 'retracted'))
-             AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
-                             WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
-             AND NOT EXISTS (
-                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
-                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
-                     SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                     WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1
-                         AND unit.state = 'ingested'))
-             AND NOT EXISTS (
-                 SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
-                     JOIN file AS of_image ON of_image.file_id = image.file_id
-                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
-                     AND of_image.state = 'current'
-                     AND NOT EXISTS (
-                         SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                         WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'catalogue'
-                             AND unit.state = 'ingested')
-                     AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
-                                         AND refusal.code = 'metadata_refused'
-                                         AND refusal.state IN ('open', 'accepted', 'dismissed')))
-         RETURNING name",
-    )?;
-    let rows = update.query_map([text_of(now)], |r| r.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

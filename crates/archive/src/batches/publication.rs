@@ -1,31 +1,20 @@
 //! Load and publish: a batch becomes visible in one short transaction, or not at all.
 
-use crate::Timestamp;
 use crate::attempts::results::Outcome;
 use crate::batches::{IdRange, Receipt, StagedBatch, StagedInput, Timing};
 use crate::deliveries::provider;
 use crate::detections::{Changes, Held, Part};
-use crate::error::ArchiveFault;
-use crate::findings;
-use crate::findings::Found;
-use crate::history;
-use crate::history::Act;
-use crate::history::Cause;
-use crate::metadata::staged;
-use crate::metadata::staged::{Expected, StagedRows};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::{self, Found};
+use crate::history::{self, Act, Cause};
+use crate::metadata::staged::{self, Expected, StagedRows};
 use crate::metadata::{definition, links};
-use crate::partitions;
-use crate::products;
-use crate::products::described;
-use crate::products::described::Counts;
-use crate::products::detectors;
-use crate::products::{Scope, tables_of};
-use crate::refusals::Stage;
-use crate::refusals::ext_num;
-use crate::rounds;
-use crate::rounds::{IMAGES, Unit};
+use crate::products::described::{self, Counts};
+use crate::products::{self, Scope, detectors, tables_of};
+use crate::refusals::{Stage, ext_num};
+use crate::rounds::{self, IMAGES, Unit};
 use crate::site::Site;
-use crate::values;
+use crate::{Archive, Timestamp, partitions, values};
 use engine::{Connection, Optional, Value};
 use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use model::task::{HduReport, StagedFile};
@@ -64,6 +53,49 @@ struct Source<'a> {
     expected: Expected,
 }
 
+impl Archive {
+    /// Loads a batch invisibly, without holding a lock.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; [`ArchiveError::failed_check`] returns the check when the batch itself is at fault.
+    pub fn load(
+        &mut self,
+        batch: &StagedBatch,
+        ranges: &[IdRange],
+    ) -> Result<Loaded, ArchiveError> {
+        load(&self.connection, &self.site, batch, ranges, &self.stop)
+            .map_err(ArchiveError::during(format!("load {}", batch.unit)))
+    }
+
+    /// Makes a loaded batch visible in one short transaction, or finds that an earlier run did.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is visible then.
+    pub fn publish(
+        &mut self,
+        batch: &StagedBatch,
+        loaded: Loaded,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Receipt, ArchiveError> {
+        let site = self.site.clone();
+        let began = Instant::now();
+        if loaded.is_to_be_attached() {
+            let act = format!("attach the tables of {}", batch.unit);
+            self.write("attach", act.clone(), |tx| attach(tx, &batch.unit, &loaded))?;
+            partitions::let_plans_end(&self.connection)
+                .map_err(|fault| ArchiveError::during(act)(ArchiveFault::from(fault)))?;
+        }
+        let mut receipt = self.write("publish", format!("publish {}", batch.unit), |tx| {
+            publish(tx, &site, batch, loaded, cause, now)
+        })?;
+        if let Receipt::Published { timing, .. } = &mut receipt {
+            timing.publish = began.elapsed().as_secs_f64();
+        }
+        Ok(receipt)
+    }
+}
+
 fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
     let mut sources = Vec::new();
     for task in &batch.tasks {
@@ -82,7 +114,7 @@ fn sources<'a>(batch: &'a StagedBatch, table: &str) -> Vec<Source<'a>> {
     sources
 }
 
-/// Implements [`crate::Publication::load`].
+/// Implements [`crate::Archive::load`].
 pub(crate) fn load(
     c: &Connection,
     site: &Site,
@@ -278,7 +310,7 @@ pub(crate) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<
     Ok(())
 }
 
-/// Implements [`crate::Publication::publish`].
+/// Implements [`crate::Archive::publish`].
 pub(crate) fn publish(
     tx: &Connection,
     site: &Site,

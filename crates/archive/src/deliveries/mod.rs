@@ -1,14 +1,20 @@
-//! Deliveries: where they come from, what arrived of them, and which supersede each other.
+//! Deliveries: their origins, the registration of files that arrived, and the deliveries that supersede each other.
+//!
+//! Start at [`Registration`] and [`crate::Archive::record`].
 
 pub mod origins;
 pub(crate) mod provider;
 pub mod registration;
 pub(crate) mod superseded;
 
-use crate::Timestamp;
-use crate::library::Content;
-use crate::library::FileKind;
+use crate::deliveries::registration::delivery_id;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::library::{Content, FileKind};
 use crate::refusals::StagedRefusal;
+use crate::time::text_of;
+use crate::{Archive, Reader, Timestamp};
+use engine::{Connection, Optional};
+use std::path::PathBuf;
 
 /// A file in the library whose transfer was verified.
 #[derive(Clone, Debug, PartialEq)]
@@ -155,4 +161,116 @@ pub struct Recorded {
     pub new_refusals: u64,
     /// Number of refusals that newer content or a late image resolved.
     pub resolved_refusals: u64,
+}
+
+impl Reader {
+    /// Lists the names of the deliveries in the order of their registration; of one night, if given.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
+        self.read("list deliveries", |c| deliveries(c, night))
+    }
+
+    /// Returns what is still awaited of a delivery; `None` when nothing is, or the delivery is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| awaited(c, delivery))
+    }
+
+    /// Returns the directory that a delivery was last fetched from.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is no such delivery.
+    pub fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| source(c, delivery))
+    }
+
+    /// Returns the observing night of a delivery; `None` for one that has no night, or is unknown.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError> {
+        self.read(format!("look up {delivery:?}"), |c| night(c, delivery))
+    }
+}
+
+impl Archive {
+    /// Marks deliveries complete that have everything they announced and nothing left to ingest. Returns their names.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
+        self.write("complete", "complete deliveries", |tx| complete_deliveries(tx, now))
+    }
+}
+
+/// Implements [`crate::Reader::deliveries`].
+pub(crate) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
+    )?;
+    Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+}
+
+/// Implements [`crate::Reader::awaited`].
+pub(crate) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
+    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
+}
+
+/// Implements [`crate::Reader::source`].
+pub(crate) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
+    let id = delivery_id(c, delivery)?;
+    let source: String = c
+        .prepare_cached("SELECT source FROM delivery WHERE delivery_id = ?1")?
+        .query_row([id], |r| r.get(0))?;
+    Ok(source.into())
+}
+
+/// Returns the night of a delivery; `None` when the delivery is unknown or has no night.
+pub(crate) fn night(c: &Connection, delivery: &str) -> Result<Option<i32>, ArchiveFault> {
+    let mut select = c.prepare_cached("SELECT night FROM delivery WHERE name = ?1")?;
+    let found: Option<Option<i32>> = select.query_row([delivery], |r| r.get(0)).optional()?;
+    Ok(found.flatten())
+}
+
+/// Implements [`crate::Archive::complete_deliveries`].
+pub(crate) fn complete_deliveries(
+    tx: &Connection,
+    now: Timestamp,
+) -> Result<Vec<String>, ArchiveFault> {
+    crate::rounds::drop_requests_without_catalogue(tx)?;
+    let mut update = tx.prepare_cached(
+        "UPDATE delivery SET state = 'complete', completed = ?1
+         WHERE state = 'registered'
+             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
+             AND NOT EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id
+                                 AND state NOT IN ('ingested', 'retracted'))
+             AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
+                             WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
+                     SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                     WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1
+                         AND unit.state = 'ingested'))
+             AND NOT EXISTS (
+                 SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
+                     JOIN file AS of_image ON of_image.file_id = image.file_id
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
+                     AND of_image.state = 'current'
+                     AND NOT EXISTS (
+                         SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+                         WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'catalogue'
+                             AND unit.state = 'ingested')
+                     AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
+                                         AND refusal.code = 'metadata_refused'
+                                         AND refusal.state IN ('open', 'accepted', 'dismissed')))
+         RETURNING name",
+    )?;
+    let rows = update.query_map([text_of(now)], |r| r.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -1,11 +1,11 @@
 //! Origins of deliveries: the delivery of each directory of each place, and an operator's declarations about a delivery.
 
-use crate::Timestamp;
 use crate::deliveries::SkippedEntry;
 use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
+use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
 use crate::time::text_of;
+use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
 use rusqlite::params;
 
@@ -44,7 +44,67 @@ pub enum Claim<'a> {
     Join(&'a str),
 }
 
-/// Implements [`crate::Registry::origins`].
+impl Reader {
+    /// Returns the origins of deliveries, in the order of their recording: all of them, or those with a directory of a name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn origins(&self, directory: Option<&str>) -> Result<Vec<KnownOrigin>, ArchiveError> {
+        self.read("list origins of deliveries", |c| list(c, directory))
+    }
+
+    /// Returns the entries that the source of a delivery showed at its last listing and that were not fetched.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    pub fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError> {
+        self.read("list skipped entries", |c| skipped(c, delivery))
+    }
+}
+
+impl Archive {
+    /// Records that a delivery comes from an origin. A reservation of the name by another origin whose fetch never registered a
+    /// file expires. The caller holds the lock of the delivery's directory in the library.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the origin has another delivery, or the delivery another origin and is not joined.
+    pub fn claim_origin(
+        &mut self,
+        place: &DeliveryOrigin,
+        delivery: &str,
+        claim: Claim<'_>,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        let act = format!("record the origin of {delivery}");
+        self.write("origin", act, |tx| self::claim(tx, place, delivery, claim, now))
+    }
+
+    /// Removes the reservation of a name for which no file was registered; does nothing for a delivery that exists.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn release_origin(&mut self, place: &DeliveryOrigin) -> Result<(), ArchiveError> {
+        let act = format!("release the name of {}", place.directory);
+        self.write("origin", act, |tx| release(tx, place))
+    }
+
+    /// Declares a delivery complete by an operator's decision. Later fetches await nothing of the delivery, until
+    /// [`DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], an unknown delivery among them.
+    pub fn close_delivery(
+        &mut self,
+        delivery: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        let act = format!("declare {delivery} complete");
+        self.write("close", act, |tx| close(tx, delivery, cause, now))
+    }
+}
+
+/// Implements [`crate::Reader::origins`].
 pub(crate) fn list(
     c: &Connection,
     directory: Option<&str>,
@@ -70,7 +130,7 @@ pub(crate) fn list(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Registry::claim_origin`].
+/// Implements [`crate::Archive::claim_origin`].
 pub(crate) fn claim(
     tx: &Connection,
     place: &DeliveryOrigin,
@@ -142,7 +202,7 @@ fn is_of_others(
     )?)
 }
 
-/// Implements [`crate::Registry::release_origin`].
+/// Implements [`crate::Archive::release_origin`].
 pub(crate) fn release(tx: &Connection, place: &DeliveryOrigin) -> Result<(), ArchiveFault> {
     tx.execute(
         "DELETE FROM delivery_origin WHERE origin = ?1 AND directory = ?2
@@ -152,7 +212,7 @@ pub(crate) fn release(tx: &Connection, place: &DeliveryOrigin) -> Result<(), Arc
     Ok(())
 }
 
-/// Implements [`crate::Registry::close_delivery`].
+/// Implements [`crate::Archive::close_delivery`].
 pub(crate) fn close(
     tx: &Connection,
     delivery: &str,
@@ -169,7 +229,7 @@ pub(crate) fn close(
     Ok(closed > 0)
 }
 
-/// Implements [`crate::Registry::skipped`].
+/// Implements [`crate::Reader::skipped`].
 pub(crate) fn skipped(c: &Connection, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveFault> {
     let id = delivery_id(c, delivery)?;
     let mut select = c.prepare_cached(

@@ -1,23 +1,47 @@
 //! Recording of arrivals: deliveries, files, identities, catalogue versions, reference rows.
 
-use crate::Timestamp;
-use crate::deliveries::origins;
-use crate::deliveries::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
-use crate::error::ArchiveFault;
-use crate::history::Cause;
-use crate::library::frame_names;
-use crate::library::frame_names::LATEST_OF_NAME;
+use crate::deliveries::{
+    Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration, origins,
+};
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
+use crate::library::frame_names::{self, LATEST_OF_NAME};
 use crate::library::{FileKind, KnownFile};
-use crate::metadata::{Cell, ReferenceRows, reference};
-use crate::refusals::{RefusalRecord, Stage};
-use crate::refusals::{met, waiting};
+use crate::refusals::{self, Stage, met, waiting};
 use crate::site::Site;
 use crate::time::text_of;
-use crate::{findings, history, refusals, rounds};
+use crate::{Archive, Reader, Timestamp, findings, rounds};
 use engine::{Connection, Optional};
-use model::{EventId, ProgrammeId, UseCase};
+use model::UseCase;
 use rusqlite::params;
 use std::collections::HashMap;
+
+impl Reader {
+    /// Lists all contents that arrived under the names of a delivery, by name, oldest first; empty for an unknown delivery.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {
+        self.read("list known files", |c| known_files(c, delivery))
+    }
+}
+
+impl Archive {
+    /// Records what arrived of a delivery: ids for new images, versions for new catalogues, supersession of older contents,
+    /// refusals, and the release of refusals that waited for these files. Recording the same arrivals again changes nothing.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is recorded then.
+    pub fn record(
+        &mut self,
+        registration: &Registration<'_>,
+        now: Timestamp,
+    ) -> Result<Recorded, ArchiveError> {
+        let act = format!("register {}", registration.delivery.name);
+        let site = self.site.clone();
+        self.write("register", act, |tx| record(tx, &site, registration, now))
+    }
+}
 
 /// Returns the internal number of a delivery.
 pub(crate) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
@@ -27,7 +51,7 @@ pub(crate) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFau
         .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
 }
 
-/// Implements [`crate::Registry::record`].
+/// Implements [`crate::Archive::record`].
 pub(crate) fn record(
     tx: &Connection,
     site: &Site,
@@ -506,7 +530,7 @@ fn partners(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Registry::known_files`].
+/// Implements [`crate::Reader::known_files`].
 pub(crate) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.name, bytes, sha256, path, modified_ns,
@@ -526,70 +550,4 @@ pub(crate) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFil
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Implements [`crate::Registry::load_reference`].
-pub(crate) fn load_reference(
-    tx: &Connection,
-    tables: &[ReferenceRows],
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<Option<EventId>, ArchiveFault> {
-    let mut news = Vec::new();
-    for rows in tables {
-        let changed = reference::changed(tx, rows)?;
-        if !changed.is_empty() {
-            news.push((rows.table.as_str(), changed));
-        }
-    }
-    if news.is_empty() {
-        return Ok(None);
-    }
-    let event = history::next_event(tx)?;
-    history::record_event(tx, event, history::Act::Reference, None, cause, now)?;
-    for (table, rows) in news {
-        reference::replace(tx, table, &rows, event)?;
-    }
-    Ok(Some(event))
-}
-
-/// Implements [`crate::Registry::add_programme`].
-pub(crate) fn add_programme(
-    tx: &Connection,
-    (name, project): (&str, &str),
-    releases: &dyn Fn(&RefusalRecord) -> bool,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(ProgrammeId, u64), ArchiveFault> {
-    let known: Option<(i32, String)> = tx
-        .query_row("SELECT programme_id, project FROM programme WHERE name = ?1", [name], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
-        .optional()?;
-    let number = match known {
-        Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
-        Some((_, known)) => {
-            return Err(ArchiveFault::Conflict(format!(
-                "programme {name} exists already, with PROJECT {known:?}"
-            )));
-        }
-        None => {
-            let number = history::next(tx, "programme")?;
-            let rows = ReferenceRows {
-                table: "programme".to_owned(),
-                columns: ["programme_id", "name", "project"].map(str::to_owned).to_vec(),
-                rows: vec![vec![
-                    Cell::Integer(number),
-                    Cell::Text(name.to_owned()),
-                    Cell::Text(project.to_owned()),
-                ]],
-            };
-            load_reference(tx, &[rows], cause, now)?;
-            number
-        }
-    };
-    let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
-    let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is no programme id")))?;
-    let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
-    Ok((id, refusals::release(tx, releases, &cause, now)?))
 }

@@ -1,29 +1,46 @@
 //! Facts for `explain` about a delivery, a night, or files. Objects and positions are in [`crate::explain::found`].
 
+use crate::Reader;
 use crate::batches::staged_rounds;
 use crate::deliveries::registration::delivery_id;
 use crate::deliveries::superseded::without_successor;
-use crate::error::ArchiveFault;
+use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::products;
-use crate::products::aside;
-use crate::refusals;
-use crate::refusals::{RefusalFilter, RefusalRecord, RefusalState};
+use crate::findings::findings;
+use crate::products::{self, aside};
+use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
 use crate::retraction::can_come_back;
-use crate::retraction::purge::PurgedRound;
-use crate::retraction::purge::purged_rounds;
+use crate::retraction::purge::{PurgedRound, purged_rounds};
 use crate::status::StatusFilter;
-use crate::status::reports;
-use crate::status::reports::{delivery_status, findings};
-use crate::work::ImageWork;
-use crate::work::delivery_work;
+use crate::status::reports::{self, delivery_status};
+use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
 use model::{RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// Implements [`crate::Inquiry::facts`].
+impl Reader {
+    /// Returns the facts that `explain` needs; empty when nothing matches the request.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
+        self.read("look up facts", |c| facts(c, asked))
+    }
+
+    /// Returns the facts about a delivery or all files of a name; `None` when nothing has that name.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn facts(&self, delivery_or_file: &str) -> Result<Option<Facts>, ArchiveError> {
+        let name = Some(delivery_or_file.to_owned());
+        let facts = self.facts_about(&Asked { name, at_most: 1000, ..Asked::default() })?;
+        Ok((!facts.is_empty()).then_some(facts))
+    }
+}
+
+/// Implements [`crate::Reader::facts`].
 pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault> {
     let mut facts = Facts::default();
     let at_most = asked.at_most.max(1);

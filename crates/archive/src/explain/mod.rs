@@ -12,12 +12,13 @@ use self::sheets::{
     Decision, DeliveryFactsheet, Ending, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet,
 };
 use crate::Timestamp;
+use crate::findings::Drift;
 use crate::history::Cause;
 use crate::planning::Standing;
 use crate::products::kept::KeptProduct;
-use crate::refusals::RefusalRecord;
+use crate::refusals::{RefusalRecord, in_full, place_in_words};
 use crate::retraction::purge::PurgedRound;
-use crate::status::{DeliveryStatus, Drift, RoundStatus, in_full, place_in_words};
+use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::{Advice, UseCase};

@@ -1,10 +1,11 @@
 //! The archive's facts about a name, a night, a number or a position: the input of [`crate::explain`].
 
 use crate::Timestamp;
+use crate::findings::Drift;
 use crate::products::kept::KeptProduct;
 use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
-use crate::status::{DeliveryStatus, Drift};
+use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
 use model::UseCase;
 

@@ -6,12 +6,10 @@
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::findings;
-use crate::findings::Found;
+use crate::findings::{self, Found};
 use crate::history::Cause;
 use crate::products::aside;
-use crate::refusals;
-use crate::refusals::Stage;
+use crate::refusals::{self, Stage};
 use crate::site::Site;
 use engine::{Connection, Optional};
 use model::{Finding, RefusalCode};

@@ -1,11 +1,11 @@
-//! Files of the library, and the results of the checks of their bytes.
+//! Files of the library, and the results of the checks of their bytes. Files of one frame are in [`frame_names`].
 
 pub mod frame_names;
 
-use crate::Timestamp;
-use crate::error::ArchiveFault;
+use crate::error::{ArchiveError, ArchiveFault};
 use crate::library::frame_names::LATEST_OF_NAME;
 use crate::time::text_of;
+use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
 use rusqlite::params;
 
@@ -118,7 +118,31 @@ impl Soundness {
     }
 }
 
-/// Implements [`crate::Holdings::holdings`].
+impl Reader {
+    /// Lists the files of a delivery, or of all, least recently checked first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn holdings(&self, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveError> {
+        self.read("list the library", |c| list(c, delivery))
+    }
+}
+
+impl Archive {
+    /// Records the results of checks of the bytes of files.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn note_soundness(
+        &mut self,
+        found: &[(i64, Soundness)],
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("scrub", "record the state of library files", |tx| note(tx, found, now))
+    }
+}
+
+/// Implements [`crate::Reader::holdings`].
 pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.file_id, delivery.name, file.name, file.path, file.bytes, file.modified_ns, file.sha256,
@@ -143,7 +167,7 @@ pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Holdings::note_soundness`].
+/// Implements [`crate::Archive::note_soundness`].
 pub(crate) fn note(
     tx: &Connection,
     found: &[(i64, Soundness)],

@@ -1,6 +1,9 @@
 //! Reference tables: surveys, filters, programmes, use cases, as in the profiles, with history.
 
-use crate::error::ArchiveFault;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
+use crate::metadata::reference;
+use crate::{Archive, Timestamp};
 use engine::quoted;
 use engine::{Connection, Optional, Value};
 use model::EventId;
@@ -141,4 +144,47 @@ fn full_row(table: &Table, rows: &ReferenceRows, row: &[Cell]) -> Result<Vec<Val
         }
     };
     Ok(table.columns.iter().map(|c| value(&c.name)).collect())
+}
+
+impl Archive {
+    /// Updates a reference table to the rows of the profiles, in one event; returns `None` when nothing changed. Rows that are
+    /// not mentioned stay.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is changed then.
+    pub fn load_reference(
+        &mut self,
+        tables: &[ReferenceRows],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Option<EventId>, ArchiveError> {
+        self.write("reference", "load reference tables", |tx| {
+            load_reference(tx, tables, cause, now)
+        })
+    }
+}
+
+/// Implements [`crate::Archive::load_reference`].
+pub(crate) fn load_reference(
+    tx: &Connection,
+    tables: &[ReferenceRows],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<Option<EventId>, ArchiveFault> {
+    let mut news = Vec::new();
+    for rows in tables {
+        let changed = reference::changed(tx, rows)?;
+        if !changed.is_empty() {
+            news.push((rows.table.as_str(), changed));
+        }
+    }
+    if news.is_empty() {
+        return Ok(None);
+    }
+    let event = history::next_event(tx)?;
+    history::record_event(tx, event, history::Act::Reference, None, cause, now)?;
+    for (table, rows) in news {
+        reference::replace(tx, table, &rows, event)?;
+    }
+    Ok(Some(event))
 }

@@ -15,7 +15,7 @@ use crate::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use crate::tests::plans;
 use crate::tests::plans::staging::*;
 use crate::work::ImageWork;
-use crate::{Archive, Cell, Curation, Holdings, Planning, Queue, ReferenceRows, Registry};
+use crate::{Archive, Cell, ReferenceRows};
 use engine::{Kind, quoted};
 use model::{UnitKey, UseCase};
 use serde_json::json;

@@ -13,14 +13,12 @@ mod tests;
 #[cfg(test)]
 mod upgrades;
 
-use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::metadata::{definition, links};
-use crate::partitions;
-use crate::roles;
 use crate::schema::{BASELINE, Change};
 use crate::site::Site;
 use crate::time::text_of;
+use crate::{Timestamp, partitions, roles};
 use engine::{Connection, Dialect};
 use lake::{self, LakeSchema};
 use model::UseCase;

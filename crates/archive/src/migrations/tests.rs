@@ -133,8 +133,10 @@ fn archives_before_the_first_release_are_refused() {
             assert!(fault.is_gate(), "{fault:?}");
             model::one_line(&fault)
         };
-        for access in [crate::Access::Read, crate::Access::Write] {
-            let said = message(crate::Archive::open(&site, access, now()).unwrap_err());
+        let read = crate::Reader::open(&site).map(drop);
+        let written = crate::Archive::open(&site, now()).map(drop);
+        for opened in [read, written] {
+            let said = message(opened.unwrap_err());
             assert!(said.contains("before the first release"), "{said}");
             assert!(said.contains("make a new archive"), "{said}");
         }

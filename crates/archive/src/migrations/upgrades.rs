@@ -6,8 +6,7 @@
 //! the rows that it writes and of the values that it refuses.
 
 use super::*;
-use crate::migrations::filled;
-use crate::migrations::filled::{columns, fill, rows};
+use crate::migrations::filled::{self, columns, fill, rows};
 use crate::migrations::tests::{now, schema, texts};
 use crate::schema::table::{Table, id, index, integer, text, time};
 use crate::tests::plans::staging::{new_site, new_site_on_server, psql};

@@ -4,13 +4,28 @@ use super::load::{create_sql, keys_sql};
 use super::parent_name;
 use super::publication::attach_sql;
 use super::schema::{IS_PUBLISHED, may_fold, owner_sql};
-use crate::error::ArchiveFault;
+use crate::Archive;
+use crate::error::{ArchiveError, ArchiveFault};
 use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
 use std::time::Duration;
 
 /// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
 pub const MAX_PARTITIONS: usize = 240;
+
+impl Archive {
+    /// Keeps the archive fast: on a server, merges partitions when there are many. Returns the number of merged partitions.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; the archive is then unchanged.
+    pub fn tidy(&mut self) -> Result<u64, ArchiveError> {
+        if self.site.is_embedded() {
+            return Ok(0);
+        }
+        let folded = fold(&self.connection, max_partitions());
+        folded.map_err(ArchiveError::during("fold partitions"))
+    }
+}
 
 /// Returns the number of partitions beyond which they are folded; the kill tests lower it.
 pub fn max_partitions() -> usize {

@@ -1,16 +1,110 @@
 //! Instructions of operators: recording, withdrawal, resumption, and the units that they stop.
 
-use crate::Timestamp;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Cause;
+use crate::deliveries::night;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
 use crate::planning::*;
 use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
+use crate::{Archive, Reader, Timestamp, changes};
 use engine::{Connection, Optional};
 use model::{UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
+
+impl Reader {
+    /// Lists the instructions in force, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn instructions(&self) -> Result<Vec<Standing>, ArchiveError> {
+        self.read("list instructions", instructions)
+    }
+
+    /// Returns the units of some deliveries of which nothing new may start. The night beside a name is used for a delivery that
+    /// the archive does not know.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
+        self.read("list paused work", |c| held(c, deliveries))
+    }
+
+    /// Returns the number of the latest change of an instruction: a plan that was made before that change is stale.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn instructions_given(&self) -> Result<i64, ArchiveError> {
+        self.read("count instructions", instructions_given)
+    }
+
+    /// Returns the latest instructions that were given or withdrawn, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn instruction_history(
+        &self,
+        at_most: u32,
+    ) -> Result<Latest<InstructionChange>, ArchiveError> {
+        self.read("list instructions of the past", |c| instruction_history(c, at_most))
+    }
+}
+
+impl Archive {
+    /// Records an instruction; it replaces one of the same kind on the same subject.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn instruct(
+        &mut self,
+        subject: &Subject,
+        instruction: &Instruction,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("instruct", format!("{} {subject}", instruction.act()), |tx| {
+            instruct(tx, subject, instruction, cause, now)?;
+            changes::tell(tx)?;
+            Ok(())
+        })
+    }
+
+    /// Withdraws an instruction of the given act (as [`Instruction::act`] names it); returns `false` when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn withdraw(
+        &mut self,
+        subject: &Subject,
+        act: &str,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<bool, ArchiveError> {
+        self.write("withdraw", format!("withdraw the {act} of {subject}"), |tx| {
+            let is_changed = withdraw(tx, subject, act, cause, now)?;
+            changes::tell(tx)?;
+            Ok(is_changed)
+        })
+    }
+
+    /// Ends the pauses and drains of a subject and of everything within it, or those that the rejection of a plan made. Returns
+    /// their subjects.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn resume(
+        &mut self,
+        resumed: &Resumed,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Vec<Subject>, ArchiveError> {
+        self.write("resume", "resume paused work", |tx| {
+            let ended = resume(tx, resumed, cause, now)?;
+            changes::tell(tx)?;
+            Ok(ended)
+        })
+    }
+}
 
 /// Returns the fault of a stored text that cannot be parsed.
 pub(crate) fn damaged(what: &str, text: &str) -> ArchiveFault {
@@ -25,7 +119,7 @@ fn instruction(act: &str, value: &str) -> Result<Instruction, ArchiveFault> {
     Instruction::of(act, value).ok_or_else(|| damaged("instruction", act))
 }
 
-/// Implements [`crate::Planning::instructions`].
+/// Implements [`crate::Reader::instructions`].
 pub(crate) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT subject, name, act, value, since, who, why, plan_id FROM instruction ORDER BY since, subject, name, act",
@@ -48,7 +142,7 @@ pub(crate) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault
     Ok(all)
 }
 
-/// Implements [`crate::Planning::instruct`].
+/// Implements [`crate::Archive::instruct`].
 pub(crate) fn instruct(
     tx: &Connection,
     subject: &Subject,
@@ -73,7 +167,7 @@ pub(crate) fn instruct(
     note_change(tx, subject, instruction, true, cause, now)
 }
 
-/// Implements [`crate::Planning::withdraw`].
+/// Implements [`crate::Archive::withdraw`].
 pub(crate) fn withdraw(
     tx: &Connection,
     subject: &Subject,
@@ -95,7 +189,7 @@ pub(crate) fn withdraw(
     Ok(true)
 }
 
-/// Implements [`crate::Planning::resume`].
+/// Implements [`crate::Archive::resume`].
 pub(crate) fn resume(
     tx: &Connection,
     resumed: &Resumed,
@@ -170,14 +264,7 @@ fn nights(
     Ok(nights)
 }
 
-/// Returns the night of a delivery; `None` when the delivery is unknown or has no night.
-pub(crate) fn night(c: &Connection, delivery: &str) -> Result<Option<i32>, ArchiveFault> {
-    let mut select = c.prepare_cached("SELECT night FROM delivery WHERE name = ?1")?;
-    let found: Option<Option<i32>> = select.query_row([delivery], |r| r.get(0)).optional()?;
-    Ok(found.flatten())
-}
-
-/// Implements [`crate::Planning::held`].
+/// Implements [`crate::Reader::held`].
 pub(crate) fn held(
     c: &Connection,
     deliveries: &[(String, Option<i32>)],
@@ -205,7 +292,7 @@ pub(crate) fn held(
     Ok(held)
 }
 
-/// Implements [`crate::Planning::instructions_given`].
+/// Implements [`crate::Reader::instructions_given`].
 pub(crate) fn instructions_given(c: &Connection) -> Result<i64, ArchiveFault> {
     let latest = "SELECT coalesce(max(number), 0) FROM instruction_history";
     Ok(c.query_row(latest, [], |r| r.get(0))?)
@@ -236,7 +323,7 @@ fn note_change(
     Ok(())
 }
 
-/// Implements [`crate::Planning::instruction_history`].
+/// Implements [`crate::Reader::instruction_history`].
 pub(crate) fn instruction_history(
     c: &Connection,
     at_most: u32,

@@ -1,6 +1,9 @@
-//! The input and output values of planning: instructions of operators, proposals, and the hosts of attempts.
+//! Planning: instructions of operators, plans, and the decisions on them.
+//!
+//! The values are here; [`instructions`], [`plans`] and [`open_work`] hold the SQL and the methods of the handles.
 
 pub(crate) mod instructions;
+pub(crate) mod open_work;
 pub(crate) mod plans;
 
 use crate::Timestamp;
@@ -244,7 +247,7 @@ pub struct PlanDecision {
     pub cause: Cause,
 }
 
-/// The pauses and drains that [`crate::Planning::resume`] ends.
+/// The pauses and drains that [`crate::Archive::resume`] ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Resumed {
     /// The pauses and drains of a subject, and of everything within it.

@@ -1,22 +1,143 @@
-//! Plans, instructions, and the hosts of attempts.
+//! Plans: proposals, decisions, and the comparison with what ran.
 
-use crate::Timestamp;
-use crate::attempts::AttemptKey;
 use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Cause;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
 use crate::planning::instructions::{damaged, instruct};
 use crate::planning::*;
-use crate::rounds::TaskKey;
-use crate::rounds::{UNIT_COLUMNS, find, find_task, parsed, unit_of};
+use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use crate::time::{text_of, time_of};
+use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// Implements [`crate::Planning::decisions`].
+impl Reader {
+    /// Lists the decisions on plans, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn decisions(&self, at_most: u32) -> Result<Latest<PlanDecision>, ArchiveError> {
+        self.read("list decisions on plans", |c| decisions(c, at_most))
+    }
+
+    /// Lists the rounds that were approved before they are open.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn approved_expected(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+        self.read("list approved expected rounds", approved_expected)
+    }
+
+    /// Returns a plan, the latest when no number is given; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
+        self.read("read a plan", |c| plan(c, plan_id))
+    }
+
+    /// Compares the planned and the actual runs of a plan's tasks, by planned start. Tasks that a later plan took over are
+    /// omitted.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn compare(&self, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveError> {
+        self.read(format!("compare plan {plan_id}"), |c| compare(c, plan_id))
+    }
+
+    /// Returns the actual runs of the tasks of a unit's rounds that were opened since a time and were in no plan as open rounds.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn compare_expected(
+        &self,
+        delivery: &str,
+        use_case: UseCase,
+        since: Timestamp,
+    ) -> Result<Vec<ExpectedRun>, ArchiveError> {
+        self.read(format!("compare {delivery}/{use_case}"), |c| {
+            compare_expected(c, delivery, use_case, since)
+        })
+    }
+}
+
+impl Archive {
+    /// Submits a plan to the operator: its rounds become proposed. The undecided parts of earlier plans are superseded. Returns
+    /// the plan's number.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn propose(
+        &mut self,
+        proposal: &Proposal,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<i64, ArchiveError> {
+        self.write("propose", "propose a plan", |tx| propose(tx, proposal, cause, now))
+    }
+
+    /// Withdraws the undecided proposal; its rounds become ready again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn withdraw_proposal(&mut self, cause: &Cause, now: Timestamp) -> Result<(), ArchiveError> {
+        self.write("withdraw-proposal", "end a proposal", |tx| withdraw_proposal(tx, cause, now))
+    }
+
+    /// Approves a plan or part of it; without a number, the plan that waits for a decision.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
+    pub fn approve(
+        &mut self,
+        plan_id: Option<i64>,
+        selection: &Selection,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Decided, ArchiveError> {
+        self.write("approve", of_plan("approve", plan_id), |tx| {
+            approve(tx, plan_id, selection, cause, now)
+        })
+    }
+
+    /// Rejects the undecided part of a plan; without a number, of the plan that waits for a decision. The units of that part are
+    /// paused, so that they are not proposed again automatically, and their proposed rounds become ready again. Returns the
+    /// number of the plan and the units.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
+    pub fn reject(
+        &mut self,
+        plan_id: Option<i64>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(i64, Vec<(String, UseCase)>), ArchiveError> {
+        self.write("reject", of_plan("reject", plan_id), |tx| reject(tx, plan_id, cause, now))
+    }
+
+    /// Approves rounds that were opened after the plan that covers them was approved, and returns these rounds.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn approve_expected(&mut self, now: Timestamp) -> Result<Vec<UnitKey>, ArchiveError> {
+        if self.approved_expected()?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write("approve-coming", "approve expected rounds", |tx| approve_expected(tx, now))
+    }
+}
+
+/// Names an act on a plan for the message of its failure.
+fn of_plan(act: &str, plan_id: Option<i64>) -> String {
+    match plan_id {
+        Some(plan_id) => format!("{act} plan {plan_id}"),
+        None => format!("{act} the plan"),
+    }
+}
+
+/// Implements [`crate::Reader::decisions`].
 pub(crate) fn decisions(
     c: &Connection,
     at_most: u32,
@@ -45,144 +166,7 @@ pub(crate) fn decisions(
     Ok(Latest { rows: all, count })
 }
 
-/// Implements [`crate::Planning::unfinished_deliveries`].
-pub(crate) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT delivery_id, name, state, last_arrival,
-             (SELECT count(*) FROM redo JOIN file USING (file_id)
-              WHERE redo.unit_id IS NULL AND file.delivery_id = delivery.delivery_id),
-             CASE WHEN awaited IS NULL THEN 'all' ELSE 'more' END
-         FROM delivery WHERE delivery_id IN (
-             SELECT delivery_id FROM delivery WHERE state <> 'complete'
-             UNION SELECT delivery_id FROM unit
-                   WHERE state IN ('waiting', 'ready', 'proposed', 'approved', 'running', 'staged')
-             UNION SELECT file.delivery_id FROM redo JOIN file USING (file_id) WHERE redo.unit_id IS NULL)
-         ORDER BY delivery_id",
-    )?;
-    let rows = select.query_map([], |r| {
-        let (state, arrival): (String, String) = (r.get(2)?, r.get(3)?);
-        let redo: i64 = r.get(4)?;
-        let more: String = r.get(5)?;
-        Ok((r.get::<i64>(0)?, r.get(1)?, format!("{state} {arrival} {redo} {more}")))
-    })?;
-    let mut units = c.prepare_cached(
-        "SELECT unit_id, state FROM unit WHERE delivery_id = ?1 ORDER BY unit_id",
-    )?;
-    let mut all = Vec::new();
-    for row in rows.collect::<Result<Vec<_>, _>>()? {
-        let (delivery, name, mut mark) = row;
-        let of_unit = units.query_map([delivery], |r| {
-            Ok(format!(" {}:{}", r.get::<i64>(0)?, r.get::<String>(1)?))
-        })?;
-        for unit in of_unit {
-            mark += &unit?;
-        }
-        all.push(Unfinished { name, mark });
-    }
-    Ok(all)
-}
-
-/// Implements [`crate::Planning::open_tasks`].
-pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
-    let mut select = c.prepare_cached(&format!(
-        "SELECT {UNIT_COLUMNS}, task.number, delivery.night,
-             input.files, input.bytes, tried.attempts, tried.memory_failures, tried.running,
-             coalesce((SELECT memory_bytes FROM attempt_place
-                       WHERE attempt_place.task_id = task.task_id ORDER BY number DESC LIMIT 1), 0),
-             assignment.plan_id, assignment.host, assignment.starts, assignment.seconds, assignment.approved,
-             assignment.is_bound
-         FROM unit JOIN delivery USING (delivery_id) JOIN task USING (unit_id)
-             JOIN (SELECT task_input.task_id, count(*) AS files,
-                       sum(CASE WHEN unit.use_case = 'catalogue' THEN 0 ELSE file.bytes END
-                           + coalesce(cat.bytes, 0)) AS bytes
-                   FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
-                       JOIN file ON file.file_id = image.file_id
-                       LEFT JOIN catalogue ON catalogue.multiframe_id = task_input.multiframe_id
-                           AND catalogue.version = task_input.catalogue_version
-                       LEFT JOIN file AS cat ON cat.file_id = catalogue.file_id
-                   WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
-                   GROUP BY task_input.task_id) AS input ON input.task_id = task.task_id
-             JOIN (SELECT task.task_id, count(attempt.number) AS attempts,
-                       count(CASE WHEN attempt.state = 'running' THEN 1 END) AS running,
-                       count(CASE WHEN attempt_place.ended_by = 'memory' THEN 1 END) AS memory_failures
-                   FROM unit JOIN task USING (unit_id)
-                       LEFT JOIN attempt ON attempt.task_id = task.task_id
-                       LEFT JOIN attempt_place ON attempt_place.task_id = attempt.task_id
-                           AND attempt_place.number = attempt.number
-                   WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
-                   GROUP BY task.task_id) AS tried ON tried.task_id = task.task_id
-             LEFT JOIN assignment ON assignment.task_id = task.task_id
-         WHERE unit.state IN ('ready', 'proposed', 'approved', 'running') AND task.state = 'open'
-         ORDER BY unit.delivery_id, unit.unit_id, task.number"
-    ))?;
-    let rows = select.query_map([], |r| {
-        let unit = unit_of(r)?;
-        let plan_id: Option<i64> = r.get(14)?;
-        let starts: Option<String> = r.get(16)?;
-        let assignment = match plan_id {
-            Some(plan_id) => {
-                Some((plan_id, r.get(15)?, r.get(17)?, r.get::<i64>(18)?, r.get::<i64>(19)?))
-            }
-            None => None,
-        };
-        let task = OpenTask {
-            key: TaskKey { unit: unit.key, task: r.get(6)? },
-            state: unit.state,
-            night: r.get(7)?,
-            order: unit.delivery_id,
-            files: r.get(8)?,
-            input_bytes: r.get(9)?,
-            attempts: r.get(10)?,
-            memory_failures: r.get(11)?,
-            running: r.get::<i64>(12)? > 0,
-            memory_bytes: r.get(13)?,
-            assignment: None,
-        };
-        Ok((task, starts, assignment))
-    })?;
-    let mut tasks = Vec::new();
-    for row in rows {
-        let (mut task, starts, assignment) = row?;
-        if let (Some(starts), Some((plan_id, host, seconds, approved, is_bound))) =
-            (starts, assignment)
-        {
-            let starts = time_of(&starts)?;
-            let (approved, is_bound) = (approved == 1, is_bound == 1);
-            task.assignment =
-                Some(Assignment { plan_id, host, starts, seconds, approved, is_bound });
-        }
-        tasks.push(task);
-    }
-    Ok(tasks)
-}
-
-/// Implements [`crate::Planning::recent_results`].
-pub(crate) fn recent_results(c: &Connection, most: u32) -> Result<Vec<TaskUsage>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT unit.use_case, host, input_bytes, output_bytes, output_rows, seconds,
-             peak_memory_bytes
-         FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE attempt.state = 'taken' AND output_bytes IS NOT NULL AND input_bytes IS NOT NULL
-             AND seconds IS NOT NULL
-         ORDER BY ended DESC LIMIT ?1",
-    )?;
-    let rows = select.query_map([most], |r| {
-        Ok(TaskUsage {
-            use_case: parsed(r, 0)?,
-            host: r.get(1)?,
-            input_bytes: r.get(2)?,
-            output_bytes: r.get(3)?,
-            output_rows: r.get::<Option<u64>>(4)?.unwrap_or(0),
-            seconds: r.get(5)?,
-            peak_memory_bytes: r.get::<Option<u64>>(6)?.unwrap_or(0),
-        })
-    })?;
-    let mut all: Vec<TaskUsage> = rows.collect::<Result<_, _>>()?;
-    all.reverse();
-    Ok(all)
-}
-
-/// Implements [`crate::Planning::withdraw_proposal`].
+/// Implements [`crate::Archive::withdraw_proposal`].
 pub(crate) fn withdraw_proposal(
     tx: &Connection,
     cause: &Cause,
@@ -219,7 +203,7 @@ fn release_proposed(
     Ok(())
 }
 
-/// Implements [`crate::Planning::propose`].
+/// Implements [`crate::Archive::propose`].
 pub(crate) fn propose(
     tx: &Connection,
     proposal: &Proposal,
@@ -272,7 +256,7 @@ pub(crate) fn propose(
     Ok(plan_id)
 }
 
-/// Implements [`crate::Planning::approve`].
+/// Implements [`crate::Archive::approve`].
 pub(crate) fn approve(
     tx: &Connection,
     plan_id: Option<i64>,
@@ -324,7 +308,7 @@ pub(crate) fn approve(
     Ok(decided)
 }
 
-/// Implements [`crate::Planning::reject`].
+/// Implements [`crate::Archive::reject`].
 pub(crate) fn reject(
     tx: &Connection,
     plan_id: Option<i64>,
@@ -459,7 +443,7 @@ fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, Archi
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Planning::approve_expected`].
+/// Implements [`crate::Archive::approve_expected`].
 pub(crate) fn approve_expected(
     tx: &Connection,
     now: Timestamp,
@@ -495,7 +479,7 @@ pub(crate) fn approve_expected(
     Ok(units)
 }
 
-/// Implements [`crate::Planning::approved_expected`].
+/// Implements [`crate::Reader::approved_expected`].
 pub(crate) fn approved_expected(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, use_case FROM coming_round JOIN delivery USING (delivery_id)
@@ -505,7 +489,7 @@ pub(crate) fn approved_expected(c: &Connection) -> Result<Vec<(String, UseCase)>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Implements [`crate::Planning::plan`].
+/// Implements [`crate::Reader::plan`].
 pub(crate) fn plan(
     c: &Connection,
     plan_id: Option<i64>,
@@ -541,7 +525,7 @@ pub(crate) fn plan(
     }))
 }
 
-/// Implements [`crate::Planning::compare`].
+/// Implements [`crate::Reader::compare`].
 pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, assignment.host, starts, assignment.seconds, approved, is_bound,
@@ -580,7 +564,7 @@ pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, A
     Ok(all)
 }
 
-/// Implements [`crate::Planning::compare_expected`].
+/// Implements [`crate::Reader::compare_expected`].
 pub(crate) fn compare_expected(
     c: &Connection,
     delivery: &str,
@@ -612,36 +596,4 @@ pub(crate) fn compare_expected(
         all.push(ExpectedRun { task, actual });
     }
     Ok(all)
-}
-
-/// Implements [`crate::Planning::note_job`].
-pub(crate) fn note_job(
-    tx: &Connection,
-    attempt: &AttemptKey,
-    job: &str,
-) -> Result<(), ArchiveFault> {
-    note(tx, attempt, "job", job)
-}
-
-/// Implements [`crate::Planning::note_end`].
-pub(crate) fn note_end(
-    tx: &Connection,
-    attempt: &AttemptKey,
-    code: &str,
-) -> Result<(), ArchiveFault> {
-    note(tx, attempt, "ended_by", code)
-}
-
-fn note(
-    tx: &Connection,
-    attempt: &AttemptKey,
-    column: &str,
-    value: &str,
-) -> Result<(), ArchiveFault> {
-    let task = find_task(tx, &attempt.task)?;
-    tx.execute(
-        &format!("UPDATE attempt_place SET {column} = ?3 WHERE task_id = ?1 AND number = ?2"),
-        params![task.id, attempt.attempt, value],
-    )?;
-    Ok(())
 }

@@ -1,22 +1,17 @@
 //! Kept products of older images: the reason why each is kept, and the operator's decision to end it nevertheless.
 
-use crate::Timestamp;
 use crate::deliveries::registration::delivery_id;
 use crate::deliveries::superseded::processings;
 use crate::detections::Changes;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Act;
-use crate::history::Cause;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
+use crate::history::{self, Act, Cause};
 use crate::metadata::links;
-use crate::products;
-use crate::products::described;
-use crate::products::detectors;
 use crate::products::kept::{KeptProduct, Lack};
-use crate::products::{Kept, Scope};
+use crate::products::{self, Kept, Scope, described, detectors};
 use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
-use crate::status::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
+use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
 use model::{EventId, UseCase, frame_name};
 use rusqlite::params;
@@ -32,7 +27,54 @@ pub struct SetAside {
     pub products: Vec<KeptProduct>,
 }
 
-/// Implements [`crate::Inquiry::kept_products`].
+impl Reader {
+    /// Lists the products of older images that are kept because the newer images of a delivery, or of any, lack them.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError> {
+        self.read("list kept products", |c| list(c, newer))
+    }
+}
+
+impl Archive {
+    /// Ends products of older images that are kept because the images of a delivery that replaced them lack these products: those
+    /// of some use cases (all when none is named), of all names or of one, in one event.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when nothing is kept.
+    pub fn set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("end older products beside {}", newer.0), |tx| {
+            set_aside(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+
+    /// Undoes [`crate::Archive::set_aside`].
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when no such decision is in force.
+    pub fn undo_set_aside(
+        &mut self,
+        newer: (&str, Option<&str>),
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<SetAside, ArchiveError> {
+        let site = self.site.clone();
+        self.write("set-aside", format!("show older products beside {} again", newer.0), |tx| {
+            undo(tx, &site, newer, use_cases, cause, now)
+        })
+    }
+}
+
+/// Implements [`crate::Reader::kept_products`].
 pub(crate) fn list(
     c: &Connection,
     delivery: Option<&str>,
@@ -289,7 +331,7 @@ pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     Ok(sums.into_values().collect())
 }
 
-/// Implements [`crate::Curation::set_aside`].
+/// Implements [`crate::Archive::set_aside`].
 pub(crate) fn set_aside(
     tx: &Connection,
     site: &Site,
@@ -326,7 +368,7 @@ pub(crate) fn set_aside(
     Ok(done)
 }
 
-/// Implements [`crate::Curation::undo_set_aside`].
+/// Implements [`crate::Archive::undo_set_aside`].
 pub(crate) fn undo(
     tx: &Connection,
     site: &Site,

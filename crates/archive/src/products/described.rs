@@ -10,9 +10,7 @@
 
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
-use crate::products;
-use crate::products::detectors;
-use crate::products::{UPDATED_AT_ONCE, is_latest_to_end};
+use crate::products::{self, UPDATED_AT_ONCE, detectors, is_latest_to_end};
 use engine::Connection;
 use engine::quoted;
 use model::tables::{Column, Table};

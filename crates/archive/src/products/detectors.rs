@@ -10,10 +10,9 @@
 
 use crate::detections::Changes;
 use crate::error::ArchiveFault;
-use crate::history;
 use crate::products::UPDATED_AT_ONCE;
 use crate::rounds::IMAGES;
-use crate::values;
+use crate::{history, values};
 use engine::{Connection, Value};
 use lake::DetectorKey;
 use model::{EventId, UseCase};

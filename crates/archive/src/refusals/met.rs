@@ -2,14 +2,11 @@
 //!
 //! Start at [`note`] for one refusal and [`note_many`] for those of a result, which are written together.
 
-use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::history::Cause;
-use crate::history::{move_refusal, move_refusals};
-use crate::refusals::{RefusalState, Stage};
-use crate::refusals::{ext_num, hdu};
+use crate::history::{Cause, move_refusal, move_refusals};
+use crate::refusals::{RefusalState, Stage, ext_num, hdu};
 use crate::time::text_of;
-use crate::values;
+use crate::{Timestamp, values};
 use engine::{self, Connection, Optional};
 use model::Refusal;
 use rusqlite::params;

@@ -1,18 +1,17 @@
-//! Refusals and findings: deciding, releasing, resolving. [`crate::refusals::met`] records them.
+//! Refusals: deciding, releasing, resolving, and their places in words. [`met`] records them, [`waiting`] parks catalogues.
 
 pub(crate) mod met;
 pub(crate) mod waiting;
 
-use crate::Timestamp;
-use crate::error::ArchiveFault;
-use crate::findings;
-use crate::findings::Found;
-use crate::history::Cause;
-use crate::history::move_refusal;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::{self, Found};
+use crate::history::{Cause, move_refusal};
 use crate::rounds::request_again;
 use crate::time::time_of;
+use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RefusalCode;
+use model::RowRange;
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -170,6 +169,34 @@ pub struct RefusalFilter {
     pub file: Option<String>,
 }
 
+impl Reader {
+    /// Lists refusals, oldest first.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn refusals(&self, filter: &RefusalFilter) -> Result<Vec<RefusalRecord>, ArchiveError> {
+        self.read("list refusals", |c| list(c, filter))
+    }
+}
+
+impl Archive {
+    /// Records a decision on a refusal; a retry adds the refusal's file to the next round.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when the refusal's state does not allow the decision.
+    pub fn decide(
+        &mut self,
+        refusal_id: i64,
+        decision: Decision,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        self.write("decide", format!("decide on refusal {refusal_id}"), |tx| {
+            decide(tx, refusal_id, decision, cause, now)
+        })
+    }
+}
+
 /// Resolves refusals that are open (or retried) and fulfil a condition. Returns the number of resolved refusals.
 fn resolve(
     tx: &Connection,
@@ -258,7 +285,7 @@ pub(crate) fn resolve_not_met(
     Ok(resolved)
 }
 
-/// Implements [`crate::Inquiry::decide`].
+/// Implements [`crate::Archive::decide`].
 pub(crate) fn decide(
     tx: &Connection,
     refusal_id: i64,
@@ -399,7 +426,7 @@ const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.ro
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
      WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
 
-/// Implements [`crate::Inquiry::refusals`].
+/// Implements [`crate::Reader::refusals`].
 pub(crate) fn list(
     c: &Connection,
     filter: &RefusalFilter,
@@ -513,4 +540,44 @@ pub(crate) fn ext_num(hdu: Option<u16>) -> Option<u32> {
 /// Returns the HDU of an extension number; `None` also for numbers that no HDU has.
 pub(crate) fn hdu(ext_num: Option<u32>) -> Option<u16> {
     ext_num.and_then(|number| u16::try_from(number.checked_sub(1)?).ok())
+}
+
+/// Returns the message of a refusal, with keyword, column and rows if the message does not name them itself.
+pub fn in_full(refusal: &Refusal) -> String {
+    const RANGES_SHOWN: usize = 3;
+    let mut more = Vec::new();
+    for (what, name) in [("keyword", &refusal.keyword), ("column", &refusal.column)] {
+        let name = name.as_deref().filter(|n| !n.starts_with('#') && !refusal.message.contains(n));
+        more.extend(name.map(|name| format!("{what} {name}")));
+    }
+    if refusal.rows > 0 {
+        more.push(format!("{} refused", rows_in_words(refusal, RANGES_SHOWN)));
+    }
+    if more.is_empty() {
+        return refusal.message.clone();
+    }
+    format!("{} ({})", refusal.message, more.join("; "))
+}
+
+/// Returns the number of rows in words, and at most `most` of the ranges that were listed.
+pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
+    let in_words = |range: &RowRange| match range.first == range.last {
+        true => range.first.to_string(),
+        false => format!("{}-{}", range.first, range.last),
+    };
+    let mut which: Vec<String> = refusal.row_ranges.iter().take(most).map(in_words).collect();
+    if refusal.row_ranges.len() > most {
+        which.push("…".to_owned());
+    }
+    let plural = if refusal.rows == 1 { "row" } else { "rows" };
+    let which = if which.is_empty() { String::new() } else { format!(" ({})", which.join(", ")) };
+    format!("{} {plural}{which}", refusal.rows)
+}
+
+/// Returns file and HDU of a refusal, the HDU by its extension number (primary = 1); empty for a whole round.
+pub fn place_in_words(refusal: &Refusal) -> String {
+    match refusal.hdu {
+        Some(hdu) => format!("{} ext_num {}", refusal.file, model::ext_num_of(hdu)),
+        None => refusal.file.clone(),
+    }
 }

@@ -2,10 +2,8 @@
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::history::Cause;
-use crate::history::move_refusal;
-use crate::refusals::met;
-use crate::refusals::met::Met;
+use crate::history::{Cause, move_refusal};
+use crate::refusals::met::{self, Met};
 use crate::refusals::{RefusalState, Stage};
 use engine::Connection;
 use model::{Refusal, RefusalCode, UseCase};

@@ -7,20 +7,15 @@
 pub(crate) mod deletions;
 pub mod purge;
 
-use crate::Timestamp;
 use crate::deliveries::registration::delivery_id;
 use crate::detections::Changes;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Act;
-use crate::history::Cause;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Act, Cause};
 use crate::metadata::links;
-use crate::products;
-use crate::products::described;
-use crate::products::detectors;
-use crate::products::{Scope, tables_of};
+use crate::products::{self, Scope, described, detectors, tables_of};
 use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
 use crate::site::Site;
+use crate::{Archive, Timestamp};
 use engine::quoted;
 use engine::{Connection, Optional};
 use model::UnitKey;
@@ -40,13 +35,50 @@ pub struct Retracted {
     pub shown_again: Vec<i64>,
 }
 
+impl Archive {
+    /// Retracts rounds of a delivery from all tables and views, in one event: those of some use cases, with what refers to them
+    /// (previews and detections follow their metadata), or all. What the delivery had superseded shows again.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when nothing of it is in the archive.
+    pub fn retract(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError> {
+        let site = self.site.clone();
+        self.write("retract", format!("retract {delivery}"), |tx| {
+            retract(tx, &site, delivery, use_cases, cause, now)
+        })
+    }
+
+    /// Restores what was retracted of a delivery, under the same ids, in one event.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; a conflict when there is nothing to restore, or something was ingested in its place.
+    pub fn restore(
+        &mut self,
+        delivery: &str,
+        use_cases: &[UseCase],
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Retracted, ArchiveError> {
+        let site = self.site.clone();
+        self.write("restore", format!("restore {delivery}"), |tx| {
+            restore(tx, &site, delivery, use_cases, cause, now)
+        })
+    }
+}
+
 /// Returns some use cases with their dependents: detections and previews refer to metadata.
 fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
     let all = use_cases.is_empty() || use_cases.contains(&UseCase::Metadata);
     UseCase::ALL.iter().copied().filter(|u| all || use_cases.contains(u)).collect()
 }
 
-/// Implements [`crate::Curation::retract`].
+/// Implements [`crate::Archive::retract`].
 pub(crate) fn retract(
     tx: &Connection,
     site: &Site,
@@ -112,7 +144,7 @@ fn end_retracted(
     Ok(())
 }
 
-/// Implements [`crate::Curation::restore`].
+/// Implements [`crate::Archive::restore`].
 pub(crate) fn restore(
     tx: &Connection,
     site: &Site,

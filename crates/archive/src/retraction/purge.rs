@@ -4,18 +4,16 @@
 //! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who purged it
 //! and why.
 
-use crate::Timestamp;
 use crate::deliveries::provider;
 use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
-use crate::history;
-use crate::history::Cause;
-use crate::partitions;
-use crate::products::detectors;
-use crate::products::tables_of;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::history::{self, Cause};
+use crate::products::{detectors, tables_of};
+use crate::retraction::deletions;
 use crate::rounds::{IMAGES, UNIT_COLUMNS, Unit, parsed, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
+use crate::{Archive, Timestamp, partitions};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
@@ -67,7 +65,31 @@ type Doomed = (PathBuf, PathBuf);
 /// The words before the reason of a purge in the history of a round.
 const PURGED: &str = "purged: ";
 
-/// Implements [`crate::Curation::purge`]. Returns what was deleted, and the files to be removed after the commit.
+impl Archive {
+    /// Deletes permanently what is retracted, and records who did it and why. A file that also holds rows that stay is kept.
+    ///
+    /// # Errors
+    /// [`ArchiveError`]; nothing is deleted then. An unknown delivery is an error.
+    pub fn purge(
+        &mut self,
+        scope: PurgeScope<'_>,
+        cause: &Cause,
+        now: Timestamp,
+    ) -> Result<Purged, ArchiveError> {
+        let site = self.site.clone();
+        let mut purged = self.write("purge", "purge retracted rounds", |tx| {
+            let (purged, files) = purge(tx, &site, scope, cause, now)?;
+            deletions::note(tx, &site, &files)?;
+            Ok(purged)
+        })?;
+        if !self.is_rehearsal {
+            purged.files = deletions::finish(self)?;
+        }
+        Ok(purged)
+    }
+}
+
+/// Implements [`crate::Archive::purge`]. Returns what was deleted, and the files to be removed after the commit.
 pub(crate) fn purge(
     tx: &Connection,
     site: &Site,

@@ -1,9 +1,8 @@
-//! Contents of `status` and of the lists of refusals and findings: values for `--json`, and refusals in words.
+//! Contents of `status`: values for `--json`. The queries are in [`reports`].
 
 pub(crate) mod reports;
 
 use model::advice::Target;
-use model::{Advice, Refusal, RefusalCode, RowRange};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -159,81 +158,4 @@ pub struct ProgrammeStatus {
     pub detections: u64,
     /// Last object id that was reserved.
     pub last_obj_id: i64,
-}
-
-/// One line of the drift report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Drift {
-    /// Delivery.
-    pub delivery: String,
-    /// Stage of the pipeline.
-    pub stage: String,
-    /// Kind.
-    pub code: String,
-    /// Keyword or column; empty when there is none.
-    pub subject: String,
-    /// Number of files with the finding.
-    pub files: u64,
-    /// Total number of occurrences.
-    pub occurrences: u64,
-    /// Name of one of the files.
-    pub example_file: String,
-    /// Extension number of the HDU in that file, primary = 1.
-    pub example_ext_num: Option<u32>,
-    /// Message of one sentence.
-    pub message: String,
-}
-
-impl Drift {
-    /// Returns the command that ends the condition that the finding reports, if there is one.
-    pub fn advice(&self) -> Option<Advice> {
-        let delivery = self.delivery.clone();
-        let is_kept = matches!(self.code.as_str(), OLDER_DETECTIONS_KEPT | OLDER_PREVIEW_KEPT);
-        is_kept.then_some(Advice::Supersede { delivery })
-    }
-}
-
-/// Code of detections of an older image that stay current.
-pub(crate) const OLDER_DETECTIONS_KEPT: &str = RefusalCode::OLDER_DETECTIONS_KEPT.as_str();
-/// Code of a preview of an older image that stays current.
-pub(crate) const OLDER_PREVIEW_KEPT: &str = RefusalCode::OLDER_PREVIEW_KEPT.as_str();
-
-/// Returns the message of a refusal, with keyword, column and rows if the message does not name them itself.
-pub fn in_full(refusal: &Refusal) -> String {
-    const RANGES_SHOWN: usize = 3;
-    let mut more = Vec::new();
-    for (what, name) in [("keyword", &refusal.keyword), ("column", &refusal.column)] {
-        let name = name.as_deref().filter(|n| !n.starts_with('#') && !refusal.message.contains(n));
-        more.extend(name.map(|name| format!("{what} {name}")));
-    }
-    if refusal.rows > 0 {
-        more.push(format!("{} refused", rows_in_words(refusal, RANGES_SHOWN)));
-    }
-    if more.is_empty() {
-        return refusal.message.clone();
-    }
-    format!("{} ({})", refusal.message, more.join("; "))
-}
-
-/// Returns the number of rows in words, and at most `most` of the ranges that were listed.
-pub fn rows_in_words(refusal: &Refusal, most: usize) -> String {
-    let in_words = |range: &RowRange| match range.first == range.last {
-        true => range.first.to_string(),
-        false => format!("{}-{}", range.first, range.last),
-    };
-    let mut which: Vec<String> = refusal.row_ranges.iter().take(most).map(in_words).collect();
-    if refusal.row_ranges.len() > most {
-        which.push("…".to_owned());
-    }
-    let plural = if refusal.rows == 1 { "row" } else { "rows" };
-    let which = if which.is_empty() { String::new() } else { format!(" ({})", which.join(", ")) };
-    format!("{} {plural}{which}", refusal.rows)
-}
-
-/// Returns file and HDU of a refusal, the HDU by its extension number (primary = 1); empty for a whole round.
-pub fn place_in_words(refusal: &Refusal) -> String {
-    match refusal.hdu {
-        Some(hdu) => format!("{} ext_num {}", refusal.file, model::ext_num_of(hdu)),
-        None => refusal.file.clone(),
-    }
 }

@@ -1,37 +1,54 @@
-//! Contents of `status`.
+//! Queries of `status`.
 
-use crate::deliveries::registration::delivery_id;
-use crate::error::ArchiveFault;
-use crate::planning::{Instruction, Standing};
-use crate::planning::{instructions, plans};
+use crate::Reader;
+use crate::error::{ArchiveError, ArchiveFault};
+use crate::planning::{Instruction, Standing, instructions, open_work};
 use crate::products::aside;
-use crate::programmes::Programme;
 use crate::rounds::parsed;
 use crate::status::*;
 use crate::time::text_of;
 use engine::{Connection, Optional};
-use model::{ProgrammeId, UseCase};
+use model::UseCase;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// Maximum number of results from which rates are computed.
 const MAX_RESULTS: u32 = 1000;
 
-/// Implements [`crate::Inquiry::deliveries`].
-pub(crate) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
-    )?;
-    Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+impl Reader {
+    /// Returns everything that `status` shows.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn status(&self) -> Result<Status, ArchiveError> {
+        self.status_of(&StatusFilter::default())
+    }
+
+    /// Returns the same, with only the selected deliveries in its list. Counts are of the whole archive.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn status_of(&self, filter: &StatusFilter) -> Result<Status, ArchiveError> {
+        self.read("report the status", |c| status(c, filter))
+    }
+
+    /// Returns the throughput of recent tasks, by use case and host.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn rates(&self) -> Result<Vec<Rate>, ArchiveError> {
+        self.read("list rates", rates)
+    }
+
+    /// Lists some files whose names begin with a text, the latest first: delivery and file.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+        self.read("look up names", |c| files_like(c, begin))
+    }
 }
 
-/// Implements [`crate::Inquiry::awaited`].
-pub(crate) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
-    let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
-    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
-}
-
-/// Implements [`crate::Inquiry::files_like`].
+/// Implements [`crate::Reader::files_like`].
 pub(crate) fn files_like(
     c: &Connection,
     begin: &str,
@@ -50,37 +67,12 @@ pub(crate) fn files_like(
 }
 
 /// Returns the internal number of a delivery, if there is one of that name.
-fn known_id(c: &Connection, delivery: &str) -> Result<Option<i64>, ArchiveFault> {
+pub(crate) fn known_id(c: &Connection, delivery: &str) -> Result<Option<i64>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?;
     Ok(select.query_row([delivery], |r| r.get(0)).optional()?)
 }
 
-/// Implements [`crate::Inquiry::source`].
-pub(crate) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
-    let id = delivery_id(c, delivery)?;
-    let source: String = c
-        .prepare_cached("SELECT source FROM delivery WHERE delivery_id = ?1")?
-        .query_row([id], |r| r.get(0))?;
-    Ok(source.into())
-}
-
-/// Implements [`crate::Inquiry::programmes`].
-pub(crate) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT programme_id, name, project FROM programme ORDER BY programme_id",
-    )?;
-    let rows = select.query_map([], |r| Ok((r.get::<i32>(0)?, r.get(1)?, r.get(2)?)))?;
-    let mut programmes = Vec::new();
-    for row in rows {
-        let (id, name, project) = row?;
-        let programme_id = ProgrammeId::new(id)
-            .ok_or_else(|| ArchiveFault::Damaged(format!("{id} is no programme id")))?;
-        programmes.push(Programme { programme_id, name, project });
-    }
-    Ok(programmes)
-}
-
-/// Implements [`crate::Inquiry::status`].
+/// Implements [`crate::Reader::status`].
 pub(crate) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, ArchiveFault> {
     let count =
         |sql: &str| -> Result<u64, ArchiveFault> { Ok(c.query_row(sql, [], |r| r.get(0))?) };
@@ -127,7 +119,7 @@ fn pause_status(standing: Standing) -> PauseStatus {
 }
 
 /// The deliveries that a status lists.
-enum Chosen {
+pub(crate) enum Chosen {
     All,
     /// Internal numbers.
     Some(Vec<i64>),
@@ -135,7 +127,7 @@ enum Chosen {
 
 impl Chosen {
     /// Returns a condition on a column.
-    fn condition(&self, column: &str) -> String {
+    pub(crate) fn condition(&self, column: &str) -> String {
         match self {
             Self::All => "1 = 1".to_owned(),
             Self::Some(ids) if ids.is_empty() => "1 = 0".to_owned(),
@@ -169,10 +161,10 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
     Ok(Chosen::Some(rows.iter().filter(is_wanted).take(at_most).map(|(id, ..)| *id).collect()))
 }
 
-/// Implements [`crate::Inquiry::rates`].
+/// Implements [`crate::Reader::rates`].
 pub(crate) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
     let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
-    for took in plans::recent_results(c, MAX_RESULTS)? {
+    for took in open_work::recent_results(c, MAX_RESULTS)? {
         let rate =
             rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
                 let (use_case, host) = (use_case.to_string(), host.clone());
@@ -383,45 +375,4 @@ fn rounds(
         });
     }
     Ok(())
-}
-
-/// Implements [`crate::Inquiry::findings`].
-pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
-    // The condition is inside the sums, so that those of one delivery read only its rows.
-    let of = match delivery {
-        Some(name) => match known_id(c, name)? {
-            Some(id) => Chosen::Some(vec![id]),
-            None => Chosen::Some(Vec::new()),
-        },
-        None => Chosen::All,
-    };
-    let mut select = c.prepare(&format!(
-        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
-         FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
-                   max(finding.round) AS round
-               FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
-                   AND unit.use_case = finding.stage AND unit.round = finding.round
-               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {}
-               GROUP BY 1, 2, 3, 4) AS sums
-             JOIN finding AS f USING (delivery_id, stage, code, subject, round)
-             JOIN delivery USING (delivery_id)
-         ORDER BY delivery_id, sums.occurrences DESC, f.stage, f.code, f.subject",
-        of.condition("finding.delivery_id")
-    ))?;
-    let rows = select.query_map([], |r| {
-        Ok(Drift {
-            delivery: r.get(0)?,
-            stage: r.get(1)?,
-            code: r.get(2)?,
-            subject: r.get(3)?,
-            files: r.get(4)?,
-            occurrences: r.get(5)?,
-            example_file: r.get(6)?,
-            example_ext_num: r.get(7)?,
-            message: r.get(8)?,
-        })
-    })?;
-    let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
-    findings.extend(aside::findings(c, delivery)?);
-    Ok(findings)
 }

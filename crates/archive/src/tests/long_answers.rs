@@ -3,7 +3,7 @@
 use crate::explain::sheets::Asked;
 use crate::status::StatusFilter;
 use crate::tests::plans::staging::{new_site, new_site_on_server};
-use crate::{Archive, Inquiry, Planning, Site};
+use crate::{Archive, Site};
 use engine::prepared::{Counted, counted};
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";

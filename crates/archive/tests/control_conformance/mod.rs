@@ -1,4 +1,4 @@
-//! What every engine must do, said once, generic over the traits. A test binary per engine calls [`all`].
+//! What every engine must do, said once, of the handles `Reader` and `Archive`. A test binary per engine calls [`all`].
 
 pub mod staging;
 
@@ -13,24 +13,17 @@ mod states;
 use archive::deliveries::{Arrival, DeliveryFacts, Postponed, Recorded, Registration};
 use archive::library::Soundness;
 use archive::refusals::{RefusalFilter, RefusalState, Stage, StagedRefusal};
-use archive::{Curation, Holdings, Inquiry, Planning, Publication, Queue, Registry, Site};
+use archive::{Archive, Reader, Site};
 use model::UseCase;
 use staging::*;
 
-/// Everything that an engine is.
-pub trait Engine:
-    Registry + Queue + Planning + Publication + Curation + Inquiry + Holdings
-{
-}
-impl<A: Registry + Queue + Planning + Publication + Curation + Inquiry + Holdings> Engine for A {}
-
 /// Makes a fresh archive with programme 7.
-pub type Fresh<A> = dyn Fn() -> (tempfile::TempDir, Site, A);
+pub type Fresh = dyn Fn() -> (tempfile::TempDir, Site, Archive);
 
 /// Runs the whole suite; the names are printed so that a failing one can be found.
-pub fn all<A: Engine>(fresh: &Fresh<A>) {
-    type Case<A> = (&'static str, fn(&Fresh<A>));
-    let cases: &[Case<A>] = &[
+pub fn all(fresh: &Fresh) {
+    type Case = (&'static str, fn(&Fresh));
+    let cases: &[Case] = &[
         ("registering twice is once", registering_twice_is_once),
         ("ids count on in the order given", ids_count_on_in_the_order_given),
         ("missing files are awaited", missing_files_are_awaited),
@@ -78,7 +71,7 @@ pub fn all<A: Engine>(fresh: &Fresh<A>) {
     states::only_allowed_changes(fresh);
 }
 
-fn registering_twice_is_once<A: Engine>(fresh: &Fresh<A>) {
+fn registering_twice_is_once(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let files = night(3);
     let first = record(&mut archive, &files);
@@ -91,7 +84,7 @@ fn registering_twice_is_once<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.known_files("20071012_v1").unwrap().is_empty());
 }
 
-fn ids_count_on_in_the_order_given<A: Engine>(fresh: &Fresh<A>) {
+fn ids_count_on_in_the_order_given(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(
         &mut archive,
@@ -105,7 +98,7 @@ fn ids_count_on_in_the_order_given<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(ids, wanted.map(|(name, id)| (name.to_owned(), id)));
 }
 
-fn what_a_look_at_the_library_found_is_kept<A: Engine>(fresh: &Fresh<A>) {
+fn what_a_look_at_the_library_found_is_kept(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let holdings = archive.holdings(Some(NIGHT)).unwrap();
@@ -129,9 +122,9 @@ fn what_a_look_at_the_library_found_is_kept<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Catalogues without image are no news while more is known to come.
-fn missing_files_are_awaited<A: Engine>(fresh: &Fresh<A>) {
+fn missing_files_are_awaited(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
-    let awaiting = |awaited: Option<&str>, arrivals: &[Arrival], archive: &mut A| {
+    let awaiting = |awaited: Option<&str>, arrivals: &[Arrival], archive: &mut Archive| {
         let awaited = awaited.map(str::to_owned);
         let registration = Registration {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
@@ -162,7 +155,7 @@ fn missing_files_are_awaited<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.delivery_work(NIGHT).unwrap().arriving.is_none());
 }
 
-fn newer_content_supersedes<A: Engine>(fresh: &Fresh<A>) {
+fn newer_content_supersedes(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "old"), arrival("a_cat.fits", "rows")]);
     let recorded = record(&mut archive, &[arrival("a.fit", "new")]);
@@ -177,7 +170,7 @@ fn newer_content_supersedes<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(work.images[0].catalogue.as_ref().unwrap().version, 2);
 }
 
-fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
+fn an_earlier_content_comes_back(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "old")]);
     record(&mut archive, &[arrival("a.fit", "new")]);
@@ -193,9 +186,9 @@ fn an_earlier_content_comes_back<A: Engine>(fresh: &Fresh<A>) {
 
 /// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second scan of
 /// the earlier one changes nothing.
-fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
+fn another_ending_is_the_same_frame(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
-    let image = |archive: &A| {
+    let image = |archive: &Reader| {
         let mut work = archive.delivery_work(NIGHT).unwrap();
         assert_eq!((work.images.len(), work.unpaired.len()), (1, 0), "{work:?}");
         let image = work.images.remove(0);
@@ -238,7 +231,7 @@ fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     archive.record(&registration, now()).unwrap();
     let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     assert_eq!(archive.refusals(&open).unwrap(), []);
-    let latest = |archive: &A, name: &str| {
+    let latest = |archive: &Reader, name: &str| {
         let files = archive.known_files(NIGHT).unwrap();
         files.into_iter().rfind(|file| file.name == name).unwrap()
     };
@@ -265,7 +258,7 @@ fn another_ending_is_the_same_frame<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.delivery_work(NIGHT).unwrap().images.len(), 3);
 }
 
-fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
+fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "same")]);
     let other = Registration {
@@ -287,7 +280,7 @@ fn equal_content_elsewhere_is_linked<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.deliveries(Some(20_071_011)).unwrap(), [NIGHT, "20071011_v2"]);
 }
 
-fn catalogues_pair_late<A: Engine>(fresh: &Fresh<A>) {
+fn catalogues_pair_late(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let recorded = record(&mut archive, &[arrival("a_cat.fits", "rows")]);
     assert_eq!(recorded.new_refusals, 1, "it waits and says so");

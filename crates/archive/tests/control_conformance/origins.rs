@@ -4,6 +4,7 @@ use super::*;
 use archive::deliveries::SkippedEntry;
 use archive::deliveries::origins::{Claim, DeliveryOrigin};
 use archive::history::Cause;
+use archive::{Archive, Reader};
 
 fn place(origin: &str, is_source: bool, address: &str) -> DeliveryOrigin {
     DeliveryOrigin {
@@ -14,17 +15,17 @@ fn place(origin: &str, is_source: bool, address: &str) -> DeliveryOrigin {
     }
 }
 
-fn names<A: Engine>(archive: &A) -> Vec<(String, String, bool)> {
+fn names(archive: &Reader) -> Vec<(String, String, bool)> {
     let all = archive.origins(Some(NIGHT)).unwrap().into_iter();
     let mut all: Vec<_> = all.map(|k| (k.place.origin, k.delivery, k.is_reserved)).collect();
     all.sort();
     all
 }
 
-pub fn a_name_belongs_to_its_first_origin<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_name_belongs_to_its_first_origin(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let (one, two) = (place("/a", false, "/a"), place("cam2", true, "ssh://h/b"));
-    let own = |place: &DeliveryOrigin, archive: &mut A| {
+    let own = |place: &DeliveryOrigin, archive: &mut Archive| {
         archive.claim_origin(place, NIGHT, Claim::Own, now())
     };
     own(&one, &mut archive).unwrap();
@@ -56,14 +57,14 @@ pub fn a_name_belongs_to_its_first_origin<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.origins(None).unwrap().len(), 3);
 }
 
-pub fn an_operator_closes_a_delivery<A: Engine>(fresh: &Fresh<A>) {
+pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let skipped = [SkippedEntry {
         name: "a.fit.part".to_owned(),
         code: "unfinished".to_owned(),
         why: "its name".to_owned(),
     }];
-    let fetch = |facts: DeliveryFacts, skipped: &[SkippedEntry], archive: &mut A| {
+    let fetch = |facts: DeliveryFacts, skipped: &[SkippedEntry], archive: &mut Archive| {
         let registration = Registration {
             delivery: facts,
             arrivals: &[],
@@ -83,7 +84,7 @@ pub fn an_operator_closes_a_delivery<A: Engine>(fresh: &Fresh<A>) {
         awaited: Some("OK_TO_COPY has not come".to_owned()),
         ..delivery()
     };
-    let state = |archive: &A| {
+    let state = |archive: &Reader| {
         let status = archive.status().unwrap().deliveries.remove(0);
         (status.state, status.awaited.is_some(), archive.awaited(NIGHT).unwrap().is_some())
     };
@@ -109,7 +110,7 @@ pub fn an_operator_closes_a_delivery<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Processings of a night supersede each other when they come from one provider.
-pub fn providers_do_not_supersede_each_other<A: Engine>(fresh: &Fresh<A>) {
+pub fn providers_do_not_supersede_each_other(fresh: &Fresh) {
     let cases = [
         // origins of v1 and v2, whether v2 supersedes v1
         (place("cam1", true, "/a"), place("cam1", true, "/a"), true),

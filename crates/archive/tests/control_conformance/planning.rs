@@ -1,16 +1,17 @@
 //! Plans, decisions, instructions, places.
 
+use super::Fresh;
 use super::staging::*;
-use super::{Engine, Fresh};
 use archive::attempts::Place;
 use archive::history::Cause;
 use archive::planning::*;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::ImageWork;
+use archive::{Archive, Reader};
 use model::{UnitKey, UnitState, UseCase};
 
 /// A round that is ready, and not approved as those of the other cases.
-fn ready<A: Engine>(archive: &mut A, use_case: UseCase, tasks: usize) -> UnitKey {
+fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
     let work = archive.delivery_work(NIGHT).unwrap();
     let input = |image: &ImageWork| PlannedInput {
         multiframe_id: image.multiframe_id,
@@ -48,7 +49,7 @@ fn whole() -> Selection {
     Selection::default()
 }
 
-pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     let previews = ready(&mut archive, UseCase::Preview, 2);
@@ -68,7 +69,7 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.unit_state(&previews).unwrap(), UnitState::Approved);
     assert_eq!(archive.unit_state(&metadata).unwrap(), UnitState::Proposed);
     assert_eq!(archive.plan(None).unwrap().unwrap().state, PlanState::Partly);
-    let may = |archive: &A| -> Vec<(UseCase, u32)> {
+    let may = |archive: &Reader| -> Vec<(UseCase, u32)> {
         let open = archive.open_tasks().unwrap();
         let may = open.iter().filter(|t| t.may_start());
         may.map(|t| (t.key.unit.use_case, t.key.task)).collect()
@@ -115,7 +116,7 @@ pub fn a_plan_is_approved_in_parts<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(compared.len(), 3);
 }
 
-pub fn a_plan_is_rejected_or_superseded<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_plan_is_rejected_or_superseded(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = ready(&mut archive, UseCase::Metadata, 2);
@@ -140,7 +141,7 @@ pub fn a_plan_is_rejected_or_superseded<A: Engine>(fresh: &Fresh<A>) {
     assert!(archive.approve(None, &whole(), &why, now()).unwrap_err().is_conflict());
 }
 
-pub fn rounds_to_come_are_approved<A: Engine>(fresh: &Fresh<A>) {
+pub fn rounds_to_come_are_approved(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = ready(&mut archive, UseCase::Metadata, 1);
@@ -160,7 +161,7 @@ pub fn rounds_to_come_are_approved<A: Engine>(fresh: &Fresh<A>) {
     assert!(free.clone().count() == 2 && free.clone().all(OpenTask::may_start));
 }
 
-pub fn instructions_hold_until_withdrawn<A: Engine>(fresh: &Fresh<A>) {
+pub fn instructions_hold_until_withdrawn(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let anna = Cause::new("anna", "new fan");
     let subjects = [

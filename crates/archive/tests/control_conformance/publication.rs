@@ -1,8 +1,9 @@
 //! Reserve, load, publish.
 
+use super::Fresh;
 use super::staging::*;
-use super::{Engine, Fresh};
 use archive::batches::{Receipt, RowsOfProgramme};
+use archive::{Archive, Reader};
 use model::{ProgrammeId, UnitKey, UnitState, UseCase};
 
 fn wanted(rows: u64) -> [RowsOfProgramme; 1] {
@@ -10,7 +11,7 @@ fn wanted(rows: u64) -> [RowsOfProgramme; 1] {
 }
 
 /// Takes a staged round into the archive.
-pub fn publish<A: Engine>(archive: &mut A, unit: &UnitKey) -> Receipt {
+pub fn publish(archive: &mut Archive, unit: &UnitKey) -> Receipt {
     let batch = archive.batch(unit).unwrap();
     let rows = batch
         .tasks
@@ -32,7 +33,7 @@ fn event(receipt: &Receipt) -> i64 {
     }
 }
 
-pub fn a_night_becomes_visible_once<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_night_becomes_visible_once(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     let preview = stage_round(&mut archive, UseCase::Preview, 1);
@@ -74,7 +75,7 @@ pub fn a_night_becomes_visible_once<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.delivery_work(NIGHT).unwrap().images[0].programme, Some(7));
 }
 
-pub fn reserved_ids_stay<A: Engine>(fresh: &Fresh<A>) {
+pub fn reserved_ids_stay(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
@@ -99,7 +100,7 @@ pub fn reserved_ids_stay<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.status().unwrap().deliveries[0].detections, 40);
 }
 
-pub fn a_misfit_batch_harms_no_other<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
@@ -142,7 +143,7 @@ pub fn a_misfit_batch_harms_no_other<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.status().unwrap().programmes[0].detections, 20);
 }
 
-pub fn new_versions_replace_old_rows<A: Engine>(fresh: &Fresh<A>) {
+pub fn new_versions_replace_old_rows(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
@@ -171,7 +172,7 @@ pub fn new_versions_replace_old_rows<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.status().unwrap().deliveries[0].multiframes, 2, "not before");
     let receipt = publish(&mut archive, &unit);
     assert!(matches!(receipt, Receipt::Published { superseded: 0, .. }), "{receipt:?}");
-    let shown = |archive: &A| {
+    let shown = |archive: &Reader| {
         let night = &archive.status().unwrap().deliveries[0];
         (night.multiframes, night.previews, night.detections, night.findings)
     };

@@ -1,21 +1,22 @@
 //! The life of refusals.
 
+use super::Fresh;
 use super::staging::*;
-use super::{Engine, Fresh};
 use archive::attempts::results::Outcome;
 use archive::deliveries::{Arrival, DeliveryFacts, Registration};
 use archive::refusals::{
     Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, StagedRefusal,
 };
 use archive::work::ImageWork;
+use archive::{Archive, Reader};
 use model::{Refusal, UnitState, UseCase};
 
-fn open(archive: &impl Engine) -> Vec<RefusalRecord> {
+fn open(archive: &Reader) -> Vec<RefusalRecord> {
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     archive.refusals(&filter).unwrap()
 }
 
-fn refuse_in_metadata<A: Engine>(archive: &mut A, refused: Option<Refusal>) {
+fn refuse_in_metadata(archive: &mut Archive, refused: Option<Refusal>) {
     let unit = open_round(archive, UseCase::Metadata, 1, &|_| true);
     for started in start_all(archive, &unit) {
         let mut result = work_off(&started);
@@ -24,7 +25,7 @@ fn refuse_in_metadata<A: Engine>(archive: &mut A, refused: Option<Refusal>) {
     }
 }
 
-pub fn a_new_programme_releases<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_new_programme_releases(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "image")]);
     let of_project = Refusal {
@@ -51,7 +52,7 @@ pub fn a_new_programme_releases<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(names, ["LAS", "PI1"]);
 }
 
-pub fn refusals_live_and_die<A: Engine>(fresh: &Fresh<A>) {
+pub fn refusals_live_and_die(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let bad = |name: &str| StagedRefusal {
         stage: Stage::Transfer,
@@ -81,7 +82,7 @@ pub fn refusals_live_and_die<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(all[0].history.last().unwrap().cause, cause());
 }
 
-pub fn a_catalogue_waits_for_metadata<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_catalogue_waits_for_metadata(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(1));
     refuse_in_metadata(
@@ -102,7 +103,7 @@ pub fn a_catalogue_waits_for_metadata<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(left, ["batch_test"], "image and catalogue are resolved");
 }
 
-pub fn a_failed_round_is_retried<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_failed_round_is_retried(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = stage_round(&mut archive, UseCase::Preview, 1);
@@ -125,9 +126,9 @@ pub fn a_failed_round_is_retried<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// A catalogue without image waits under one number, whatever else arrives, until its image does.
-pub fn a_refusal_keeps_its_number<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
-    let awaiting = |archive: &mut A, awaited: Option<&str>, arrivals: &[Arrival]| {
+    let awaiting = |archive: &mut Archive, awaited: Option<&str>, arrivals: &[Arrival]| {
         let awaited = awaited.map(str::to_owned);
         let registration = Registration {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
@@ -169,7 +170,7 @@ pub fn a_refusal_keeps_its_number<A: Engine>(fresh: &Fresh<A>) {
     refuse_in_metadata(&mut archive, Some(refusal("damaged", "w00001.fit", None, false)));
     let unit = archive.staged_rounds().unwrap()[0].unit.clone();
     super::publication::publish(&mut archive, &unit);
-    let numbers = |archive: &A| -> Vec<i64> {
+    let numbers = |archive: &Reader| -> Vec<i64> {
         open(archive).into_iter().map(|refusal| refusal.refusal_id).collect()
     };
     let said = numbers(&archive);
@@ -181,7 +182,7 @@ pub fn a_refusal_keeps_its_number<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// A file that a retry, or newer content, covers again counts once.
-pub fn findings_are_of_distinct_files<A: Engine>(fresh: &Fresh<A>) {
+pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     let finding = |code: &str, file: &str, files, count| model::Finding {
@@ -193,27 +194,28 @@ pub fn findings_are_of_distinct_files<A: Engine>(fresh: &Fresh<A>) {
         count,
         message: "FOO is missing".to_owned(),
     };
-    let round = |archive: &mut A, wanted: &dyn Fn(&ImageWork) -> bool, inputs: Vec<[u32; 3]>| {
-        let unit = open_round(archive, UseCase::Metadata, 1, wanted);
-        for started in start_all(archive, &unit) {
-            let mut result = work_off(&started);
-            let name = &started.inputs[0].image.name;
-            let files = inputs.iter().map(|[first, last, _]| u64::from(last - first + 1)).sum();
-            if files > 0 {
-                result.findings.push(finding("keyword_missing", name, files, 1));
+    let round =
+        |archive: &mut Archive, wanted: &dyn Fn(&ImageWork) -> bool, inputs: Vec<[u32; 3]>| {
+            let unit = open_round(archive, UseCase::Metadata, 1, wanted);
+            for started in start_all(archive, &unit) {
+                let mut result = work_off(&started);
+                let name = &started.inputs[0].image.name;
+                let files = inputs.iter().map(|[first, last, _]| u64::from(last - first + 1)).sum();
+                if files > 0 {
+                    result.findings.push(finding("keyword_missing", name, files, 1));
+                }
+                result.counted.push(model::task::CountedFinding {
+                    code: "keyword_missing".to_owned(),
+                    subject: "FOO".to_owned(),
+                    catalogue: false,
+                    inputs: inputs.clone(),
+                });
+                result.findings.push(finding("keyword_mistyped", name, 1, 3));
+                archive.take_result(&result, now()).unwrap();
             }
-            result.counted.push(model::task::CountedFinding {
-                code: "keyword_missing".to_owned(),
-                subject: "FOO".to_owned(),
-                catalogue: false,
-                inputs: inputs.clone(),
-            });
-            result.findings.push(finding("keyword_mistyped", name, 1, 3));
-            archive.take_result(&result, now()).unwrap();
-        }
-        super::publication::publish(archive, &unit);
-    };
-    let counts = |archive: &A| -> Vec<(String, u64, u64)> {
+            super::publication::publish(archive, &unit);
+        };
+    let counts = |archive: &Reader| -> Vec<(String, u64, u64)> {
         let findings = archive.findings(None).unwrap();
         let mine = findings.into_iter().filter(|f| f.stage == "metadata");
         let mut counts: Vec<_> = mine.map(|f| (f.code, f.files, f.occurrences)).collect();

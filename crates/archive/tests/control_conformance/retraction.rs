@@ -1,31 +1,32 @@
 //! Undo and redo: a retraction hides rows from every view, its undo shows them under the same ids, and makes room for what it had
 //! superseded.
 
-use super::{Engine, Fresh, staging::*};
+use super::{Fresh, staging::*};
 use archive::batches::Receipt;
 use archive::deliveries::Arrival;
 use archive::history::Cause;
 use archive::products::kept::{KeptProduct, Lack};
 use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
 use archive::work::ImageWork;
+use archive::{Archive, Reader};
 use model::{UnitKey, UseCase};
 
 const SECOND: &str = "20071011_v2";
 
 /// Multiframes, previews and detections that the archive shows of each delivery.
-fn shown<A: Engine>(archive: &A) -> Vec<(u64, u64, u64)> {
+fn shown(archive: &Reader) -> Vec<(u64, u64, u64)> {
     let deliveries = archive.status().unwrap().deliveries;
     deliveries.iter().map(|d| (d.multiframes, d.previews, d.detections)).collect()
 }
 
-fn ingest_all<A: Engine>(archive: &mut A, delivery: &str) {
+fn ingest_all(archive: &mut Archive, delivery: &str) {
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = stage_round_of(archive, delivery, use_case, 1);
         super::publication::publish(archive, &unit);
     }
 }
 
-pub fn a_delivery_goes_and_comes_back<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_delivery_goes_and_comes_back(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     assert!(archive.retract(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
@@ -53,7 +54,7 @@ pub fn a_delivery_goes_and_comes_back<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 60);
 }
 
-pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
+pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
@@ -69,7 +70,7 @@ pub fn what_was_retracted_can_be_ingested_again<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
-pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
+pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     let (_dir, site, mut archive) = fresh();
     record(&mut archive, &night(2));
     record_of(&mut archive, "20071012_v1", &night(1));
@@ -120,7 +121,7 @@ pub fn purged_rows_do_not_exist<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80);
 }
 
-pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_newer_processing_supersedes_file_by_file(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     ingest_all(&mut archive, NIGHT);
@@ -159,7 +160,7 @@ pub fn a_newer_processing_supersedes_file_by_file<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// A newer processing whose files have other FITS or compression endings supersedes the same frames.
-pub fn another_ending_supersedes<A: Engine>(fresh: &Fresh<A>) {
+pub fn another_ending_supersedes(fresh: &Fresh) {
     for endings in [[".fit.gz", ".fits.gz"], [".fits", ".fits"], [".FITS.fz", ".fits"]] {
         let (_dir, _site, mut archive) = fresh();
         record(&mut archive, &night(3));
@@ -206,14 +207,14 @@ pub fn another_ending_supersedes<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// A provider compresses the files of a delivery in place: each frame counts once, before and after an undo.
-pub fn a_delivery_is_compressed_in_place<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_delivery_is_compressed_in_place(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
     let recorded = record(&mut archive, &night_as(2, [".fit.gz", ".fits.gz"]));
     assert_eq!((recorded.images, recorded.catalogues, recorded.superseded), (2, 2, 2));
     assert_eq!(shown(&archive), [(2, 2, 40)], "until the compressed ones are there");
-    let current = |archive: &A| -> Vec<(i64, u64)> {
+    let current = |archive: &Reader| -> Vec<(i64, u64)> {
         let sheets = ["w00000.fit", "w00000.fit.gz", "w00001.fit", "w00001.fit.gz"]
             .map(|name| archive.facts(name).unwrap().unwrap().files.remove(0));
         sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).to_vec()
@@ -234,7 +235,7 @@ pub fn a_delivery_is_compressed_in_place<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Without a catalogue, or with a refused one, the older detections stay, are found, and end by the operator's decision alone.
-pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
+pub fn kept_products_are_found_and_set_aside(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     ingest_all(&mut archive, NIGHT);
@@ -247,7 +248,7 @@ pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
         super::publication::publish(&mut archive, &unit);
     }
     assert_eq!(shown(&archive), [(3, 0, 60), (3, 3, 0)]);
-    let why = |archive: &A| -> Vec<(String, Lack)> {
+    let why = |archive: &Reader| -> Vec<(String, Lack)> {
         let kept = archive.kept_products(Some(SECOND)).unwrap();
         kept.into_iter().map(|kept| (kept.file, kept.why)).collect()
     };
@@ -305,7 +306,7 @@ pub fn kept_products_are_found_and_set_aside<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Publishes a round of catalogues in which HDUs need not be whole.
-fn publish_hdus<A: Engine>(archive: &mut A, delivery: &str, hdu: &dyn Fn(i64, i16) -> Hdu) {
+fn publish_hdus(archive: &mut Archive, delivery: &str, hdu: &dyn Fn(i64, i16) -> Hdu) {
     let unit = open_round_of(archive, delivery, UseCase::Catalogue, 1, &|_| true);
     for started in start_all(archive, &unit) {
         archive.take_result(&work_off_hdus(&started, hdu), now()).unwrap();
@@ -314,7 +315,7 @@ fn publish_hdus<A: Engine>(archive: &mut A, delivery: &str, hdu: &dyn Fn(i64, i1
 }
 
 /// Lists the kept products: image, newer image, detectors, cause.
-fn kept<A: Engine>(archive: &A) -> Vec<(i64, i64, Vec<i64>, Lack)> {
+fn kept(archive: &Reader) -> Vec<(i64, i64, Vec<i64>, Lack)> {
     let kept = archive.kept_products(None).unwrap();
     let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);
     kept.into_iter().filter(|k| k.use_case == UseCase::Catalogue).map(of).collect()
@@ -322,7 +323,7 @@ fn kept<A: Engine>(archive: &A) -> Vec<(i64, i64, Vec<i64>, Lack)> {
 
 /// Detections of a detector yield only to detections of the same detector: an HDU that is refused or absent in the newer
 /// catalogue ends nothing, and an empty one ends all.
-pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
+pub fn detectors_keep_their_detections(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     ingest_all(&mut archive, NIGHT);
@@ -389,11 +390,11 @@ pub fn detectors_keep_their_detections<A: Engine>(fresh: &Fresh<A>) {
 
 /// A newer catalogue of the same image leaves the detections of the detectors that it does not cover, which is found under the
 /// delivery and ends by decision alone.
-pub fn an_image_keeps_older_detections<A: Engine>(fresh: &Fresh<A>) {
+pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
     ingest_all(&mut archive, NIGHT);
-    let newer = |archive: &mut A, text: &str, hdu: &dyn Fn(i64, i16) -> Hdu| {
+    let newer = |archive: &mut Archive, text: &str, hdu: &dyn Fn(i64, i16) -> Hdu| {
         let catalogues: Vec<Arrival> =
             (0..3).map(|n| arrival(&format!("w{n:05}_cat.fits"), &format!("{text} {n}"))).collect();
         record(archive, &catalogues);
@@ -407,7 +408,7 @@ pub fn an_image_keeps_older_detections<A: Engine>(fresh: &Fresh<A>) {
         (3, _) => Hdu::Refused,
         _ => Hdu::Whole,
     });
-    let versions = |archive: &A| -> Vec<(i64, u64)> {
+    let versions = |archive: &Reader| -> Vec<(i64, u64)> {
         let files = (0..3).map(|n| format!("w{n:05}_cat.fits"));
         let sheets = files.flat_map(|file| archive.facts(&file).unwrap().unwrap().files);
         sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).collect()
@@ -453,7 +454,7 @@ pub fn an_image_keeps_older_detections<A: Engine>(fresh: &Fresh<A>) {
 }
 
 /// Detections of a superseded frame that come late show while the newer one has none, and at no event beside those.
-pub fn late_catalogues_follow_the_same_rule<A: Engine>(fresh: &Fresh<A>) {
+pub fn late_catalogues_follow_the_same_rule(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     for use_case in [UseCase::Metadata, UseCase::Preview] {
@@ -469,7 +470,7 @@ pub fn late_catalogues_follow_the_same_rule<A: Engine>(fresh: &Fresh<A>) {
     // One frame's detections of the first version come now: its metadata show with them.
     let first = |i: &ImageWork| i.name == "w00000.fit";
     let second = |i: &ImageWork| i.name == "w00001.fit";
-    let late = |archive: &mut A, wanted: &dyn Fn(&ImageWork) -> bool| {
+    let late = |archive: &mut Archive, wanted: &dyn Fn(&ImageWork) -> bool| {
         let unit = open_round(archive, UseCase::Catalogue, 1, wanted);
         for started in start_all(archive, &unit) {
             archive.take_result(&work_off(&started), now()).unwrap();

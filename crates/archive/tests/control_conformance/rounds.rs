@@ -1,7 +1,7 @@
 //! Rounds, tasks, attempts.
 
+use super::Fresh;
 use super::staging::*;
-use super::{Engine, Fresh};
 use archive::attempts::AttemptEnd;
 use archive::attempts::results::{Outcome, Taken};
 use archive::history::Cause;
@@ -9,7 +9,7 @@ use archive::refusals::RefusalFilter;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
 use model::{UnitState, UseCase};
 
-pub fn a_round_covers_its_files_once<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_round_covers_its_files_once(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     let unit = open_round(&mut archive, UseCase::Metadata, 2, &|_| true);
@@ -42,7 +42,7 @@ pub fn a_round_covers_its_files_once<A: Engine>(fresh: &Fresh<A>) {
     assert!(early.unwrap_err().is_conflict(), "its metadata are not staged");
 }
 
-pub fn the_first_result_counts<A: Engine>(fresh: &Fresh<A>) {
+pub fn the_first_result_counts(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(1));
     let unit = open_round(&mut archive, UseCase::Metadata, 1, &|_| true);
@@ -70,7 +70,7 @@ pub fn the_first_result_counts<A: Engine>(fresh: &Fresh<A>) {
     assert_eq!(archive.batch(&unit).unwrap().tasks[0].directory.as_ref(), Some(&first.directory));
 }
 
-pub fn a_task_is_given_up<A: Engine>(fresh: &Fresh<A>) {
+pub fn a_task_is_given_up(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = open_round(&mut archive, UseCase::Metadata, 2, &|_| true);

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, reason = "each test binary uses its part")]
 
-use archive::Timestamp;
 use archive::attempts::{Lease, Started};
 use archive::deliveries::{
     Arrival, DeliveryFacts, Partner, Recorded, Registration, TransferRecord,
@@ -12,7 +11,7 @@ use archive::library::{Content, FileKind};
 use archive::refusals::StagedRefusal;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
 use archive::work::ImageWork;
-use archive::{Access, Archive, Queue, Registry, Site};
+use archive::{Archive, Site, Timestamp};
 use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array,
     Int64Array, RecordBatch, StringArray,
@@ -109,7 +108,7 @@ pub fn as_reader(site: &Site) -> Site {
 }
 
 pub fn reopen(site: &Site) -> Archive {
-    Archive::open(site, Access::Write, now()).unwrap()
+    Archive::open(site, now()).unwrap()
 }
 
 pub fn programme_row(id: i64, name: &str) -> archive::ReferenceRows {
@@ -169,12 +168,12 @@ pub fn delivery() -> DeliveryFacts {
     }
 }
 
-pub fn record(archive: &mut impl Registry, arrivals: &[Arrival]) -> Recorded {
+pub fn record(archive: &mut Archive, arrivals: &[Arrival]) -> Recorded {
     record_refused(archive, arrivals, &[])
 }
 
 /// Records what arrived of another processing of the night, e.g. `20071011_v2`.
-pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) -> Recorded {
+pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Recorded {
     let version = name.split_once("_v").map(|(_, version)| version.to_owned());
     let registration = Registration {
         delivery: DeliveryFacts { name: name.to_owned(), version, ..delivery() },
@@ -192,7 +191,7 @@ pub fn record_of(archive: &mut impl Registry, name: &str, arrivals: &[Arrival]) 
 }
 
 pub fn record_refused(
-    archive: &mut impl Registry,
+    archive: &mut Archive,
     arrivals: &[Arrival],
     refusals: &[StagedRefusal],
 ) -> Recorded {
@@ -248,7 +247,7 @@ pub fn refusal(code: &str, file: &str, hdu: Option<u16>, parked: bool) -> Refusa
 
 /// Opens a round of `tasks` tasks over the images that `wanted` picks, approved.
 pub fn open_round(
-    archive: &mut impl Queue,
+    archive: &mut Archive,
     use_case: UseCase,
     tasks: usize,
     wanted: &dyn Fn(&ImageWork) -> bool,
@@ -258,7 +257,7 @@ pub fn open_round(
 
 /// The same of another delivery.
 pub fn open_round_of(
-    archive: &mut impl Queue,
+    archive: &mut Archive,
     delivery: &str,
     use_case: UseCase,
     tasks: usize,
@@ -302,7 +301,7 @@ pub fn lease() -> Lease {
 }
 
 /// Starts every task of a round.
-pub fn start_all(archive: &mut impl Queue, unit: &UnitKey) -> Vec<Started> {
+pub fn start_all(archive: &mut Archive, unit: &UnitKey) -> Vec<Started> {
     let tasks = archive.tasks(unit).unwrap();
     tasks.iter().map(|t| archive.start_attempt(&t.key, &lease(), None, now()).unwrap()).collect()
 }
@@ -358,13 +357,13 @@ pub fn work_off_hdus(started: &Started, hdu: &dyn Fn(i64, i16) -> Hdu) -> TaskRe
 }
 
 /// Opens, starts and works off a round; its batch is staged afterwards.
-pub fn stage_round(archive: &mut impl Queue, use_case: UseCase, tasks: usize) -> UnitKey {
+pub fn stage_round(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
     stage_round_of(archive, NIGHT, use_case, tasks)
 }
 
 /// The same of another delivery.
 pub fn stage_round_of(
-    archive: &mut impl Queue,
+    archive: &mut Archive,
     delivery: &str,
     use_case: UseCase,
     tasks: usize,

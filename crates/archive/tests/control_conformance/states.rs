@@ -1,11 +1,11 @@
 //! A property: whatever is tried, a round's state changes only where the model allows, and each change is recorded.
 
+use super::Fresh;
 use super::staging::*;
-use super::{Engine, Fresh};
 use model::{UnitState, UseCase};
 
 /// A thousand moves drawn by a fixed generator, on one round each time it gets stuck on a new one.
-pub fn only_allowed_changes<A: Engine>(fresh: &Fresh<A>) {
+pub fn only_allowed_changes(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(1));
     let mut unit = open_round(&mut archive, UseCase::Preview, 1, &|_| true);

@@ -16,7 +16,6 @@ use crate::log::{act, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::site::{self, Archive, Site};
 use crate::words::shown;
-use archive::Publication;
 use archive::history::Cause;
 use ingest::PassReport;
 use model::UnitKey;

@@ -2,16 +2,14 @@
 
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, PassReport};
-use crate::failure;
 use crate::log::{act, note, tell};
-use crate::site;
+use crate::{failure, site};
 use anyhow::Context;
 use archive::attempts::lease::Process;
 use archive::attempts::results::Taken;
 use archive::attempts::{AttemptEnd, AttemptKey, Place, RunningAttempt};
 use archive::history::Cause;
 use archive::rounds::TaskKey;
-use archive::{Planning, Queue};
 use dispatch::{Job, JobState};
 use files::{Dir, OpenFault};
 use model::UnitKey;

@@ -41,7 +41,6 @@ use archive::planning::{
 };
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::{DeliveryWork, RoundWork};
-use archive::{Planning, Queue, Registry};
 use attempts::Memory;
 use dispatch::planner;
 use dispatch::planner::Reason;

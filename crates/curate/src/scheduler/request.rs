@@ -3,16 +3,14 @@
 use super::executors;
 use super::situation::UnitName;
 use super::{Curator, PassReport};
-use crate::failure;
-use crate::profiles;
 use crate::progress::Progress;
 use crate::site::{self, Site};
-use crate::words;
+use crate::{failure, profiles, words};
 use anyhow::Context;
+use archive::ArchiveError;
 use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinished};
 use archive::rounds::PlannedRound;
 use archive::work::DeliveryWork;
-use archive::{ArchiveError, Planning, Queue};
 use dispatch::planner::Reason;
 use model::{UnitState, UseCase};
 use register::plan::Wait;

@@ -6,7 +6,6 @@ use crate::log::{note, tell};
 use crate::loops::{self, BACK_OFF};
 use crate::site::{self, Site};
 use crate::words::shown;
-use archive::Publication;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -8,7 +8,6 @@ use archive::attempts::lease::Process;
 use archive::attempts::{AttemptEnd, AttemptKey, Lease, Place};
 use archive::planning::OpenTask;
 use archive::rounds::TaskKey;
-use archive::{Planning, Queue};
 use dispatch::planner;
 use dispatch::{HostState, MAX_ARRAY_SIZE, Sent, Start};
 use model::task::TaskLimits;

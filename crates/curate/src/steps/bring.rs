@@ -10,10 +10,10 @@ use crate::failure;
 use crate::log::tell;
 use crate::profiles::{self, Loaded};
 use crate::scope::{Scope, chosen};
-use crate::site::{self, Archive, Site};
+use crate::site::{self, Site};
 use crate::sources::{self, Origin};
+use archive::Reader;
 use archive::library::{Holding, Soundness};
-use archive::{Holdings, Inquiry, Publication, Registry};
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -323,7 +323,7 @@ impl Night {
 /// Returns the ledger's entries for the files of a delivery; those to be fetched `again` are marked.
 fn known_of(
     site: &Site,
-    archive: &Archive,
+    archive: &Reader,
     again: &BTreeSet<String>,
     name: &str,
 ) -> anyhow::Result<Ledger> {
@@ -340,7 +340,7 @@ fn known_of(
 /// As [`Night::bring`].
 pub fn prospect(
     site: &Site,
-    archive: &Archive,
+    archive: &Reader,
     profiles: &[Loaded],
     (origin, directory): (&Origin, &str),
     word: &Word,
@@ -441,7 +441,7 @@ fn rank(profiles: &[SurveyProfile], markers: &[String], file: &str) -> u8 {
 /// `Kind::Gate` for a delivery or night that the archive does not know.
 pub fn came_from(
     site: &Site,
-    archive: &Archive,
+    archive: &Reader,
     scope: &Scope,
 ) -> anyhow::Result<Vec<(Origin, String)>> {
     let mut places = Vec::new();

@@ -1,13 +1,11 @@
 //! Work that the steps of this machine do not touch: work that an operator paused or rejected, and work of the scheduler.
 
 use super::Night;
-use crate::advice;
-use crate::failure;
 use crate::log::tell;
-use crate::scheduler;
-use crate::site::{Archive, Site};
+use crate::site::Site;
 use crate::words::counted;
-use archive::Inquiry;
+use crate::{advice, failure, scheduler};
+use archive::Reader;
 use archive::planning::{Held, Standing};
 use archive::refusals::Stage;
 use model::{Advice, UseCase};
@@ -93,7 +91,7 @@ pub fn tell_held(held: &[Held]) {
 }
 
 /// Returns the commands that redo the work that a stage refused of a delivery.
-pub fn redo(site: &Site, archive: &Archive, delivery: &str, stage: Stage) -> Vec<Advice> {
+pub fn redo(site: &Site, archive: &Reader, delivery: &str, stage: Stage) -> Vec<Advice> {
     let (delivery, has_scheduler) = (delivery.to_owned(), has_scheduler(site));
     let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
     let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());

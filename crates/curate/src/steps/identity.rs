@@ -5,14 +5,12 @@
 //! processes never assign one name to two origins. [`expected`] decides the same without writing.
 
 use super::Night;
-use crate::advice;
-use crate::failure;
-use crate::site::{self, Archive};
 use crate::sources::Origin;
 use crate::words::counted;
+use crate::{advice, failure, site};
 use anyhow::Context;
+use archive::Reader;
 use archive::deliveries::origins::{Claim, KnownOrigin};
-use archive::{Holdings, Inquiry, Registry};
 use model::Advice;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -75,7 +73,7 @@ fn candidates(directory: &str, label: &str) -> impl Iterator<Item = String> {
 /// # Errors
 /// `Kind::Gate` where [`Night::identify`] needs the operator's declaration.
 pub fn expected(
-    archive: &Archive,
+    archive: &Reader,
     (origin, directory): (&Origin, &str),
     configured: &BTreeSet<String>,
     identity: &Identity,
@@ -110,7 +108,7 @@ fn as_said(own: &KnownOrigin, identity: &Identity) -> anyhow::Result<()> {
     }
 }
 
-fn joined(archive: &Archive, name: &str) -> anyhow::Result<String> {
+fn joined(archive: &Reader, name: &str) -> anyhow::Result<String> {
     match archive.deliveries(None)?.iter().any(|known| known == name) {
         true => Ok(name.to_owned()),
         false => Err(failure::gate(format!("--join {name}: the archive knows no such delivery"))),
@@ -120,7 +118,7 @@ fn joined(archive: &Archive, name: &str) -> anyhow::Result<String> {
 /// Refuses to guess when a directory of an unknown origin holds nothing but files of a known delivery of that directory name,
 /// with their sizes: most likely it is that delivery, seen at another path.
 fn check_unlike(
-    archive: &Archive,
+    archive: &Reader,
     (origin, directory): (&Origin, &str),
     known: &[KnownOrigin],
     identity: &Identity,
@@ -216,7 +214,7 @@ impl Night {
             if self.curator.archive.deliveries(None)?.contains(&name) {
                 continue;
             }
-            let reserved = |archive: &Archive| -> anyhow::Result<bool> {
+            let reserved = |archive: &Reader| -> anyhow::Result<bool> {
                 Ok(archive.origins(None)?.iter().any(|k| k.delivery == name))
             };
             match self.locked(&name)? {

@@ -4,7 +4,7 @@ use super::faults::verified;
 use super::kill::pass_killed_at;
 use super::pass;
 use super::staging::*;
-use archive::{Curation, Inquiry, Publication, Site};
+use archive::Site;
 use model::UseCase;
 
 /// A site whose detections are attached and not published; `None` where there is no server.

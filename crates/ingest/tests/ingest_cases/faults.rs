@@ -3,7 +3,7 @@
 use super::kill::{child_of, first_difference};
 use super::staging::*;
 use super::{dump, pass, staged_site};
-use archive::{Inquiry, Site};
+use archive::Site;
 use std::path::Path;
 use std::process::Command;
 use testkit::SmallDisk;
@@ -102,7 +102,7 @@ fn a_clock_that_jumps_back_changes_nothing() {
                 i.catalogue.as_ref().is_some_and(|c| c.version == 2)
             });
             for started in start_all(&mut archive, &unit) {
-                archive::Queue::take_result(&mut archive, &work_off(&started), now()).unwrap();
+                archive.take_result(&work_off(&started), now()).unwrap();
             }
         }
         let long_ago = yesterday - chrono::TimeDelta::days(400);
@@ -147,7 +147,7 @@ fn full_databases_are_waited_for() {
     assert!(copied.unwrap().success());
     let site = Site::open(&root).unwrap();
     fill(&root);
-    let failed = archive::Archive::open(&site, archive::Access::Write, now())
+    let failed = archive::Archive::open(&site, now())
         .and_then(|mut archive| ingest::pass(&mut archive, &[], &cause(), now()));
     assert!(failed.map_or_else(|e| e.is_transient(), |r| r.published.len() < 3));
     std::fs::remove_file(root.join("filler")).unwrap();

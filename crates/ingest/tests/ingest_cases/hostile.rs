@@ -4,10 +4,10 @@
 use super::pass;
 use super::staging::*;
 use super::sweeping::{KEEP, lease_of_the_dead};
+use archive::Site;
 use archive::attempts::Started;
 use archive::refusals::RefusalFilter;
 use archive::retraction::purge::PurgeScope;
-use archive::{Curation, Inquiry, Queue, Site};
 use ingest::sweep::sweep;
 use model::task::{RESULT_NAME, TaskResult};
 use model::{UnitKey, UnitState, UseCase};

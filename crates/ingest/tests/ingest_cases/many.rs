@@ -2,9 +2,9 @@
 //! the same.
 
 use super::staging::*;
+use archive::Site;
 use archive::attempts::results::Taken;
 use archive::rounds::TaskKey;
-use archive::{Queue, Site};
 use model::UseCase;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};

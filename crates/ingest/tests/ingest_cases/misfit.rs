@@ -4,7 +4,6 @@ use super::pass;
 use super::staging::*;
 use archive::attempts::Started;
 use archive::refusals::RefusalFilter;
-use archive::{Inquiry, Queue};
 use model::task::TaskResult;
 use model::{UnitState, UseCase};
 
@@ -121,7 +120,7 @@ fn an_absent_file_is_waited_for() {
     let (_site, mut archive) = new_site(&dir.path().join("site"));
     record(&mut archive, &night(1));
     let unit = stage_round(&mut archive, UseCase::Metadata, 1);
-    let path = archive::Publication::batch(&archive, &unit).unwrap().tasks[0]
+    let path = archive.batch(&unit).unwrap().tasks[0]
         .directory
         .clone()
         .unwrap()

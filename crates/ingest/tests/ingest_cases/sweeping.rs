@@ -3,7 +3,6 @@
 use super::pass;
 use super::staging::*;
 use archive::attempts::Lease;
-use archive::{Publication, Queue};
 use ingest::sweep::sweep;
 use model::{UnitState, UseCase};
 

@@ -6,10 +6,9 @@
 
 use super::ledger::{HeldTable, Ledger, Listed, Rows};
 use super::{BackupReport, Wanted, after_restore_sql, at, is_there, remove};
-use archive::Timestamp;
 use archive::error::ArchiveFault;
-use archive::partitions;
 use archive::unfinished::LastEvent;
+use archive::{Timestamp, partitions};
 use engine::quoted;
 use engine::{Address, Connection, Kind, Server};
 use lake::{self, LakeError};

@@ -9,12 +9,10 @@
 //! interruption later than 2, the next move does the remaining steps.
 
 use super::{ACT, Moved, conflict};
-use archive::Site;
-use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::time::text_of;
 use archive::unfinished::MIGRATED;
-use archive::{Access, connect};
+use archive::{Access, Site, Timestamp, connect};
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Kind, Transaction};
 use rusqlite::OpenFlags;

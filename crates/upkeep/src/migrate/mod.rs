@@ -22,14 +22,12 @@ pub use handover::set_aside;
 pub use reopening::{Lead, NewPlace, Reopening};
 pub use to_embedded::to_embedded;
 
-use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
 use archive::migrations::migration_number;
-use archive::partitions;
-use archive::partitions::{Digest, Wanted};
+use archive::partitions::{self, Digest, Wanted};
 use archive::site::Site;
-use archive::{Access, Archive, connect};
+use archive::{Access, Archive, Timestamp, connect};
 use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
@@ -71,7 +69,7 @@ pub fn to_server(
         return Err(conflict("the archive is on a server already"));
     }
     // Both are migrated to this program's schema.
-    let handover = match Archive::open_alone(site, Access::Write, now) {
+    let handover = match Archive::open_alone(site, now) {
         Ok(_) => Handover::begin(site, &target, now),
         Err(error) if error.is_moved() => return handover::resume(site, &target, now),
         Err(error) => return Err(error),

@@ -18,14 +18,13 @@
 use super::handover::{password_file_of, rename_database};
 use super::{Alone, conflict};
 use crate::backup::start_again_sql;
-use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::history::Cause;
 use archive::migrations::bring_up;
 use archive::site::Site;
 use archive::time::text_of;
 use archive::unfinished::MIGRATED;
-use archive::{Access, connect};
+use archive::{Access, Timestamp, connect};
 use engine::relocation::{self, Relocation};
 use engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use rusqlite::params;

@@ -7,14 +7,12 @@
 
 use super::handover::{self, Handover, Progress};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
-use archive::Timestamp;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
-use archive::partitions;
-use archive::partitions::{Digest, Wanted};
+use archive::partitions::{self, Digest, Wanted};
 use archive::site::Site;
 use archive::unfinished::MIGRATED;
-use archive::{Access, Archive, connect};
+use archive::{Access, Archive, Timestamp, connect};
 use arrow_array::builder::{
     BinaryBuilder, BooleanBuilder, Float32Builder, Float64Builder, Int16Builder, Int32Builder,
     Int64Builder, StringBuilder,
@@ -63,7 +61,7 @@ pub fn to_embedded(site: &Site, now: Timestamp, _: &Alone) -> Result<Moved, Arch
     }
     let target = site.clone().on(Database::default());
     check_free(site)?;
-    let handover = match Archive::open_alone(site, Access::Write, now) {
+    let handover = match Archive::open_alone(site, now) {
         Ok(_) => Handover::begin(site, &target, now),
         Err(error) if error.is_moved() => return handover::resume(site, &target, now),
         Err(error) => return Err(error),

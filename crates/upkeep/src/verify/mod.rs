@@ -20,8 +20,7 @@ pub use finding::{Delivered, Finding};
 pub use group::Group;
 pub use repair::{repair, request_lost_previews};
 
-use archive::Archive;
-use archive::Publication;
+use archive::Reader;
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::site::Site;
 use engine::Connection;
@@ -109,8 +108,8 @@ impl Report {
 ///
 /// # Errors
 /// [`ArchiveError`] when the database cannot be read at all.
-pub fn verify(archive: &Archive, options: Options) -> Result<Report, ArchiveError> {
-    let site = Publication::site(archive).clone();
+pub fn verify(archive: &Reader, options: Options) -> Result<Report, ArchiveError> {
+    let site = archive.site().clone();
     archive.read("verify the archive", |c| look(c, &site, options))
 }
 

@@ -1,10 +1,9 @@
 //! Repairs that cannot lose data: objects that no event made are removed, and lost products are requested again.
 
 use super::{Finding, Report};
-use archive::Timestamp;
 use archive::error::ArchiveError;
 use archive::history::Cause;
-use archive::{Archive, Publication};
+use archive::{Archive, Timestamp};
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
@@ -77,7 +76,7 @@ fn realigned(
     if misplaced.is_empty() {
         return Ok(Vec::new());
     }
-    let site = Publication::site(archive).clone();
+    let site = archive.site().clone();
     let deliveries = archive.write("repair", "settle the current products", |tx| {
         archive::products::aside::realign(tx, &site, &misplaced, cause, now)
     })?;
@@ -94,7 +93,7 @@ pub fn request_lost_previews(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveError> {
-    let site = Publication::site(archive).clone();
+    let site = archive.site().clone();
     let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
         super::disk::previews(c, &site, &mut report)?;
