@@ -280,10 +280,10 @@ impl UseCase {
         Self::ALL.iter().copied().find(|u| u.product().tables.contains(&table))
     }
 
-    /// Returns the length of the longest chain of use cases of a list that follow it.
-    fn followers(self, among: &[Self]) -> usize {
-        let next = among.iter().filter(|u| u.product().follows.contains(&self));
-        next.map(|u| 1 + u.followers(among)).max().unwrap_or(0)
+    /// Returns the length of the longest chain of use cases of a site that follow it.
+    fn followers(self) -> usize {
+        let next = Self::ALL.iter().filter(|u| u.product().follows.contains(&self));
+        next.map(|u| 1 + u.followers()).max().unwrap_or(0)
     }
 
     /// Returns the length of the longest chain of use cases before it.
@@ -342,18 +342,23 @@ fn defined() -> impl Iterator<Item = UseCase> {
     (0..).zip(DEFINITIONS).map(|(at, _)| UseCase(at))
 }
 
-/// Returns use cases in the order in which their batches are published: those that others follow first.
+/// Returns use cases in the order in which their batches are published: those that most others follow first.
 pub fn in_order(use_cases: &[UseCase]) -> Vec<UseCase> {
     let mut ordered = use_cases.to_vec();
-    ordered.sort_by_key(|u| (std::cmp::Reverse(u.followers(use_cases)), *u));
+    ordered.sort_by_key(|u| place(*u));
     ordered
+}
+
+/// Returns the place of a use case in the order of publication.
+pub fn place(use_case: UseCase) -> impl Ord {
+    (std::cmp::Reverse(use_case.followers()), use_case.leaders(), use_case)
 }
 
 /// Returns use cases in the order in which one night is made fastest: first the chains of products that follow each other, then
 /// the others, which fill what is left.
 pub fn chains_first(use_cases: &[UseCase]) -> Vec<UseCase> {
     let mut ordered = use_cases.to_vec();
-    ordered.sort_by_key(|u| (u.leaders() + u.followers(use_cases) == 0, u.leaders(), *u));
+    ordered.sort_by_key(|u| (u.leaders() + u.followers() == 0, u.leaders(), *u));
     ordered
 }
 

@@ -287,7 +287,7 @@ pub(crate) fn give_up(
 /// Completes a finished task: settles the catalogues that wait for the task, and stages the round after its last task.
 fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
     let mut new_refusals = new;
-    if task.unit.key.use_case == UseCase::Metadata {
+    if task.unit.key.use_case.product().describes_images() {
         new_refusals += waiting::settle(tx, task.unit.delivery_id, &|_, _| None, now)?.new;
     }
     let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;

@@ -21,6 +21,7 @@ use crate::retraction::purge::PurgedRound;
 use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
+use model::products;
 use model::{Advice, UseCase};
 use serde::{Serialize, Serializer};
 
@@ -340,8 +341,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
         let undo = Advice::RetractUndo { delivery };
         return Some(Suggestion::new("restores the retracted rows", [undo]));
     }
-    let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
-    let purged = in_order.into_iter().filter(is_out);
+    let purged = products::in_order(UseCase::ALL).into_iter().filter(is_out);
     let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
     let mut commands: Vec<Advice> = purged.map(again).collect();
     if commands.is_empty() {
@@ -419,7 +419,8 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
         (_, Some(_)) => format!("the newer catalogue {} waits for its round", catalogue.name),
         (_, None) => format!("the catalogue {} waits for its round", catalogue.name),
     });
-    let of = [UseCase::Metadata, UseCase::Catalogue];
+    let of: Vec<UseCase> =
+        UseCase::ALL.iter().copied().filter(|u| u.product().inputs.catalogues).collect();
     let is_paused = |s: &&Standing| {
         s.is_stop() && of.iter().any(|u| s.subject.covers(&file.delivery, None, *u))
     };
@@ -449,10 +450,10 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
             Suggestion::new("processes the new files", [Advice::Run { place: place.clone() }])
         }
         None => {
-            let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
+            let in_order = products::in_order(UseCase::ALL);
             let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
             let ingest = Advice::Ingest { delivery: delivery.clone() };
-            let steps = in_order.map(step).into_iter().chain([ingest]);
+            let steps = in_order.into_iter().map(step).chain([ingest]);
             Suggestion::new("processes the new files", steps)
         }
     }

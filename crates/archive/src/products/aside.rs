@@ -226,14 +226,15 @@ impl Arrived {
         let (multiframe, use_case) = (kept.newer.0, kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
             let is_absent =
-                use_case == UseCase::Catalogue && !self.with_catalogue.contains(&multiframe);
+                use_case.product().is_by_detector() && !self.with_catalogue.contains(&multiframe);
             return if is_absent { Lack::NoCatalogue } else { Lack::Pending };
         };
         match (state.as_str(), outcome.as_deref()) {
             ("retracted", _) => Lack::Retracted,
             ("failed", _) => Lack::Failed,
             ("ingested", Some("done"))
-                if use_case == UseCase::Catalogue && self.with_detections.contains(&multiframe) =>
+                if use_case.product().is_by_detector()
+                    && self.with_detections.contains(&multiframe) =>
             {
                 let refused = self.refused.get(&multiframe);
                 let is_refused = |ext_num: &i64| {

@@ -109,7 +109,11 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
 /// Returns the table that has a row of every image with a product.
 fn first_table(use_case: UseCase) -> &'static str {
     let product = use_case.product();
-    if product.is_by_detector() { "detector_rows" } else { product.tables[0] }
+    match product.tables {
+        _ if product.is_by_detector() => "detector_rows",
+        [first, ..] => first,
+        [] => "product",
+    }
 }
 
 fn multiframes(c: &Connection, sql: &str, use_case: UseCase) -> Result<Vec<i64>, ArchiveFault> {
