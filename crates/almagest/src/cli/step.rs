@@ -60,7 +60,7 @@ pub fn run(
     }
     let is_named = !arguments.of.scope().is_all();
     let has_scheduler = !arguments.force && gate::has_scheduler(&site);
-    if arguments.lost && use_case != UseCase::Preview {
+    if arguments.lost && !use_case.product().has_pictures {
         return Err(exit::usage("--lost is for previews"));
     }
     let asks = arguments.again || arguments.lost;
