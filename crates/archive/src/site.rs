@@ -2,6 +2,7 @@
 
 use crate::error::{ArchiveError, ArchiveFault};
 use engine::{Address, Database, EngineError};
+use model::UseCase;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ pub struct Site {
     root: PathBuf,
     store: Database,
     connections: usize,
+    products: &'static [UseCase],
 }
 
 /// A text file to be copied into a new site.
@@ -87,7 +89,8 @@ impl Site {
             act: "find the site".to_owned(),
             fault: ArchiveFault::Io { path: root.to_owned(), source },
         })?;
-        Ok(Self { root, store: Database::default(), connections: 2 })
+        let (store, products) = (Database::default(), UseCase::ALL);
+        Ok(Self { root, store, connections: 2, products })
     }
 
     /// Returns the same site with its archive in another database.
@@ -100,6 +103,17 @@ impl Site {
     pub fn with_connections(mut self, connections: usize) -> Self {
         self.connections = connections.max(1);
         self
+    }
+
+    /// Returns the same site with other products. The CHECK lists of an archive that is created there allow these.
+    pub fn with_products(mut self, products: &'static [UseCase]) -> Self {
+        self.products = products;
+        self
+    }
+
+    /// Returns the products of the site.
+    pub fn products(&self) -> &'static [UseCase] {
+        self.products
     }
 
     /// Returns the number of connections that load at the same time.

@@ -10,7 +10,7 @@ use engine::{Connection, Optional};
 use model::UnitKey;
 use model::UnitState;
 use model::{MultiframeId, UseCase};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The progress of a use case with one image: the latest round that covers the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,12 +68,8 @@ pub struct ImageWork {
     pub programme: Option<i32>,
     /// Latest current version of its catalogue.
     pub catalogue: Option<CatalogueWork>,
-    /// Progress of previews.
-    pub preview: Progress,
-    /// Progress of metadata.
-    pub metadata: Progress,
-    /// Progress of detections.
-    pub catalogue_progress: Progress,
+    /// Progress of each product of which a round covered the image, or is due again.
+    pub products: BTreeMap<UseCase, Progress>,
 }
 
 impl ImageWork {
@@ -83,34 +79,32 @@ impl ImageWork {
     /// detections failed or are retracted: no round reads their catalogues without a decision.
     pub fn waiting_catalogue(&self) -> Option<&CatalogueWork> {
         let catalogue = self.catalogue.as_ref()?;
-        let metadata = self.metadata.coverage.as_ref()?;
+        let metadata = self.progress(UseCase::Metadata).coverage.as_ref()?;
         let is_other = |c: &Coverage| c.catalogue_version != Some(catalogue.version);
         let is_stuck = |c: &Coverage| matches!(c.state, UnitState::Failed | UnitState::Retracted);
         let has_none = matches!(metadata.outcome, Some(Outcome::Refused | Outcome::Parked));
         if is_stuck(metadata) || has_none && !is_other(metadata) {
             return None;
         }
-        let is_due =
-            self.catalogue_progress.coverage.as_ref().is_none_or(|c| is_other(c) && !is_stuck(c));
+        let detections = self.progress(UseCase::Catalogue).coverage.as_ref();
+        let is_due = detections.is_none_or(|c| is_other(c) && !is_stuck(c));
         is_due.then_some(catalogue)
     }
 
-    /// Returns true when a round that covers the image is running, so that a newer round will follow it.
+    /// Returns true when a round that reads the catalogue of the image is running, so that a newer round will follow it.
     pub fn is_in_hand(&self) -> bool {
         let is_over = |s: UnitState| {
             matches!(s, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
         };
-        let of = [&self.metadata, &self.catalogue_progress];
-        of.iter().any(|progress| progress.coverage.as_ref().is_some_and(|c| !is_over(c.state)))
+        let of = self.products.iter().filter(|(u, _)| u.product().inputs.catalogues);
+        let mut covered = of.filter_map(|(_, progress)| progress.coverage.as_ref());
+        covered.any(|c| !is_over(c.state))
     }
 
     /// Returns the progress of a use case.
     pub fn progress(&self, use_case: UseCase) -> &Progress {
-        match use_case {
-            UseCase::Preview => &self.preview,
-            UseCase::Metadata => &self.metadata,
-            UseCase::Catalogue => &self.catalogue_progress,
-        }
+        static NONE: Progress = Progress { coverage: None, redo: None };
+        self.products.get(&use_case).unwrap_or(&NONE)
     }
 }
 
@@ -162,12 +156,12 @@ pub(crate) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, 
         progress.entry((multiframe, use_case)).or_default().redo = Some(why);
     }
     let mut images = images(c, delivery)?;
+    let mut of_image: HashMap<i64, BTreeMap<UseCase, Progress>> = HashMap::new();
+    for ((multiframe, use_case), progress) in progress {
+        of_image.entry(multiframe).or_default().insert(use_case, progress);
+    }
     for image in &mut images {
-        let mut take =
-            |use_case| progress.remove(&(image.multiframe_id.get(), use_case)).unwrap_or_default();
-        image.preview = take(UseCase::Preview);
-        image.metadata = take(UseCase::Metadata);
-        image.catalogue_progress = take(UseCase::Catalogue);
+        image.products = of_image.remove(&image.multiframe_id.get()).unwrap_or_default();
     }
     Ok(DeliveryWork {
         delivery: name.to_owned(),
@@ -260,9 +254,7 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
             hdus,
             programme,
             catalogue,
-            preview: Progress::default(),
-            metadata: Progress::default(),
-            catalogue_progress: Progress::default(),
+            products: BTreeMap::new(),
         });
     }
     Ok(images)

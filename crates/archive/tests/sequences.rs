@@ -241,7 +241,7 @@ impl Player {
             let frame = self.model.frame(image.multiframe_id.get());
             // Metadata are read with the catalogue as it is, and catalogues after them.
             let version = image.catalogue.as_ref().map(|c| c.version);
-            let metadata = image.metadata.coverage.as_ref();
+            let metadata = image.progress(UseCase::Metadata).coverage.as_ref();
             let is_read = metadata.is_some_and(|m| {
                 m.catalogue_version == version && m.outcome == Some(Outcome::Done)
             });

@@ -171,13 +171,10 @@ fn programmes(loaded: &[Loaded]) -> ReferenceRows {
 }
 
 fn use_cases() -> ReferenceRows {
-    let about = |use_case| match use_case {
-        UseCase::Preview => "CU2: compressed images of every detector and mosaics of multiframes",
-        UseCase::Metadata => "CU3: metadata of multiframes and detectors",
-        UseCase::Catalogue => "CU4: detections of catalogues",
-    };
-    let each = |u: UseCase| vec![integer(u.number()), text(u.name()), text(about(u))];
-    rows("use_case", &["use_case_id", "name", "description"], UseCase::ALL.map(each).to_vec())
+    let about = |u: &UseCase| format!("CU{}: {}", u.number(), u.product().description);
+    let each = |u: &UseCase| vec![integer(u.number()), text(u.name()), text(&about(u))];
+    let all = UseCase::ALL.iter().map(each).collect();
+    rows("use_case", &["use_case_id", "name", "description"], all)
 }
 
 #[cfg(test)]

@@ -28,6 +28,11 @@ pub fn plan(
     register::plan::plan(
         work,
         use_cases,
-        &Policy { preview_recipe: &recipe, sizes, min_early_images },
+        &Policy {
+            products: site.place.products(),
+            preview_recipe: &recipe,
+            sizes,
+            min_early_images,
+        },
     )
 }

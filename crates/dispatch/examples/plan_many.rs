@@ -3,6 +3,7 @@
 //! Nights of three groups (previews, metadata, catalogues after metadata), hosts of several sizes and speeds, some with
 //! quiet hours, memory that binds.
 
+use dispatch::planner::costs::Speeds;
 use dispatch::planner::{Group, Host, Policy, Situation, Task, plan};
 use model::UseCase;
 use std::time::Instant;
@@ -40,7 +41,7 @@ fn situation(tasks: usize, hosts: usize) -> Situation {
         cores: [8, 16, 32, 64][n % 4],
         memory_bytes: [4, 8, 32, 64][n % 4] << 30,
         disk: 0,
-        speed: [1.0 + (n % 7) as f64 / 10.0; 3],
+        speed: Speeds::uniform(1.0 + (n % 7) as f64 / 10.0),
         has_library: n % 10 == 0,
         load: (n % 3) as f64,
         busy: Vec::new(),

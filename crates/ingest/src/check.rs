@@ -3,7 +3,7 @@
 use crate::previews;
 use archive::batches::{RowsOfProgramme, StagedBatch, StagedTask};
 use model::task::{FORMAT_VERSION, StagedFile, TaskResult};
-use model::{ProgrammeId, UseCase, one_line, preview_name};
+use model::{ProgrammeId, one_line, preview_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -189,16 +189,7 @@ fn is_of_task(task: &StagedTask, file: &StagedFile) -> bool {
 }
 
 fn check_table(batch: &StagedBatch, file: &StagedFile) -> Result<(), Failure> {
-    let fits = match batch.unit.use_case {
-        UseCase::Preview => file.table == JPEG || file.table == "preview",
-        UseCase::Catalogue => file.table == "detection" && file.programme_id.is_some(),
-        UseCase::Metadata => {
-            use model::tables::Keeping::Versioned;
-            file.table != "preview"
-                && model::tables::table(&file.table).is_some_and(|t| t.keeping == Versioned)
-        }
-    };
-    if !fits {
+    if !batch.unit.use_case.product().writes(file) {
         let use_case = batch.unit.use_case;
         let message = format!(
             "{} holds rows of {:?}, which a {use_case} task does not write",
@@ -316,7 +307,7 @@ fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Res
         *of_programme = of_programme.saturating_add(file.rows);
     }
     let written = result.hdus.iter().fold(0, |sum: u64, h| sum.saturating_add(h.rows_written));
-    if result.unit.use_case == UseCase::Catalogue && staged != written {
+    if result.unit.use_case.product().is_of_catalogue() && staged != written {
         return Err(failed(
             Check::RowCount,
             format!("task {} reports {written} rows, {staged} are staged", result.task),

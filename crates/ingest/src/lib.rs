@@ -19,7 +19,7 @@ use archive::batches::{Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timin
 use archive::history::Cause;
 use archive::{Archive, ArchiveError, Reader, Timestamp};
 use check::Failure;
-use model::{EventId, UnitKey, UseCase, one_line, shown_briefly};
+use model::{EventId, UnitKey, one_line, shown_briefly};
 use std::collections::BTreeSet;
 
 /// Maximum number of bytes that are kept of a message about a batch.
@@ -195,7 +195,7 @@ fn ingest(
         }
     };
     files::crash_point("ingest:checked");
-    if unit.use_case == UseCase::Preview
+    if unit.use_case.product().has_pictures
         && let Err(failure) = previews::settle(&batch, &staging, &home)
     {
         return match failure {

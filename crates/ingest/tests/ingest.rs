@@ -11,6 +11,8 @@ mod attached;
 mod faults;
 #[path = "ingest_cases/hostile.rs"]
 mod hostile;
+#[path = "ingest_cases/invented.rs"]
+mod invented;
 #[path = "ingest_cases/kill.rs"]
 mod kill;
 #[path = "ingest_cases/many.rs"]

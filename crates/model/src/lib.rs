@@ -2,7 +2,7 @@
 //!
 //! All other crates use these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey is a file in
 //! `surveys/` ([`profile`]); the input and output of a node are in [`task`]; commands that messages recommend are in
-//! [`advice`]; codes of refusals and findings are in [`refusal_code`].
+//! [`advice`]; products are defined in [`products`]; codes of refusals and findings are in [`refusal_code`].
 //! This crate does not read files or open databases, and it contains no computations.
 
 pub mod advice;
@@ -11,6 +11,7 @@ mod frame_name;
 pub mod ids;
 mod one_line;
 pub mod preview_name;
+pub mod products;
 pub mod profile;
 pub mod refusal;
 pub mod refusal_code;
@@ -23,7 +24,8 @@ pub use advice::Advice;
 pub use frame_name::frame_name;
 pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId, ext_num_of};
 pub use one_line::one_line;
+pub use products::UseCase;
 pub use refusal::{Finding, Refusal, RowRange};
 pub use refusal_code::RefusalCode;
 pub use shown::{is_clean, shown, shown_briefly};
-pub use unit::{UnitKey, UnitState, UseCase};
+pub use unit::{UnitKey, UnitState};

@@ -1,59 +1,9 @@
 //! Units of work: one use case on one delivery, processed in rounds.
 
+use crate::UseCase;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
-
-/// The curation use cases that make staged products (CU2-CU4 of the VDFS).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum UseCase {
-    /// CU2: JPEG of every detector and a mosaic of every multiframe.
-    Preview,
-    /// CU3: rows of `multiframe` and its companions.
-    Metadata,
-    /// CU4: rows of `detection`.
-    Catalogue,
-}
-
-impl UseCase {
-    /// All use cases, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::Preview, Self::Metadata, Self::Catalogue];
-
-    /// Returns the verb of the command line, which is also the name in tables and paths.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Preview => "preview",
-            Self::Metadata => "metadata",
-            Self::Catalogue => "catalogue",
-        }
-    }
-
-    /// Returns the number of the curation use case.
-    pub fn number(self) -> i16 {
-        match self {
-            Self::Preview => 2,
-            Self::Metadata => 3,
-            Self::Catalogue => 4,
-        }
-    }
-}
-
-impl fmt::Display for UseCase {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-impl FromStr for UseCase {
-    type Err = String;
-    fn from_str(name: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|u| u.name() == name)
-            .ok_or_else(|| format!("{name:?} is not a use case (preview, metadata, catalogue)"))
-    }
-}
 
 /// One round of one use case on one delivery.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 //! Takes a task file, writes Parquet (and JPEG) files to the attempt's directory and, last, `result.json`. The same
 //! task writes the same bytes in every run and with any number of threads.
 //!
-//! Start at [`run_file`]; each use case is one function in [`work`]. [`supervise`] does the same in a separate process,
+//! Start at [`run_file`]; [`Makers`] has the function that makes each product. [`supervise`] does the same in a separate process,
 //! with heartbeats and limits; [`host`] reports on the computer.
 //! This crate does not know the other tasks, and links no database.
 
@@ -11,6 +11,9 @@ pub mod host;
 pub mod supervise;
 mod work;
 
+pub use work::{Make, Makers, Output};
+
+use model::UseCase;
 use model::profile::{ProfileFaults, SurveyProfile};
 use model::task::{FORMAT_VERSION, RunReport, TaskFile, TaskResult};
 use stage::StageError;
@@ -40,6 +43,12 @@ pub enum NodeFault {
         /// All faults.
         #[source]
         faults: ProfileFaults,
+    },
+    /// This version of the program does not make the product of the task.
+    #[error("{} cannot make the product {use_case:?} of the task", software())]
+    NoMaker {
+        /// The product.
+        use_case: UseCase,
     },
     /// Reading or writing failed.
     #[error("the task cannot continue")]
@@ -74,7 +83,7 @@ impl NodeFault {
     /// Returns true when another attempt may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::TaskFile { .. } | Self::Profile { .. } => false,
+            Self::TaskFile { .. } | Self::Profile { .. } | Self::NoMaker { .. } => false,
             Self::Stage(error) => error.fault.is_transient(),
             Self::Task(_) | Self::Catalogue(_) | Self::Directory { .. } | Self::Worker { .. } => {
                 true
@@ -88,9 +97,17 @@ impl NodeFault {
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.
 pub fn run_file(path: &Path) -> Result<TaskResult, NodeFault> {
+    run_file_with(path, &Makers::default())
+}
+
+/// Runs the task of a task file with a list of makers, as [`run_file`] does.
+///
+/// # Errors
+/// As [`run_file`].
+pub fn run_file_with(path: &Path, makers: &Makers) -> Result<TaskResult, NodeFault> {
     let task = read_task(path)?;
     limit_permissions(&task);
-    run(&task)
+    run_with(&task, makers)
 }
 
 /// Removes the permissions that the site of a task forbids from the files that this process makes.
@@ -132,12 +149,16 @@ pub(crate) fn software() -> String {
 /// # Errors
 /// [`NodeFault`]; then there is no `result.json`.
 pub fn run(task: &TaskFile) -> Result<TaskResult, NodeFault> {
+    run_with(task, &Makers::default())
+}
+
+fn run_with(task: &TaskFile, makers: &Makers) -> Result<TaskResult, NodeFault> {
     let started = Instant::now();
     let profile = SurveyProfile::parse(&task.profile)
         .map_err(|faults| NodeFault::Profile { survey: task.survey.clone(), faults })?;
     let dir = &task.output_dir;
     files::create_dir(dir).map_err(|source| NodeFault::Directory { path: dir.clone(), source })?;
-    let output = work::run(task, &profile)?;
+    let output = makers.of(task.unit.use_case)?(task, &profile)?;
     let result = TaskResult {
         version: FORMAT_VERSION,
         unit: task.unit.clone(),

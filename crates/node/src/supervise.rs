@@ -7,7 +7,6 @@
 
 use crate::host;
 use crate::{NodeFault, read_task, software};
-use model::UseCase;
 use model::task::{
     END_NAME, EndCode, FORMAT_VERSION, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TaskEnd, TaskFile,
 };
@@ -128,11 +127,7 @@ fn has_refusals(directory: &Path) -> bool {
 /// Returns the number of files that a task will open.
 fn files_of(task: &TaskFile) -> u64 {
     let catalogues = task.inputs.iter().filter(|i| i.catalogue.is_some()).count() as u64;
-    match task.unit.use_case {
-        UseCase::Preview => task.inputs.len() as u64,
-        UseCase::Metadata => task.inputs.len() as u64 + catalogues,
-        UseCase::Catalogue => catalogues,
-    }
+    task.unit.use_case.product().amount_read(task.inputs.len() as u64, catalogues)
 }
 
 struct Watch<'a> {

@@ -1,4 +1,4 @@
-//! The use cases: each turns the inputs of a task into staged files.
+//! The makers of products: each turns the inputs of a task into staged files.
 
 use crate::NodeFault;
 use model::profile::SurveyProfile;
@@ -13,22 +13,54 @@ use std::path::Path;
 
 /// The output of a task in its directory, and its messages.
 #[derive(Default)]
-pub(crate) struct Output {
+pub struct Output {
+    /// Files written, in a fixed order.
     pub files: Vec<StagedFile>,
+    /// The outcome of each input HDU.
     pub hdus: Vec<HduReport>,
+    /// Position of each detector's detections.
     pub detectors: Vec<DetectorRows>,
+    /// Detectors that were skipped, since the archive has all of their rows.
     pub kept: Vec<KeptDetector>,
+    /// Rejected inputs.
     pub refusals: Vec<Refusal>,
+    /// Findings.
     pub findings: Vec<Finding>,
+    /// The inputs with findings that are reported once per task.
     pub counted: Vec<CountedFinding>,
+    /// Bytes read from the library.
     pub input_bytes: u64,
 }
 
-pub(crate) fn run(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
-    match task.unit.use_case {
-        UseCase::Preview => run_preview(task, profile),
-        UseCase::Metadata => run_metadata(task, profile),
-        UseCase::Catalogue => run_catalogue(task, profile),
+/// A function that makes the product of a task.
+pub type Make = fn(&TaskFile, &SurveyProfile) -> Result<Output, NodeFault>;
+
+/// The function that makes each product.
+#[derive(Clone, Debug)]
+pub struct Makers(Vec<(UseCase, Make)>);
+
+impl Default for Makers {
+    fn default() -> Self {
+        Self(vec![
+            (UseCase::Preview, run_preview),
+            (UseCase::Metadata, run_metadata),
+            (UseCase::Catalogue, run_catalogue),
+        ])
+    }
+}
+
+impl Makers {
+    /// Adds the function that makes a product.
+    #[must_use]
+    pub fn with(mut self, use_case: UseCase, make: Make) -> Self {
+        self.0.push((use_case, make));
+        self
+    }
+
+    /// Returns the function that makes a product.
+    pub(crate) fn of(&self, use_case: UseCase) -> Result<Make, NodeFault> {
+        let found = self.0.iter().find(|(made, _)| *made == use_case);
+        found.map(|(_, make)| *make).ok_or(NodeFault::NoMaker { use_case })
     }
 }
 

@@ -4,6 +4,7 @@ use super::SqlError;
 use archive::metadata::tables;
 use engine::quoted;
 use lake::LakeTable;
+use model::products::Succession;
 use model::tables::{Keeping, Table};
 use model::{EventId, UseCase};
 use std::fmt::Write;
@@ -29,7 +30,7 @@ pub(crate) fn condition(
     );
     let (interruptions, of) = match use_case {
         None => return sql,
-        Some(UseCase::Catalogue) => {
+        Some(use_case) if use_case.product().succession == Succession::Detector => {
             ("detector_interruption", format!("i.ext_num = {table}.ext_num"))
         }
         Some(use_case) => ("interruption", format!("i.use_case = '{use_case}'")),
@@ -65,11 +66,7 @@ pub(crate) fn range_condition(name: &str, table: &LakeTable, event: i64) -> Stri
 
 /// Returns the use case whose retractions interrupt the rows of a table.
 pub(crate) fn use_case_of(table: &Table) -> Option<UseCase> {
-    match (table.keeping, table.name.as_str()) {
-        (Keeping::Versioned, "preview") => Some(UseCase::Preview),
-        (Keeping::Versioned, _) => Some(UseCase::Metadata),
-        _ => None,
-    }
+    UseCase::of_table(&table.name).filter(|_| table.keeping == Keeping::Versioned)
 }
 
 /// Returns the statements that make a view of `kind` for every public name but `detection`.

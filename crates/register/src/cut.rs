@@ -2,6 +2,7 @@
 
 use archive::rounds::{PlannedInput, PlannedTask};
 use archive::work::ImageWork;
+use model::products::{Cut, Product};
 use std::collections::BTreeMap;
 
 /// The sizes of tasks.
@@ -13,10 +14,6 @@ pub struct Sizes {
     pub tasks_per_worker: u32,
     /// Catalogue tasks per worker: programmes differ in size, and whole ones leave a worker idle at the end.
     pub catalogue_tasks_per_worker: u32,
-    /// Minimum number of files of a task of previews, where the night has them.
-    pub min_preview_files: u32,
-    /// Minimum number of files of a task of metadata: a file takes milliseconds, a task writes half a dozen tables.
-    pub min_metadata_files: u32,
     /// Minimum number of rows of a catalogue task, where its programme has them.
     pub min_rows: u64,
     /// Maximum number of rows of a catalogue task, plus or minus a file.
@@ -29,8 +26,6 @@ impl Default for Sizes {
             workers: 2,
             tasks_per_worker: 4,
             catalogue_tasks_per_worker: 8,
-            min_preview_files: 4,
-            min_metadata_files: 30,
             min_rows: 100_000,
             max_rows: 400_000,
         }
@@ -43,21 +38,21 @@ impl Sizes {
     }
 }
 
-/// The products of tasks by files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Products {
-    /// Previews, of images alone.
-    Previews,
-    /// Metadata, of images and their catalogues.
-    Metadata,
+/// Makes the tasks of a round of a product.
+pub fn tasks(images: &[&ImageWork], sizes: &Sizes, product: &Product) -> Vec<PlannedTask> {
+    match product.cut {
+        Cut::Files { min_files } => by_files(images, sizes, min_files, product.inputs.catalogues),
+        Cut::Rows => by_rows(images, sizes),
+    }
 }
 
 /// Makes tasks by files: contiguous in name order, one survey each, of about equal work (HDUs with pixels).
-pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec<PlannedTask> {
-    let min_files = match products {
-        Products::Previews => sizes.min_preview_files,
-        Products::Metadata => sizes.min_metadata_files,
-    };
+fn by_files(
+    images: &[&ImageWork],
+    sizes: &Sizes,
+    min_files: u32,
+    with_catalogues: bool,
+) -> Vec<PlannedTask> {
     let total: u64 = images.iter().map(|i| weight(i)).sum();
     let mut tasks = Vec::new();
     for (survey, group) in groups(images, |i| (i.survey.clone(), None)) {
@@ -65,16 +60,14 @@ pub fn by_files(images: &[&ImageWork], sizes: &Sizes, products: Products) -> Vec
         let share = (sizes.tasks(sizes.tasks_per_worker) * work).div_ceil(total.max(1)).max(1);
         let max_parts = (group.len() as u64).div_ceil(u64::from(min_files.max(1))).max(1);
         let parts = split(&group, share.min(max_parts), weight);
-        tasks.extend(
-            parts.into_iter().map(|part| task(&survey.0, part, products == Products::Metadata)),
-        );
+        tasks.extend(parts.into_iter().map(|part| task(&survey.0, part, with_catalogues)));
     }
     in_order(tasks, images)
 }
 
 /// Makes tasks by catalogue rows, of one survey each. A programme with rows for several tasks is cut into them; programmes with
 /// too few for one share tasks, whole, since a task writes a file per programme.
-pub fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
+fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
     let total: u64 = images.iter().map(|i| rows(i)).sum();
     let share = total
         .div_ceil(sizes.tasks(sizes.catalogue_tasks_per_worker))
@@ -183,8 +176,8 @@ fn in_order(mut tasks: Vec<PlannedTask>, images: &[&ImageWork]) -> Vec<PlannedTa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use archive::work::{CatalogueWork, Progress};
-    use model::MultiframeId;
+    use archive::work::CatalogueWork;
+    use model::{MultiframeId, UseCase};
     use proptest::prelude::*;
 
     fn image(id: i64, survey: &str, programme: Option<i32>, rows: u64) -> ImageWork {
@@ -196,9 +189,7 @@ mod tests {
             hdus: 4,
             programme,
             catalogue: Some(CatalogueWork { version: 1, name: String::new(), bytes: 1, rows }),
-            preview: Progress::default(),
-            metadata: Progress::default(),
-            catalogue_progress: Progress::default(),
+            products: BTreeMap::new(),
         }
     }
 
@@ -206,9 +197,9 @@ mod tests {
     fn a_night_gives_several_tasks_per_worker() {
         let images: Vec<ImageWork> = (1..=3000).map(|i| image(i, "wfcam", None, 1000)).collect();
         let all: Vec<&ImageWork> = images.iter().collect();
-        assert_eq!(by_files(&all, &Sizes::default(), Products::Previews).len(), 8);
+        assert_eq!(tasks(&all, &Sizes::default(), UseCase::Preview.product()).len(), 8);
         assert_eq!(
-            by_files(&all[..5], &Sizes::default(), Products::Previews).len(),
+            tasks(&all[..5], &Sizes::default(), UseCase::Preview.product()).len(),
             2,
             "few files make few tasks"
         );
@@ -263,7 +254,7 @@ mod tests {
                 .collect();
             let all: Vec<&ImageWork> = images.iter().collect();
             let sizes = Sizes { workers, ..Sizes::default() };
-            for tasks in [by_files(&all, &sizes, Products::Metadata), by_rows(&all, &sizes)] {
+            for tasks in [tasks(&all, &sizes, UseCase::Metadata.product()), by_rows(&all, &sizes)] {
                 let mut ids: Vec<_> = tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
                 let by_name = ids.clone();
                 ids.sort();

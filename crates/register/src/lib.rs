@@ -18,8 +18,8 @@ use archive::deliveries::{
 use archive::library::{Content, FileKind};
 use archive::refusals::{Stage, StagedRefusal};
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
+use model::Finding;
 use model::profile::SurveyProfile;
-use model::{Finding, UseCase};
 use std::collections::HashMap;
 use transfer::{Fetched, Known};
 
@@ -215,6 +215,3 @@ fn refusals(fetched: &Fetched) -> Vec<StagedRefusal> {
         .map(|r| StagedRefusal { stage: Stage::Register, refusal: r.clone().cleaned() });
     transferred.chain(registered).collect()
 }
-
-/// The order in which a night's use cases are best done.
-pub const ORDER: [UseCase; 3] = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];

@@ -1,14 +1,17 @@
 //! The work on a delivery that can be done now, and the files that wait. Pure: the archive's state in, a plan out.
 
-use crate::cut::{self, Products, Sizes};
+use crate::cut::{self, Sizes};
 use archive::attempts::results::Outcome;
-use archive::rounds::{PlannedRound, PlannedTask};
+use archive::rounds::PlannedRound;
 use archive::work::{Coverage, DeliveryWork, ImageWork, Progress};
+use model::products::{Product, Scope};
 use model::{UnitState, UseCase};
 use std::collections::BTreeMap;
 
 /// The policy of a plan.
 pub struct Policy<'a> {
+    /// The products of the site.
+    pub products: &'a [UseCase],
     /// Recipe of a survey's previews: a recipe other than that of the last round makes previews again.
     pub preview_recipe: &'a dyn Fn(&str) -> String,
     /// Sizes of tasks.
@@ -63,10 +66,11 @@ fn temporary(why: impl Into<String>) -> Behind {
     Behind { why: why.into(), ends_by_itself: true }
 }
 
-/// Returns the plan of a delivery for some use cases.
+/// Returns the plan of a delivery for some use cases. Products of a release have no part in it.
 pub fn plan(work: &DeliveryWork, use_cases: &[UseCase], policy: &Policy<'_>) -> Plan {
     let mut plan = Plan::default();
-    for &use_case in use_cases {
+    let is_of_delivery = |use_case: &&UseCase| use_case.product().scope == Scope::Delivery;
+    for &use_case in use_cases.iter().filter(is_of_delivery) {
         plan_use_case(work, use_case, policy, &mut plan);
     }
     plan
@@ -75,9 +79,10 @@ pub fn plan(work: &DeliveryWork, use_cases: &[UseCase], policy: &Policy<'_>) -> 
 fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, plan: &mut Plan) {
     let mut by_recipe: BTreeMap<String, (Vec<&ImageWork>, String)> = BTreeMap::new();
     let mut later: Vec<&ImageWork> = Vec::new();
+    let product = use_case.product();
     for image in &work.images {
-        let recipe = recipe(image, use_case, policy);
-        match due(work, image, use_case, &recipe) {
+        let recipe = recipe(image, product, policy);
+        match due(work, image, use_case, &recipe, policy) {
             Due::Now(why) => {
                 by_recipe.entry(recipe).or_insert_with(|| (Vec::new(), why)).0.push(image);
             }
@@ -85,14 +90,14 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
                 if ends_by_itself {
                     later.push(image);
                 }
-                let catalogue = image.catalogue.as_ref().filter(|_| use_case == UseCase::Catalogue);
+                let catalogue = image.catalogue.as_ref().filter(|_| product.is_of_catalogue());
                 let file = catalogue.map_or(&image.name, |c| &c.name).clone();
                 plan.waits.push(Wait { use_case, file, why, ends_by_itself });
             }
             Due::Done => {}
         }
     }
-    if use_case == UseCase::Catalogue {
+    if product.is_of_catalogue() {
         plan.waits.extend(work.unpaired.iter().map(|file| Wait {
             use_case,
             file: file.clone(),
@@ -118,16 +123,18 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
             delivery: work.delivery.clone(),
             use_case,
             recipe: String::new(),
-            tasks: tasks(use_case, &later, &policy.sizes),
-            why: match use_case {
-                UseCase::Catalogue => "after the metadata",
-                UseCase::Preview | UseCase::Metadata => "when more of the delivery has arrived",
-            }
-            .to_owned(),
+            tasks: cut::tasks(&later, &policy.sizes, product),
+            why: match product.follows {
+                [] => "when more of the delivery has arrived".to_owned(),
+                leaders => {
+                    let nouns: Vec<&str> = leaders.iter().map(|u| u.product().plural).collect();
+                    format!("after the {}", nouns.join(" and "))
+                }
+            },
         });
     }
     for (recipe, (images, why)) in by_recipe {
-        let tasks = tasks(use_case, &images, &policy.sizes);
+        let tasks = cut::tasks(&images, &policy.sizes, product);
         let delivery = work.delivery.clone();
         plan.rounds.push(PlannedRound { delivery, use_case, recipe, tasks, why });
     }
@@ -147,59 +154,76 @@ fn is_too_early(
         && (images < policy.min_early_images || is_busy())
 }
 
-fn tasks(use_case: UseCase, images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
-    match use_case {
-        UseCase::Catalogue => cut::by_rows(images, sizes),
-        UseCase::Preview => cut::by_files(images, sizes, Products::Previews),
-        UseCase::Metadata => cut::by_files(images, sizes, Products::Metadata),
+fn recipe(image: &ImageWork, product: &Product, policy: &Policy<'_>) -> String {
+    if product.has_recipe { (policy.preview_recipe)(&image.survey) } else { String::new() }
+}
+
+fn due(
+    work: &DeliveryWork,
+    image: &ImageWork,
+    use_case: UseCase,
+    recipe: &str,
+    policy: &Policy<'_>,
+) -> Due {
+    match due_alone(image, use_case, recipe, policy) {
+        Due::Now(why) => use_case
+            .product()
+            .follows
+            .iter()
+            .find_map(|leader| behind(work, image, *leader, policy))
+            .map_or(Due::Now(why), Due::Waits),
+        other => other,
     }
 }
 
-fn recipe(image: &ImageWork, use_case: UseCase, policy: &Policy<'_>) -> String {
-    match use_case {
-        UseCase::Preview => (policy.preview_recipe)(&image.survey),
-        UseCase::Metadata | UseCase::Catalogue => String::new(),
+/// Returns the decision on the product of an image, whatever it follows.
+fn due_alone(image: &ImageWork, use_case: UseCase, recipe: &str, policy: &Policy<'_>) -> Due {
+    let product = use_case.product();
+    if product.is_of_catalogue() && image.catalogue.is_none() {
+        return Due::Done;
     }
+    settled(image.progress(use_case), |coverage| {
+        outdated(coverage, image, product, recipe)
+            .or_else(|| needed_again(coverage, image, use_case, policy))
+    })
 }
 
-fn due(work: &DeliveryWork, image: &ImageWork, use_case: UseCase, recipe: &str) -> Due {
-    let progress = image.progress(use_case);
-    match use_case {
-        UseCase::Preview => {
-            let changed = |c: &Coverage| {
-                (c.recipe != recipe).then(|| "the recipe of previews changed".to_owned())
-            };
-            settled(progress, changed)
-        }
-        // Metadata describe the catalogue too: zero point, aperture corrections, numbers of rows.
-        UseCase::Metadata => {
-            settled(progress, |c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
-        }
-        UseCase::Catalogue => {
-            if image.catalogue.is_none() {
-                return Due::Done;
-            }
-            match settled(progress, |c| other_catalogue(c, image)) {
-                Due::Now(why) => behind_metadata(work, image).map_or(Due::Now(why), Due::Waits),
-                other => other,
-            }
-        }
+/// Returns the reason why the round that covered an image was about something else than its present inputs; `None` when it was
+/// about these.
+fn outdated(
+    coverage: &Coverage,
+    image: &ImageWork,
+    product: &Product,
+    recipe: &str,
+) -> Option<String> {
+    if product.has_recipe && coverage.recipe != recipe {
+        return Some(format!("the recipe of {} changed", product.plural));
     }
+    other_catalogue(coverage, image).filter(|_| product.inputs.catalogues)
 }
 
-/// Returns the reason why metadata are made again that are in the archive, but no longer in staging, where catalogue tasks read
-/// them.
-fn needed_again(metadata: &Coverage, image: &ImageWork) -> Option<String> {
-    let is_due = image.catalogue.is_some()
-        && matches!(
-            settled(image.progress(UseCase::Catalogue), |c| other_catalogue(c, image)),
-            Due::Now(_)
-        );
-    let is_unstaged = metadata.state == UnitState::Ingested
-        && metadata.outcome == Some(Outcome::Done)
-        && !metadata.is_staged;
-    (is_due && is_unstaged)
-        .then(|| "a catalogue needs the metadata, which are no longer staged".to_owned())
+/// Returns the reason why a product is made again that is in the archive, but no longer in staging, where the tasks of another
+/// one read it.
+fn needed_again(
+    coverage: &Coverage,
+    image: &ImageWork,
+    use_case: UseCase,
+    policy: &Policy<'_>,
+) -> Option<String> {
+    let is_unstaged = coverage.state == UnitState::Ingested
+        && coverage.outcome == Some(Outcome::Done)
+        && !coverage.is_staged;
+    if !is_unstaged {
+        return None;
+    }
+    let reads = |u: &&UseCase| u.product().inputs.products.contains(&use_case);
+    let mut readers = policy.products.iter().filter(reads);
+    let reader = readers.find(|reader| {
+        let recipe = recipe(image, reader.product(), policy);
+        matches!(due_alone(image, **reader, &recipe, policy), Due::Now(_))
+    })?;
+    let noun = use_case.product().plural;
+    Some(format!("a {reader} needs the {noun}, which are no longer staged"))
 }
 
 /// Returns the reason why a round that covered an image does not apply to its present catalogue; `None` when it does.
@@ -239,36 +263,45 @@ fn is_finished(state: UnitState) -> bool {
     matches!(state, UnitState::Ingested | UnitState::Failed | UnitState::Retracted)
 }
 
-/// Returns the reason why a catalogue has to wait for metadata; `None` when it need not.
-fn behind_metadata(work: &DeliveryWork, image: &ImageWork) -> Option<Behind> {
-    let metadata = &image.metadata;
-    if let Some(why) = &metadata.redo {
-        return Some(temporary(format!("the metadata of the image are due again: {why}")));
+/// Returns the reason why the product of an image has to wait for one that it follows; `None` when it need not.
+fn behind(
+    work: &DeliveryWork,
+    image: &ImageWork,
+    leader: UseCase,
+    policy: &Policy<'_>,
+) -> Option<Behind> {
+    let product = leader.product();
+    let noun = product.plural;
+    let progress = image.progress(leader);
+    if let Some(why) = &progress.redo {
+        return Some(temporary(format!("the {noun} of the image are due again: {why}")));
     }
-    match metadata.coverage.as_ref().map(|c| (c.state, c.outcome)) {
-        None => Some(temporary("the image has no metadata yet")),
-        Some((UnitState::Failed, _)) => Some(stuck("the metadata round of the image failed")),
-        Some((UnitState::Retracted, _)) => Some(stuck("the metadata of the image were retracted")),
-        Some((_, Some(Outcome::Refused))) => Some(stuck("the metadata of the image were refused")),
-        Some((_, Some(Outcome::Parked))) => Some(stuck("the metadata of the image are parked")),
-        Some((_, None)) => Some(temporary("the metadata of the image are being made")),
-        Some((_, Some(Outcome::Done))) => metadata
-            .coverage
-            .as_ref()
-            .and_then(|c| other_catalogue(c, image).or_else(|| needed_again(c, image)))
-            .map(|why| temporary(format!("the metadata of the image are due again: {why}")))
-            .or_else(|| unfinished_metadata(work)),
+    let Some(coverage) = &progress.coverage else {
+        return Some(temporary(format!("the image has no {noun} yet")));
+    };
+    match (coverage.state, coverage.outcome) {
+        (UnitState::Failed, _) => Some(stuck(format!("the {leader} round of the image failed"))),
+        (UnitState::Retracted, _) => Some(stuck(format!("the {noun} of the image were retracted"))),
+        (_, Some(Outcome::Refused)) => Some(stuck(format!("the {noun} of the image were refused"))),
+        (_, Some(Outcome::Parked)) => Some(stuck(format!("the {noun} of the image are parked"))),
+        (_, None) => Some(temporary(format!("the {noun} of the image are being made"))),
+        (_, Some(Outcome::Done)) => {
+            let recipe = recipe(image, product, policy);
+            outdated(coverage, image, product, &recipe)
+                .or_else(|| needed_again(coverage, image, leader, policy))
+                .map(|why| temporary(format!("the {noun} of the image are due again: {why}")))
+                .or_else(|| unfinished(work, leader))
+        }
     }
 }
 
-/// Returns the metadata round under way: one catalogue round follows all of them, not a small one after each metadata task.
-fn unfinished_metadata(work: &DeliveryWork) -> Option<Behind> {
+/// Returns the round of a use case under way: one round of its followers comes after all of its tasks, not a small one after
+/// each.
+fn unfinished(work: &DeliveryWork, leader: UseCase) -> Option<Behind> {
     let busy = work.rounds.iter().find(|r| {
-        r.unit.use_case == UseCase::Metadata
-            && r.state != UnitState::Staged
-            && !is_finished(r.state)
+        r.unit.use_case == leader && r.state != UnitState::Staged && !is_finished(r.state)
     })?;
-    Some(temporary(format!("metadata round {} is {}", busy.unit.round, busy.state)))
+    Some(temporary(format!("{leader} round {} is {}", busy.unit.round, busy.state)))
 }
 
 #[cfg(test)]
@@ -303,10 +336,17 @@ mod tests {
                 bytes: 1,
                 rows: 10,
             }),
-            preview: Progress::default(),
-            metadata: Progress::default(),
-            catalogue_progress: Progress::default(),
+            products: BTreeMap::new(),
         }
+    }
+
+    /// Returns an image with the progress of its preview, metadata and detections.
+    fn with(image: ImageWork, progress: [Progress; 3]) -> ImageWork {
+        ImageWork { products: UseCase::ALL.iter().copied().zip(progress).collect(), ..image }
+    }
+
+    fn coverage_of(image: &mut ImageWork) -> &mut Coverage {
+        image.products.get_mut(&UseCase::Metadata).unwrap().coverage.as_mut().unwrap()
     }
 
     fn work(images: Vec<ImageWork>) -> DeliveryWork {
@@ -315,11 +355,12 @@ mod tests {
 
     fn planned(work: &DeliveryWork, recipe: &str) -> (Vec<UseCase>, Vec<String>) {
         let policy = Policy {
+            products: UseCase::ALL,
             preview_recipe: &|_| recipe.to_owned(),
             sizes: Sizes::default(),
             min_early_images: 2,
         };
-        let plan = plan(work, &UseCase::ALL, &policy);
+        let plan = plan(work, UseCase::ALL, &policy);
         let waits = plan.waits.iter().map(|w| format!("{}: {}", w.file, w.why)).collect();
         (plan.rounds.iter().map(|r| r.use_case).collect(), waits)
     }
@@ -383,7 +424,7 @@ mod tests {
             (done(Ingested), done(Failed), Progress::default(), &[], "round 1 failed"),
         ];
         for (n, (preview, metadata, catalogue, rounds, wait)) in cases.into_iter().enumerate() {
-            let image = ImageWork { preview, metadata, catalogue_progress: catalogue, ..image(1) };
+            let image = with(image(1), [preview, metadata, catalogue]);
             let (found, waits) = planned(&work(vec![image]), "");
             assert_eq!(found, rounds, "case {n}");
             assert!(
@@ -396,12 +437,7 @@ mod tests {
     #[test]
     fn deliveries_due_again() {
         let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
-        let whole = || ImageWork {
-            preview: done(),
-            metadata: done(),
-            catalogue_progress: done(),
-            ..image(1)
-        };
+        let whole = || with(image(1), [done(), done(), done()]);
         assert_eq!(planned(&work(vec![whole()]), "").0, []);
         assert_eq!(planned(&work(vec![whole()]), "asinh 2").0, [UseCase::Preview], "new recipe");
         let mut newer = whole();
@@ -410,18 +446,19 @@ mod tests {
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue's header is metadata too");
         let why = "the metadata of the image are due again: a new version of the catalogue arrived";
         assert_eq!(waits, [format!("w1_cat.fits: {why}")]);
-        newer.metadata.coverage.as_mut().unwrap().catalogue_version = Some(2);
+        coverage_of(&mut newer).catalogue_version = Some(2);
         assert_eq!(planned(&work(vec![newer]), "").0, [UseCase::Catalogue], "new catalogue");
         let mut swept = whole();
-        swept.metadata.coverage.as_mut().unwrap().is_staged = false;
+        coverage_of(&mut swept).is_staged = false;
         assert_eq!(planned(&work(vec![swept.clone()]), "").0, [], "nobody needs them");
-        swept.catalogue_progress.redo = Some("again".to_owned());
+        swept.products.get_mut(&UseCase::Catalogue).unwrap().redo = Some("again".to_owned());
         let (rounds, waits) = planned(&work(vec![swept]), "");
         assert_eq!(rounds, [UseCase::Metadata], "the catalogue looks for them in staging");
         assert!(waits[0].contains("no longer staged"), "{waits:?}");
         let mut retried = whole();
-        retried.metadata.redo = Some("retried".to_owned());
-        retried.catalogue_progress.redo = Some("retried".to_owned());
+        for use_case in [UseCase::Metadata, UseCase::Catalogue] {
+            retried.products.get_mut(&use_case).unwrap().redo = Some("retried".to_owned());
+        }
         let (rounds, waits) = planned(&work(vec![retried]), "");
         assert_eq!(rounds, [UseCase::Metadata], "metadata first");
         assert_eq!(waits, ["w1_cat.fits: the metadata of the image are due again: retried"]);
@@ -430,13 +467,15 @@ mod tests {
     #[test]
     fn waits_that_end_by_themselves_are_marked() {
         let policy = Policy {
+            products: UseCase::ALL,
             preview_recipe: &|_| String::new(),
             sizes: Sizes::default(),
             min_early_images: 0,
         };
         let mut refused = image(2);
-        refused.metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
-        let plan = plan(&work(vec![image(1), refused]), &UseCase::ALL, &policy);
+        let metadata = coverage(UnitState::Ingested, Some(Outcome::Refused));
+        refused.products.insert(UseCase::Metadata, metadata);
+        let plan = plan(&work(vec![image(1), refused]), UseCase::ALL, &policy);
         let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.ends_by_itself).collect();
         assert_eq!(ends_by_itself, [true, false], "{:?}", plan.waits);
         assert_eq!(plan.coming.len(), 1);
@@ -452,8 +491,9 @@ mod tests {
     #[test]
     fn catalogues_wait_for_all_metadata_in_hand() {
         let mut one = image(1);
-        one.metadata = coverage(UnitState::Running, Some(Outcome::Done));
-        one.preview = coverage(UnitState::Ingested, Some(Outcome::Done));
+        let (running, done) = (UnitState::Running, UnitState::Ingested);
+        one.products.insert(UseCase::Metadata, coverage(running, Some(Outcome::Done)));
+        one.products.insert(UseCase::Preview, coverage(done, Some(Outcome::Done)));
         let mut work = work(vec![one]);
         let unit =
             UnitKey { delivery: work.delivery.clone(), use_case: UseCase::Metadata, round: 1 };
@@ -474,5 +514,35 @@ mod tests {
                 "lonely_cat.fits: the image has not arrived"
             ]
         );
+    }
+
+    #[test]
+    fn a_product_that_is_added_follows_its_leader() {
+        let site = [UseCase::Preview, UseCase::Metadata, UseCase::Invented];
+        let all = [&site[..], &[UseCase::InventedRelease]].concat();
+        let policy = Policy {
+            products: &all,
+            preview_recipe: &|_| String::new(),
+            sizes: Sizes::default(),
+            min_early_images: 0,
+        };
+        let rounds = |image: ImageWork| -> (Vec<UseCase>, Vec<UseCase>) {
+            let plan = plan(&work(vec![image]), &all, &policy);
+            let of = |rounds: &[PlannedRound]| rounds.iter().map(|r| r.use_case).collect();
+            (of(&plan.rounds), of(&plan.coming))
+        };
+        let (now, coming) = rounds(image(1));
+        assert_eq!(now, [UseCase::Preview, UseCase::Metadata], "a release is not of a delivery");
+        assert_eq!(coming, [UseCase::Invented]);
+        let mut described = image(1);
+        let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
+        described.products.insert(UseCase::Preview, done());
+        described.products.insert(UseCase::Metadata, done());
+        assert_eq!(rounds(described.clone()).0, [UseCase::Invented]);
+        let mut swept = described.clone();
+        coverage_of(&mut swept).is_staged = false;
+        assert_eq!(rounds(swept).0, [UseCase::Metadata], "its tasks read them in staging");
+        described.products.insert(UseCase::Invented, done());
+        assert_eq!(rounds(described).0, []);
     }
 }

@@ -10,7 +10,7 @@ use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
 use curate::steps::{Night, Whole, Word, came_from, gate};
-use model::{Advice, UseCase};
+use model::Advice;
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -77,7 +77,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let known = archive.deliveries(None)?;
         let names = expected.iter().map(|e| e.delivery.clone());
         let names: Vec<String> = names.filter(|name| known.contains(name)).collect();
-        let planned = planned(&site, &UseCase::ALL, &names, arguments.force)?;
+        let planned = planned(&site, site.place.products(), &names, arguments.force)?;
         if arguments.json {
             let mut value = serde_json::to_value(planned)?;
             value["deliveries"] = expected_as_json(&expected);
@@ -121,7 +121,8 @@ fn curate_all(
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
-    night.admit(&names, &UseCase::ALL)?;
-    night.work(&names, &UseCase::ALL, true)?;
+    let products = night.site().place.products();
+    night.admit(&names, products)?;
+    night.work(&names, products, true)?;
     Ok(names)
 }

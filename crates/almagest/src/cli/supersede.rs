@@ -50,7 +50,7 @@ pub struct Arguments {
 /// Ends kept products, or undoes such a decision.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    if arguments.use_case.contains(&UseCase::Metadata) {
+    if arguments.use_case.iter().any(|u| u.product().describes_images()) {
         return Err(exit::usage(
             "--use-case must be preview or catalogue: metadata follow their products",
         ));

@@ -77,7 +77,7 @@ pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
     let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
     for words in idle {
         let said = desk.at_site(words);
-        for advice in UseCase::ALL.map(again) {
+        for advice in UseCase::ALL.iter().copied().map(again) {
             tried.recommended(&said, &advice);
         }
         tried.recommended(&said, &Advice::Ingest { delivery: delivery.clone() });

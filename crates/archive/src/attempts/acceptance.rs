@@ -6,6 +6,7 @@
 use crate::attempts::results::Input;
 use crate::error::ArchiveFault;
 use crate::rounds::Task;
+use model::tables::Keeping;
 use model::task::{JPEG, StagedFile, TaskResult};
 use model::{UseCase, one_line, preview_name};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -57,15 +58,13 @@ fn check_files(
     inputs: &[Input],
     result: &TaskResult,
 ) -> Result<(), ArchiveFault> {
-    let roots: HashSet<String> = match use_case {
-        UseCase::Preview => {
-            inputs.iter().map(|i| preview_name::root(&i.image.0, i.multiframe)).collect()
-        }
-        UseCase::Metadata | UseCase::Catalogue => HashSet::new(),
-    };
+    let product = use_case.product();
+    let shown = inputs.iter().filter(|_| product.has_pictures);
+    let roots: HashSet<String> =
+        shown.map(|i| preview_name::root(&i.image.0, i.multiframe)).collect();
     for file in &result.files {
         let fault = |what: &str| refused(format!("files name {:?}, {what}", file.name));
-        if !is_table_of(use_case, file) {
+        if !product.writes(file) {
             let table = &file.table;
             return Err(fault(&format!("with rows of {table}, which no {use_case} task leaves")));
         }
@@ -77,7 +76,7 @@ fn check_files(
         if file.table == JPEG && !is_of_task() {
             return Err(fault("which is not a preview of an image of the task"));
         }
-        let allowed = bytes_allowed(use_case, inputs.len(), file);
+        let allowed = bytes_allowed(inputs.len(), file);
         if file.bytes > allowed {
             return Err(fault(&format!("of {} bytes; {allowed} are allowed", file.bytes)));
         }
@@ -85,29 +84,13 @@ fn check_files(
     Ok(())
 }
 
-fn is_table_of(use_case: UseCase, file: &StagedFile) -> bool {
-    use model::tables::Keeping::Versioned;
-    match use_case {
-        UseCase::Preview => file.table == JPEG || file.table == "preview",
-        UseCase::Catalogue => file.table == "detection" && file.programme_id.is_some(),
-        UseCase::Metadata => {
-            file.table != "preview"
-                && model::tables::table(&file.table).is_some_and(|t| t.keeping == Versioned)
-        }
-    }
-}
-
-fn bytes_allowed(use_case: UseCase, inputs: usize, file: &StagedFile) -> u64 {
+fn bytes_allowed(inputs: usize, file: &StagedFile) -> u64 {
     let (each, in_all) = METADATA_BYTES;
-    match use_case {
+    let (row, least) = DETECTION_BYTES;
+    match model::tables::table(&file.table).map(|table| table.keeping) {
         _ if file.table == JPEG => JPEG_BYTES,
-        UseCase::Catalogue => {
-            let (row, least) = DETECTION_BYTES;
-            least.saturating_add(file.rows.saturating_mul(row))
-        }
-        UseCase::Preview | UseCase::Metadata => {
-            in_all.saturating_add(each.saturating_mul(inputs as u64))
-        }
+        Some(Keeping::Lake) => least.saturating_add(file.rows.saturating_mul(row)),
+        _ => in_all.saturating_add(each.saturating_mul(inputs as u64)),
     }
 }
 
@@ -117,7 +100,7 @@ fn check_catalogues(
     inputs: &[Input],
     result: &TaskResult,
 ) -> Result<(), ArchiveFault> {
-    if use_case != UseCase::Catalogue {
+    if !use_case.product().is_of_catalogue() {
         let lists = [
             ("hdus", result.hdus.is_empty()),
             ("detectors", result.detectors.is_empty()),

@@ -257,9 +257,9 @@ pub(crate) fn start(
             params![task.id, number, host, job, memory_bytes],
         )?;
     }
-    let metadata = match key.unit.use_case {
-        UseCase::Catalogue => metadata_directories(tx, site, task.id)?,
-        UseCase::Preview | UseCase::Metadata => Vec::new(),
+    let metadata = match key.unit.use_case.product().inputs.products {
+        [] => Vec::new(),
+        _ => metadata_directories(tx, site, task.id)?,
     };
     Ok(Started {
         attempt: AttemptKey { task: key.clone(), attempt: number },

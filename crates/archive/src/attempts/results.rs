@@ -287,7 +287,7 @@ pub(crate) fn give_up(
 /// Completes a finished task: settles the catalogues that wait for the task, and stages the round after its last task.
 fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
     let mut new_refusals = new;
-    if task.unit.key.use_case == UseCase::Metadata {
+    if task.unit.key.use_case.product().describes_images() {
         new_refusals += waiting::settle(tx, task.unit.delivery_id, &|_, _| None, now)?.new;
     }
     let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;
@@ -340,10 +340,8 @@ pub(crate) struct Input {
 impl Input {
     /// Returns the file that a use case is about: name and internal number.
     fn subject(&self, use_case: UseCase) -> &(String, i64) {
-        match use_case {
-            UseCase::Catalogue => self.catalogue.as_ref().unwrap_or(&self.image),
-            UseCase::Preview | UseCase::Metadata => &self.image,
-        }
+        let catalogue = self.catalogue.as_ref().filter(|_| use_case.product().is_of_catalogue());
+        catalogue.unwrap_or(&self.image)
     }
 }
 

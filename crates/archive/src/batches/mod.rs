@@ -17,8 +17,9 @@ use lake;
 use model::EventId;
 use model::MultiframeId;
 use model::ProgrammeId;
+use model::products;
 use model::task::TaskResult;
-use model::{Refusal, UnitKey, UnitState, UseCase};
+use model::{Refusal, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -198,10 +199,10 @@ impl Archive {
 pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id) WHERE unit.state = 'staged'
-         ORDER BY unit.delivery_id,
-             CASE unit.use_case WHEN 'metadata' THEN 1 WHEN 'preview' THEN 2 ELSE 3 END, unit.round"
+         ORDER BY unit.delivery_id, unit.round"
     ))?;
-    let units: Vec<Unit> = select.query_map([], unit_of)?.collect::<Result<_, _>>()?;
+    let mut units: Vec<Unit> = select.query_map([], unit_of)?.collect::<Result<_, _>>()?;
+    units.sort_by_key(|u| (u.delivery_id, products::place(u.key.use_case), u.key.round));
     units
         .into_iter()
         .map(|unit| Ok(StagedRound { blocked: blocked(c, &unit)?, unit: unit.key }))
@@ -221,7 +222,7 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
     if let Some((round, state)) = earlier {
         return Ok(Some(format!("round {round} comes first and is {state}")));
     }
-    if unit.key.use_case == UseCase::Metadata {
+    if unit.key.use_case.product().describes_images() {
         return Ok(None);
     }
     let without: u64 = c

@@ -17,6 +17,7 @@ use crate::site::Site;
 use crate::{Archive, Timestamp, partitions, values};
 use engine::{Connection, Optional, Value};
 use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
+use model::products::Succession;
 use model::task::{HduReport, StagedFile};
 use model::{EventId, Finding, RefusalCode, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
@@ -349,8 +350,8 @@ pub(crate) fn publish(
     files::crash_point("publish:claimed");
     let act = Publishing { tx, unit: &unit, batch, event };
     let mut changes = Changes::begin(tx, site, event, unit.id)?;
-    let rows = match unit.key.use_case {
-        UseCase::Catalogue => {
+    let rows = match unit.key.use_case.product().succession {
+        Succession::Detector => {
             let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;
             let mut rows = match are_described && described::frames_agree(tx, (unit.id, DONE))? {
                 true => Counts::new(),
@@ -359,7 +360,7 @@ pub(crate) fn publish(
             rows.insert("detection".to_owned(), detections);
             rows
         }
-        UseCase::Preview | UseCase::Metadata => act.tables(loaded.tables, stored)?,
+        _ => act.tables(loaded.tables, stored)?,
     };
     let order = |name: &str| model::tables::tables().iter().position(|table| table.name == name);
     let mut rows: Vec<(String, u64)> = rows.into_iter().collect();
@@ -426,7 +427,7 @@ impl Publishing<'_> {
         stored: Option<EventId>,
     ) -> Result<Counts, ArchiveFault> {
         let use_case = self.unit.key.use_case;
-        let mine = |name: &str| (use_case == UseCase::Preview) == (name == "preview");
+        let mine = |name: &str| use_case.product().tables.contains(&name);
         let replaced = self.end_replaced()?;
         let mut rows = Counts::new();
         let mut findings = Vec::new();
@@ -520,12 +521,15 @@ impl Publishing<'_> {
         Ok(replaced)
     }
 
-    /// Records the images that have the product now. An image that was redone without a row keeps its previous rows.
+    /// Records the images that have the product now: those with a row, or all done ones of a product without tables. An image that was redone without a row keeps its previous rows.
     fn publish_tables(&self, replaced: &BTreeSet<i64>) -> Result<(), ArchiveFault> {
         let use_case = self.unit.key.use_case;
-        let first = if use_case == UseCase::Preview { "preview_all" } else { "multiframe_all" };
+        let with_rows = match use_case.product().tables {
+            [] => "image WHERE CAST(?2 AS BIGINT) IS NOT NULL".to_owned(),
+            [first, ..] => format!("{first}_all WHERE begin_event = ?2 AND end_event IS NULL"),
+        };
         let mut select = self.tx.prepare_cached(&format!(
-            "SELECT DISTINCT multiframe_id FROM {first} WHERE begin_event = ?2 AND end_event IS NULL AND multiframe_id IN ({DONE})"
+            "SELECT DISTINCT multiframe_id FROM {with_rows} AND multiframe_id IN ({DONE})"
         ))?;
         let rows = select.query_map([self.unit.id, self.event.get()], |r| r.get(0))?;
         let published: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;

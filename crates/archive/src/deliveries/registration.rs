@@ -466,7 +466,7 @@ fn request_all(
             r.get(0)
         })?;
     if image {
-        for use_case in UseCase::ALL {
+        for use_case in UseCase::ALL.iter().copied() {
             rounds::request_again(tx, file_id, use_case, why, now)?;
         }
     }

@@ -21,6 +21,7 @@ use crate::retraction::purge::PurgedRound;
 use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
+use model::products;
 use model::{Advice, UseCase};
 use serde::{Serialize, Serializer};
 
@@ -340,8 +341,7 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
         let undo = Advice::RetractUndo { delivery };
         return Some(Suggestion::new("restores the retracted rows", [undo]));
     }
-    let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
-    let purged = in_order.into_iter().filter(is_out);
+    let purged = products::in_order(UseCase::ALL).into_iter().filter(is_out);
     let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
     let mut commands: Vec<Advice> = purged.map(again).collect();
     if commands.is_empty() {
@@ -356,7 +356,7 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
     let mut due: Vec<UseCase> = Vec::new();
     let mut lines = Vec::new();
     for image in &sheet.work.images {
-        for use_case in UseCase::ALL {
+        for use_case in UseCase::ALL.iter().copied() {
             if let Some(why) = &image.progress(use_case).redo {
                 lines.push(format!("{} is due for {use_case} again: {why}", image.name));
                 due.push(use_case);
@@ -379,8 +379,8 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
 fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
     let (work, s) = (&sheet.work, &sheet.status);
     let is_new = |image: &&ImageWork| {
-        let of = UseCase::ALL.map(|use_case| image.progress(use_case));
-        of.iter().all(|progress| progress.coverage.is_none() && progress.redo.is_none())
+        let mut of = UseCase::ALL.iter().map(|use_case| image.progress(*use_case));
+        of.all(|progress| progress.coverage.is_none() && progress.redo.is_none())
     };
     let new: Vec<&ImageWork> = work.images.iter().filter(is_new).collect();
     let line = |image: &&ImageWork| format!("image {} waits for its round", image.name);
@@ -393,7 +393,7 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
     }
     let catalogue = |image: &ImageWork| {
         let catalogue = image.waiting_catalogue()?;
-        let is_newer = image.catalogue_progress.coverage.is_some();
+        let is_newer = image.progress(UseCase::Catalogue).coverage.is_some();
         let newer = if is_newer { "newer catalogue" } else { "catalogue" };
         Some(format!("{newer} {} of image {} waits for its round", catalogue.name, image.name))
     };
@@ -414,12 +414,13 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
 fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
     let Some(image) = &file.waiting else { return };
     let Some(catalogue) = image.waiting_catalogue() else { return };
-    out.lines.push(match (file.kind.as_str(), &image.catalogue_progress.coverage) {
+    out.lines.push(match (file.kind.as_str(), &image.progress(UseCase::Catalogue).coverage) {
         ("catalogue", _) => "no catalogue round contains the catalogue yet".to_owned(),
         (_, Some(_)) => format!("the newer catalogue {} waits for its round", catalogue.name),
         (_, None) => format!("the catalogue {} waits for its round", catalogue.name),
     });
-    let of = [UseCase::Metadata, UseCase::Catalogue];
+    let of: Vec<UseCase> =
+        UseCase::ALL.iter().copied().filter(|u| u.product().inputs.catalogues).collect();
     let is_paused = |s: &&Standing| {
         s.is_stop() && of.iter().any(|u| s.subject.covers(&file.delivery, None, *u))
     };
@@ -449,10 +450,10 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
             Suggestion::new("processes the new files", [Advice::Run { place: place.clone() }])
         }
         None => {
-            let in_order = [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue];
+            let in_order = products::in_order(UseCase::ALL);
             let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
             let ingest = Advice::Ingest { delivery: delivery.clone() };
-            let steps = in_order.map(step).into_iter().chain([ingest]);
+            let steps = in_order.into_iter().map(step).chain([ingest]);
             Suggestion::new("processes the new files", steps)
         }
     }
@@ -587,9 +588,9 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, newer_file, file: name, .. } = kept;
         let (product, reason) = (kept.part(), kept.reason());
-        let (stays, stay) = match kept.use_case {
-            UseCase::Preview => ("stays", "shows"),
-            UseCase::Metadata | UseCase::Catalogue => ("stay", "show"),
+        let (stays, stay) = match kept.use_case.product().is_plural() {
+            true => ("stay", "show"),
+            false => ("stays", "shows"),
         };
         out.lines.push(match file.multiframe_id == Some(kept.multiframe_id) {
             true if kept.is_of_own_catalogue() => {

@@ -21,6 +21,7 @@ use crate::time::text_of;
 use crate::{Timestamp, partitions, roles};
 use engine::{Connection, Dialect};
 use lake;
+use model::UseCase;
 use rusqlite::params;
 
 /// A migration of the schema.
@@ -37,9 +38,9 @@ impl Migration {
         Self { name, changes, of_table: None }
     }
 
-    /// Returns the statements for an engine.
-    fn statements(&self, dialect: Dialect) -> String {
-        self.changes.iter().map(|change| change.statements(dialect)).collect()
+    /// Returns the statements for an engine and the products of a site.
+    fn statements(&self, dialect: Dialect, products: &[UseCase]) -> String {
+        self.changes.iter().map(|change| change.statements(dialect, products)).collect()
     }
 }
 
@@ -73,7 +74,7 @@ fn upgrade(
         Dialect::Sqlite => Vec::new(),
         Dialect::Postgres => roles::rights_on_views(tx)?,
     };
-    let is_migrated = apply(tx, migrations, now)?;
+    let is_migrated = apply(tx, migrations, site.products(), now)?;
     for table in definition::tables() {
         definition::bring_up(tx, table)?;
     }
@@ -195,7 +196,12 @@ fn number_of_last(
 }
 
 /// Applies the migrations that the archive does not have; returns `false` when none was due.
-fn apply(tx: &Connection, migrations: &[Migration], now: Timestamp) -> Result<bool, ArchiveFault> {
+fn apply(
+    tx: &Connection,
+    migrations: &[Migration],
+    products: &[UseCase],
+    now: Timestamp,
+) -> Result<bool, ArchiveFault> {
     let applied = check_history(tx, migrations)? as usize;
     for (number, migration) in (1..).zip(migrations).skip(applied) {
         let is_due = match migration.of_table {
@@ -203,7 +209,7 @@ fn apply(tx: &Connection, migrations: &[Migration], now: Timestamp) -> Result<bo
             None => true,
         };
         if is_due {
-            tx.execute_batch(&migration.statements(tx.dialect()))?;
+            tx.execute_batch(&migration.statements(tx.dialect(), products))?;
         }
         tx.execute(
             "INSERT INTO migration (number, name, applied) VALUES (?1, ?2, ?3)",

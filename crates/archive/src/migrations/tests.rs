@@ -77,7 +77,7 @@ fn fresh_equals_replayed() {
     for (fresh, replayed) in empty_databases().into_iter().zip(empty_databases()) {
         bring_up(&fresh, &site, now()).unwrap();
         for number in 1..=MIGRATIONS.len() {
-            apply(&replayed, &MIGRATIONS[..number], now()).unwrap();
+            apply(&replayed, &MIGRATIONS[..number], UseCase::ALL, now()).unwrap();
         }
         bring_up(&replayed, &site, now()).unwrap();
         bring_up(&replayed, &site, now()).unwrap();
@@ -94,8 +94,8 @@ fn released_migrations_are_not_edited() {
     let sum = |text: &str| format!("{:016x}", twox_hash::XxHash64::oneshot(0, text.as_bytes()));
     let mut found = String::new();
     for (number, migration) in (1..).zip(MIGRATIONS) {
-        let [embedded, server] =
-            [Dialect::Sqlite, Dialect::Postgres].map(|dialect| sum(&migration.statements(dialect)));
+        let [embedded, server] = [Dialect::Sqlite, Dialect::Postgres]
+            .map(|dialect| sum(&migration.statements(dialect, UseCase::ALL)));
         found += &format!("{number} {} {embedded} {server}\n", migration.name);
     }
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/migrations/checksums.txt");
@@ -159,7 +159,7 @@ fn archives_before_the_first_release_are_refused() {
 #[test]
 fn newer_archives_are_refused() {
     for c in empty_databases() {
-        apply(&c, MIGRATIONS, now()).unwrap();
+        apply(&c, MIGRATIONS, UseCase::ALL, now()).unwrap();
         c.execute_batch("INSERT INTO migration VALUES (99, 'later', '2026-01-01T00:00:00Z')")
             .unwrap();
         let fault = migration_number(&c).unwrap_err();
@@ -286,7 +286,7 @@ fn migration_count(c: &Connection) -> i64 {
 #[test]
 fn a_grown_definition_grows_a_filled_archive() {
     let connection = in_memory();
-    apply(&connection, MIGRATIONS, now()).unwrap();
+    apply(&connection, MIGRATIONS, UseCase::ALL, now()).unwrap();
     let full = grown();
     let mut shorter = full.clone();
     shorter.columns.truncate(2);

@@ -280,7 +280,7 @@ pub(crate) fn held(
             None => *told,
             known => known,
         };
-        for use_case in UseCase::ALL {
+        for use_case in UseCase::ALL.iter().copied() {
             let covers = |s: &&Standing| s.subject.covers(delivery, night, use_case);
             held.extend(pauses.iter().find(covers).map(|standing| Held {
                 delivery: delivery.clone(),

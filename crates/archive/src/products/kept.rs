@@ -3,7 +3,7 @@
 use crate::deliveries::superseded::processings;
 use crate::error::ArchiveFault;
 use crate::products::detectors::DetectorProduct;
-use crate::products::{Frame, Scope, WantedFrame, groups, place, wanted};
+use crate::products::{Frame, Scope, WantedFrame, groups, wanted};
 use engine::Connection;
 use model::UseCase;
 use std::collections::BTreeSet;
@@ -72,10 +72,7 @@ pub struct KeptProduct {
 impl KeptProduct {
     /// Returns the name of the product for users.
     pub fn product(&self) -> &'static str {
-        match self.use_case {
-            UseCase::Preview => "preview",
-            UseCase::Metadata | UseCase::Catalogue => "detections",
-        }
+        self.use_case.product().noun
     }
 
     /// Returns whether the newer catalogue of the same image lacks the detections.
@@ -104,10 +101,7 @@ impl KeptProduct {
 
     /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
     pub fn reason(&self) -> String {
-        let product = match self.use_case {
-            UseCase::Preview => "preview",
-            UseCase::Metadata | UseCase::Catalogue => "catalogue",
-        };
+        let product = self.use_case;
         let newer = &self.newer_delivery;
         let lacking = match self.is_of_own_catalogue() {
             true => format!("the newer {product} of the image"),
@@ -217,11 +211,10 @@ impl Frame {
         let mut found = Vec::new();
         let is_kept = |use_case| self.published(use_case).is_some_and(|product| product.is_kept);
         if let Some(newer) = newest {
-            if is_kept(UseCase::Preview) {
-                found.push(kept(UseCase::Preview, newer, Vec::new()));
-            }
-            if is_kept(UseCase::Catalogue) {
-                found.push(kept(UseCase::Catalogue, newer, ext_nums(false)));
+            for &use_case in self.products.keys().filter(|u| is_kept(**u)) {
+                let is_by_detector = use_case.product().is_by_detector();
+                let ext_nums = if is_by_detector { ext_nums(false) } else { Vec::new() };
+                found.push(kept(use_case, newer, ext_nums));
             }
         }
         let uncovered = ext_nums(true);
@@ -270,9 +263,9 @@ impl Frame {
         let multiframe_id = self.multiframe;
         let misplaced = |use_case, should_show| Misplaced { multiframe_id, use_case, should_show };
         let mut found = Vec::new();
-        for use_case in [UseCase::Preview, UseCase::Metadata] {
+        for &use_case in self.products.keys().filter(|u| !u.product().is_by_detector()) {
             let shows = self.published(use_case).is_some_and(|p| p.ended.is_none());
-            if shows != wanted.products[place(use_case)].shows {
+            if shows != wanted.product(use_case).shows {
                 found.push(misplaced(use_case, !shows));
             }
         }

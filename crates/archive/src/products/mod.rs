@@ -28,6 +28,7 @@ use crate::rounds::IMAGES;
 use crate::values;
 use engine::{Connection, Value, quoted};
 use lake::DetectorKey;
+use model::products::Succession;
 use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -93,14 +94,13 @@ pub(crate) struct Settled {
     pub opened: BTreeMap<String, u64>,
 }
 
-/// Returns the tables of a use case that are in the database itself: all but detections.
+/// Returns the tables of a use case that are in the database itself: all but those of the lake.
 pub(crate) fn tables_of(use_case: UseCase) -> Vec<String> {
-    let is_mine = |name: &str| match use_case {
-        UseCase::Preview => name == "preview",
-        UseCase::Metadata => name != "preview",
-        UseCase::Catalogue => false,
-    };
-    versioned().filter(|t| is_mine(&t.name)).map(|t| format!("{}_all", t.name)).collect()
+    let mine = use_case.product().tables;
+    versioned()
+        .filter(|t| mine.contains(&t.name.as_str()))
+        .map(|t| format!("{}_all", t.name))
+        .collect()
 }
 
 /// Records that images have a product now, whose rows began in `event`.
@@ -190,20 +190,15 @@ struct Frame {
     multiframe: i64,
     delivery: i64,
     survey: String,
-    /// The products in the order of [`UseCase::ALL`].
-    products: [Option<Product>; 3],
+    /// The recorded products.
+    products: BTreeMap<UseCase, Product>,
     /// The detections of each detector, by extension number.
     detectors: BTreeMap<i64, DetectorProduct>,
 }
 
-/// Returns the index of a use case in [`Frame::products`].
-fn place(use_case: UseCase) -> usize {
-    UseCase::ALL.iter().position(|u| *u == use_case).unwrap_or_default()
-}
-
 impl Frame {
     fn published(&self, use_case: UseCase) -> Option<&Product> {
-        self.products[place(use_case)].as_ref().filter(|p| p.state != State::Retracted)
+        self.products.get(&use_case).filter(|p| p.state != State::Retracted)
     }
 
     /// Returns true when the image has a product that may show: previews and detections need metadata to refer to.
@@ -302,7 +297,7 @@ fn contents(
         let frames = found.entry(frame_name).or_default();
         if frames.last().is_none_or(|(last, _)| *last != file) {
             let (name, survey) = (row.get(9)?, row.get(3)?);
-            let products = [None, None, None];
+            let products = BTreeMap::new();
             let detectors = detectors.remove(&multiframe).unwrap_or_default();
             frames.push((file, Frame { name, multiframe, delivery, survey, products, detectors }));
         }
@@ -315,7 +310,7 @@ fn contents(
             superseded_by: decided.remove(&(multiframe, use_case)).unwrap_or_default(),
         };
         if let Some((_, frame)) = frames.last_mut() {
-            frame.products[place(use_case)] = Some(product);
+            frame.products.insert(use_case, product);
         }
     }
     // Returns the file that finally superseded a file, and the number of supersessions up to it.
@@ -384,10 +379,16 @@ struct Wanted {
 /// The required state of the products of one image.
 #[derive(Clone, Debug, Default)]
 struct WantedFrame {
-    /// The products in the order of [`UseCase::ALL`].
-    products: [Wanted; 3],
+    /// The published products.
+    products: BTreeMap<UseCase, Wanted>,
     /// Detectors whose detections should show.
     detectors: BTreeSet<i64>,
+}
+
+impl WantedFrame {
+    fn product(&self, use_case: UseCase) -> Wanted {
+        self.products.get(&use_case).copied().unwrap_or_default()
+    }
 }
 
 /// Decides which products of the images of one name show. `frames` are ordered from old to new.
@@ -397,7 +398,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
         let newer = || frames[at + 1..].iter().filter(|newer| frame.yields_to(newer));
         let is_followed = newer().any(|newer| newer.has(UseCase::Metadata));
         let mut wanted = WantedFrame::default();
-        for use_case in [UseCase::Preview, UseCase::Catalogue] {
+        for &use_case in frame.products.keys().filter(|u| !u.product().describes_images()) {
             let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
                 continue;
             };
@@ -405,9 +406,9 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
             let is_superseded = newer().any(|newer| {
                 newer.has(UseCase::Metadata) && product.superseded_by.contains(&newer.delivery)
             });
-            let shows = match use_case {
+            let shows = match use_case.product().succession {
                 _ if is_superseded => false,
-                UseCase::Catalogue => {
+                Succession::Detector => {
                     let shown = frame.detectors.iter().filter(|(ext_num, detector)| {
                         let is_superseded = detector.is_uncovered && detector.is_superseded;
                         let is_replaced = || newer().any(|newer| newer.covers(frame, **ext_num));
@@ -416,13 +417,13 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
                     wanted.detectors = shown.map(|(ext_num, _)| *ext_num).collect();
                     !wanted.detectors.is_empty()
                 }
-                UseCase::Preview | UseCase::Metadata => !newer().any(|newer| newer.has(use_case)),
+                _ => !newer().any(|newer| newer.has(use_case)),
             };
-            wanted.products[place(use_case)] = Wanted { shows, kept: shows && is_followed };
+            wanted.products.insert(use_case, Wanted { shows, kept: shows && is_followed });
         }
         if frame.has(UseCase::Metadata) {
-            let shows = !is_followed || wanted.products.iter().any(|p| p.shows);
-            wanted.products[place(UseCase::Metadata)] = Wanted { shows, kept: false };
+            let shows = !is_followed || wanted.products.values().any(|p| p.shows);
+            wanted.products.insert(UseCase::Metadata, Wanted { shows, kept: false });
         }
         all.push(wanted);
     }
@@ -446,7 +447,7 @@ pub(crate) fn newer_with(
             let own = &frames[at];
             let newer = || frames[at + 1..].iter().filter(|newer| own.yields_to(newer));
             let is_covered = |ext_num: &i64| newer().any(|newer| newer.covers(own, *ext_num));
-            if use_case == UseCase::Catalogue && !own.detectors.keys().all(is_covered) {
+            if use_case.product().is_by_detector() && !own.detectors.keys().all(is_covered) {
                 return Ok(Vec::new());
             }
             return Ok(newer().filter(|n| n.has(use_case)).map(|n| n.multiframe).collect());
@@ -581,10 +582,11 @@ impl Acts {
     }
 
     fn compare(&mut self, frame: &Frame, wanted: &WantedFrame) {
-        for (use_case, wanted) in UseCase::ALL.into_iter().zip(wanted.products) {
+        for &use_case in frame.products.keys() {
             let Some(product) = frame.published(use_case) else { continue };
+            let wanted = wanted.product(use_case);
             match (product.state, product.ended) {
-                _ if use_case == UseCase::Catalogue => {}
+                _ if use_case.product().is_by_detector() => {}
                 (State::Current, _) if !wanted.shows => {
                     self.ends.entry(use_case).or_default().push(frame.multiframe);
                 }

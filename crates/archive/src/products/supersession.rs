@@ -226,14 +226,15 @@ impl Arrived {
         let (multiframe, use_case) = (kept.newer.0, kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
             let is_absent =
-                use_case == UseCase::Catalogue && !self.with_catalogue.contains(&multiframe);
+                use_case.product().is_by_detector() && !self.with_catalogue.contains(&multiframe);
             return if is_absent { Lack::NoCatalogue } else { Lack::Pending };
         };
         match (state.as_str(), outcome.as_deref()) {
             ("retracted", _) => Lack::Retracted,
             ("failed", _) => Lack::Failed,
             ("ingested", Some("done"))
-                if use_case == UseCase::Catalogue && self.with_detections.contains(&multiframe) =>
+                if use_case.product().is_by_detector()
+                    && self.with_detections.contains(&multiframe) =>
             {
                 let refused = self.refused.get(&multiframe);
                 let is_refused = |ext_num: &i64| {
@@ -305,9 +306,9 @@ fn refused_hdus(
 pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
     let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
     for kept in list(c, delivery)? {
-        let code = match kept.use_case {
-            UseCase::Preview => OLDER_PREVIEW_KEPT,
-            UseCase::Metadata | UseCase::Catalogue => OLDER_DETECTIONS_KEPT,
+        let code = match kept.use_case.product().is_by_detector() {
+            true => OLDER_DETECTIONS_KEPT,
+            false => OLDER_PREVIEW_KEPT,
         };
         let subject = format!("{} {}", kept.delivery, kept.why.name());
         let key = (kept.newer_delivery.clone(), code.to_owned(), subject.clone());

@@ -392,7 +392,7 @@ fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<
             Ok(use_case) => request_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out of every use case. It stays out until the file is rechecked.
             Err(_) => {
-                for use_case in UseCase::ALL {
+                for use_case in UseCase::ALL.iter().copied() {
                     request_again(tx, file, use_case, why, now)?;
                 }
             }

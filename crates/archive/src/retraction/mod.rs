@@ -73,9 +73,10 @@ impl Archive {
 }
 
 /// Returns some use cases with their dependents: detections and previews refer to metadata.
-fn with_dependents(use_cases: &[UseCase]) -> Vec<UseCase> {
-    let all = use_cases.is_empty() || use_cases.contains(&UseCase::Metadata);
-    UseCase::ALL.into_iter().filter(|u| all || use_cases.contains(u)).collect()
+fn with_dependents(site: &Site, use_cases: &[UseCase]) -> Vec<UseCase> {
+    let describes_images = |u: &UseCase| u.product().describes_images();
+    let all = use_cases.is_empty() || use_cases.iter().any(describes_images);
+    site.products().iter().copied().filter(|u| all || use_cases.contains(u)).collect()
 }
 
 /// Implements [`crate::Archive::retract`].
@@ -88,7 +89,7 @@ pub(crate) fn retract(
     now: Timestamp,
 ) -> Result<Retracted, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let use_cases = with_dependents(use_cases);
+    let use_cases = with_dependents(site, use_cases);
     let units = units(tx, delivery, UnitState::Ingested, &use_cases)?;
     let Some(first) = units.first() else {
         return Err(ArchiveFault::Conflict(format!("the archive has nothing of {name}")));
@@ -100,7 +101,7 @@ pub(crate) fn retract(
     for use_case in &use_cases {
         products::retract(tx, delivery, *use_case, event)?;
         end_retracted(tx, *use_case, event, &mut retracted)?;
-        if *use_case == UseCase::Catalogue {
+        if use_case.product().is_by_detector() {
             let detectors = detectors::retract(tx, delivery, event)?;
             retracted.count("detection_all", changes.end_detectors(&detectors)?);
         }
@@ -154,8 +155,8 @@ pub(crate) fn restore(
     now: Timestamp,
 ) -> Result<Retracted, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let wanted = with_dependents(use_cases);
-    let wanted = if use_cases.is_empty() { UseCase::ALL.to_vec() } else { wanted };
+    let wanted = with_dependents(site, use_cases);
+    let wanted = if use_cases.is_empty() { site.products().to_vec() } else { wanted };
     let units = units(tx, delivery, UnitState::Retracted, &wanted)?;
     let mut out: Vec<(Unit, i64)> = Vec::new();
     let mut is_any_out = false;
@@ -182,7 +183,7 @@ pub(crate) fn restore(
     let mut restored = Retracted { event: Some(event), ..Retracted::default() };
     for (unit, _) in &out {
         products::restore(tx, unit.id, unit.key.use_case)?;
-        if unit.key.use_case == UseCase::Catalogue {
+        if unit.key.use_case.product().is_by_detector() {
             detectors::restore(tx, unit.id)?;
         }
     }
@@ -213,7 +214,7 @@ pub(crate) fn restore(
 
 /// Returns true when undoing a delivery's retraction would restore something.
 pub(crate) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
-    for unit in units(c, delivery, UnitState::Retracted, &UseCase::ALL)? {
+    for unit in units(c, delivery, UnitState::Retracted, UseCase::ALL)? {
         if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
             return Ok(true);
         }
@@ -224,9 +225,9 @@ pub(crate) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, Archi
 /// Returns true when something of a round can be restored: a retracted product (for detections, those of some detector). A round
 /// without products can be restored as well.
 fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
-    let of = match unit.key.use_case {
-        UseCase::Catalogue => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
-        UseCase::Preview | UseCase::Metadata => "product WHERE use_case = ?2",
+    let of = match unit.key.use_case.product().is_by_detector() {
+        true => "product_detector WHERE CAST(?2 AS TEXT) IS NOT NULL",
+        false => "product WHERE use_case = ?2",
     };
     let (products, retracted): (u64, u64) = tx
         .prepare_cached(&format!(
@@ -265,11 +266,11 @@ fn units(
 ) -> Result<Vec<Unit>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
-         WHERE unit.delivery_id = ?1 AND unit.state = ?2
-         ORDER BY CASE unit.use_case WHEN 'metadata' THEN 1 WHEN 'preview' THEN 2 ELSE 3 END, unit.round"
+         WHERE unit.delivery_id = ?1 AND unit.state = ?2"
     ))?;
     let rows = select.query_map(params![delivery, state.name()], unit_of)?;
-    let units: Vec<Unit> = rows.collect::<Result<_, _>>()?;
+    let mut units: Vec<Unit> = rows.collect::<Result<_, _>>()?;
+    units.sort_by_key(|u| (model::products::place(u.key.use_case), u.key.round));
     Ok(units.into_iter().filter(|u| use_cases.contains(&u.key.use_case)).collect())
 }
 

@@ -137,7 +137,7 @@ pub(crate) fn purge(
             let sql = format!("DELETE FROM {} WHERE {of}", quoted(&table));
             purged.rows += tx.execute(&sql, [unit.id, event])? as u64;
         }
-        if unit.key.use_case == UseCase::Catalogue {
+        if unit.key.use_case.product().is_by_detector() {
             let (rows, lake_files) = purge_detections(tx, site, unit.id, event)?;
             purged.rows += rows;
             doomed.extend(lake_files.into_iter().map(|path| (site.lake(), path)));
@@ -156,7 +156,7 @@ pub(crate) fn purge(
         )?;
         let cause = Cause::new(&cause.who, format!("{PURGED}{}", cause.why));
         history::note_unit(tx, unit.id, [UnitState::Retracted; 2], &cause, now)?;
-        if unit.key.use_case == UseCase::Metadata {
+        if unit.key.use_case.product().describes_images() {
             provider::renew_cameras(tx, unit.delivery_id)?;
         }
         purged.rounds.push(retracted(unit.key, event)?);

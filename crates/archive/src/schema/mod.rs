@@ -23,6 +23,7 @@ pub mod table;
 mod transfers;
 
 use engine::Dialect;
+use model::UseCase;
 use table::{Column, Index, Table, index};
 
 /// A step of a migration.
@@ -45,13 +46,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// Returns the statements for an engine; none when the change does not concern it.
-    pub fn statements(&self, dialect: Dialect) -> String {
+    /// Returns the statements for an engine and the products of a site; none when the change does not concern it.
+    pub fn statements(&self, dialect: Dialect, products: &[UseCase]) -> String {
         match (self, dialect) {
             (Self::Tables(tables), _) | (Self::ServerTables(tables), Dialect::Postgres) => {
-                sql::create(tables, dialect)
+                sql::create(tables, dialect, products)
             }
-            (Self::Column(table, column), _) => sql::add_column(table, column, dialect),
+            (Self::Column(table, column), _) => sql::add_column(table, column, dialect, products),
             (Self::Index(table, index), _) => sql::create_index(table, index),
             (Self::Both(statements), _)
             | (Self::Embedded(statements), Dialect::Sqlite)
@@ -111,7 +112,7 @@ mod tests {
             (list(columns), list(indexes))
         };
         let lake = shape(lake::DETECTOR_ROWS_DDL);
-        let server = shape(&sql::create(detections::TABLES, Dialect::Sqlite));
+        let server = shape(&sql::create(detections::TABLES, Dialect::Sqlite, UseCase::ALL));
         assert_eq!(lake.0, server.0);
         assert!(lake.0.len() > 10);
         for index in &lake.1 {

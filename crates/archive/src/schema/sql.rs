@@ -5,21 +5,23 @@
 
 use super::table::{Column, Index, Kind, Limit, Table};
 use engine::{Dialect, text};
+use model::UseCase;
 use std::fmt::Write;
 
 /// Returns the statements that create tables with their indexes.
-pub(super) fn create(tables: &[Table], dialect: Dialect) -> String {
-    let mut sql: String = tables.iter().map(|table| create_one(table, dialect)).collect();
+pub(super) fn create(tables: &[Table], dialect: Dialect, products: &[UseCase]) -> String {
+    let mut sql: String = tables.iter().map(|table| create_one(table, dialect, products)).collect();
     if dialect.has_deferrable_references() {
         sql.extend(tables.iter().map(references));
     }
     sql
 }
 
-fn create_one(table: &Table, dialect: Dialect) -> String {
+fn create_one(table: &Table, dialect: Dialect, products: &[UseCase]) -> String {
     let name = table.name;
+    let item = |column: &Column| column_sql(column, dialect, products);
     let mut items: Vec<(String, &str)> =
-        table.columns.iter().map(|column| (column_sql(column, dialect), column.comment)).collect();
+        table.columns.iter().map(|column| (item(column), column.comment)).collect();
     let constraints = [
         table.key.map(|columns| format!("PRIMARY KEY ({columns})")).into_iter().collect(),
         table.unique.iter().map(|columns| format!("UNIQUE ({columns})")).collect(),
@@ -60,8 +62,13 @@ fn references(table: &Table) -> String {
 }
 
 /// Returns the statement that adds a column to a table.
-pub(super) fn add_column(table: &str, column: &Column, dialect: Dialect) -> String {
-    let sql = column_sql(column, dialect);
+pub(super) fn add_column(
+    table: &str,
+    column: &Column,
+    dialect: Dialect,
+    products: &[UseCase],
+) -> String {
+    let sql = column_sql(column, dialect, products);
     match dialect {
         // The comment becomes a part of the table's text.
         Dialect::Sqlite => {
@@ -90,7 +97,7 @@ pub(super) fn create_index(table: &str, index: &Index) -> String {
 }
 
 /// Returns the definition of a column; for a server without its reference.
-fn column_sql(column: &Column, dialect: Dialect) -> String {
+fn column_sql(column: &Column, dialect: Dialect, products: &[UseCase]) -> String {
     let kind = match column.kind {
         Kind::Id => dialect.identity(),
         Kind::Integer => dialect.integer(),
@@ -118,26 +125,34 @@ fn column_sql(column: &Column, dialect: Dialect) -> String {
         let _ = write!(sql, " REFERENCES {to}");
     }
     if let Some(limit) = &column.limit {
-        let _ = write!(sql, " CHECK ({})", condition(column.name, limit, dialect));
+        let _ = write!(sql, " CHECK ({})", condition(column.name, limit, dialect, products));
     }
     sql
 }
 
-fn condition(name: &str, limit: &Limit, dialect: Dialect) -> String {
+fn condition(name: &str, limit: &Limit, dialect: Dialect, products: &[UseCase]) -> String {
+    let names = || products.iter().map(|product| product.name());
     match (limit, dialect) {
         (Limit::NotEmpty, _) => format!("length({name}) > 0"),
         (Limit::AtLeast(least), _) => format!("{name} >= {least}"),
         (Limit::Flag, _) => format!("{name} IN (0, 1)"),
         (Limit::Time, Dialect::Sqlite) => format!("{name} GLOB '????-??-??T*Z'"),
         (Limit::Time, Dialect::Postgres) => format!("{name} LIKE '____-__-__T%Z'"),
-        (Limit::OneOf(texts), _) => {
-            let texts: Vec<String> = texts.iter().map(|allowed| text(allowed)).collect();
-            format!("{name} IN ({})", texts.join(", "))
+        (Limit::OneOf(texts), _) => one_of(name, texts.iter().copied()),
+        (Limit::UseCase, _) => one_of(name, names()),
+        (Limit::Stage, _) => {
+            let before = ["transfer", "register"].into_iter();
+            one_of(name, before.chain(names()).chain(["ingest"]))
         }
         (Limit::Condition(condition), _) => (*condition).to_owned(),
         (Limit::Each(sqlite, _), Dialect::Sqlite) => (*sqlite).to_owned(),
         (Limit::Each(_, postgres), Dialect::Postgres) => (*postgres).to_owned(),
     }
+}
+
+fn one_of<'a>(name: &str, texts: impl Iterator<Item = &'a str>) -> String {
+    let texts: Vec<String> = texts.map(text).collect();
+    format!("{name} IN ({})", texts.join(", "))
 }
 
 #[cfg(test)]
@@ -193,7 +208,7 @@ CREATE TABLE pair (
     UNIQUE (b, a)
 ) STRICT;
 ";
-        assert_eq!(create(THINGS, Dialect::Sqlite), wanted);
+        assert_eq!(create(THINGS, Dialect::Sqlite, UseCase::ALL), wanted);
     }
 
     #[test]
@@ -232,18 +247,18 @@ COMMENT ON COLUMN pair.b IS 'the other';
 ALTER TABLE thing ADD FOREIGN KEY (other_id) REFERENCES other (other_id) DEFERRABLE;
 ALTER TABLE thing ADD FOREIGN KEY (thing_id, size) REFERENCES large (a, b) DEFERRABLE;
 ";
-        assert_eq!(create(THINGS, Dialect::Postgres), wanted);
+        assert_eq!(create(THINGS, Dialect::Postgres, UseCase::ALL), wanted);
     }
 
     #[test]
     fn a_column_is_added_with_its_comment() {
         let column = integer("whose", "it's").or_null().refers("other (other_id)").at_least(1);
         assert_eq!(
-            add_column("thing", &column, Dialect::Sqlite),
+            add_column("thing", &column, Dialect::Sqlite, UseCase::ALL),
             "ALTER TABLE thing ADD COLUMN whose INTEGER REFERENCES other (other_id) CHECK (whose >= 1) /* it's */;\n"
         );
         assert_eq!(
-            add_column("thing", &column, Dialect::Postgres),
+            add_column("thing", &column, Dialect::Postgres, UseCase::ALL),
             "ALTER TABLE thing ADD COLUMN whose BIGINT CHECK (whose >= 1) REFERENCES other (other_id) DEFERRABLE;\n\
              COMMENT ON COLUMN thing.whose IS 'it''s';\n"
         );

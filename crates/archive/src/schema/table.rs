@@ -85,6 +85,10 @@ pub(super) enum Limit {
     /// A time in UTC, as ISO 8601 text that ends in Z.
     Time,
     OneOf(&'static [&'static str]),
+    /// The name of a use case of the site.
+    UseCase,
+    /// A stage of the pipeline: before the products, of a product, or after them.
+    Stage,
     /// A condition that both engines understand.
     Condition(&'static str),
     /// A condition in the words of SQLite and of PostgreSQL.
@@ -218,19 +222,12 @@ pub const fn time(name: &'static str, comment: &'static str) -> Column {
 
 /// Returns a column of use cases.
 pub const fn use_case(name: &'static str, comment: &'static str) -> Column {
-    text(name, comment).one_of(&["preview", "metadata", "catalogue"])
+    text(name, comment).limited(Limit::UseCase)
 }
 
 /// Returns a column of stages of the pipeline.
 pub const fn stage(name: &'static str, comment: &'static str) -> Column {
-    text(name, comment).one_of(&[
-        "transfer",
-        "register",
-        "preview",
-        "metadata",
-        "catalogue",
-        "ingest",
-    ])
+    text(name, comment).limited(Limit::Stage)
 }
 
 /// An index of a table.

@@ -186,7 +186,10 @@ fn an_earlier_content_comes_back(fresh: &Fresh) {
     assert_eq!((back.images, back.superseded, back.known), (0, 1, 1));
     let work = archive.delivery_work(NIGHT).unwrap();
     assert_eq!(work.images[0].multiframe_id.get(), 1, "the same key has the same id");
-    assert!(work.images[0].metadata.redo.is_some(), "and everything is due again");
+    assert!(
+        work.images[0].progress(UseCase::Metadata).redo.is_some(),
+        "and everything is due again"
+    );
 }
 
 /// Images whose names differ in FITS and compression endings alone are contents of one frame: the later one counts, and a second scan of
@@ -212,7 +215,9 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     let recorded = record(&mut archive, &[arrival("a.fit", "old")]);
     assert_eq!((recorded.images, recorded.known), (0, 1));
     assert_eq!(image(&archive), is("a.fit.gz", 2, "a_cat.fits.gz", 2));
-    assert!(archive.delivery_work(NIGHT).unwrap().images[0].metadata.redo.is_none());
+    assert!(
+        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Metadata).redo.is_none()
+    );
     assert!(archive.holdings(Some(NIGHT)).unwrap().iter().all(|h| h.is_current), "of its name");
     // What is refused of the earlier file is no news, and its date at the source is noted.
     let refused = StagedRefusal {

@@ -34,11 +34,16 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
     };
     refuse_in_metadata(&mut archive, Some(of_project));
     let work = archive.delivery_work(NIGHT).unwrap();
-    assert_eq!(work.images[0].metadata.coverage.as_ref().unwrap().outcome, Some(Outcome::Parked));
+    assert_eq!(
+        work.images[0].progress(UseCase::Metadata).coverage.as_ref().unwrap().outcome,
+        Some(Outcome::Parked)
+    );
     let fits = |r: &RefusalRecord| r.refusal.subject.as_deref() == Some("u/05a/3");
     let (id, released) = archive.add_programme("PI1", "u/05a/3", &fits, &cause(), now()).unwrap();
     assert_eq!((id.get(), released), (10001, 1));
-    assert!(archive.delivery_work(NIGHT).unwrap().images[0].metadata.redo.is_some());
+    assert!(
+        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Metadata).redo.is_some()
+    );
     let again = archive.add_programme("PI1", "U/05A/3", &fits, &cause(), now()).unwrap();
     assert_eq!((again.0, again.1), (id, 0), "twice is once");
     let clash = archive.add_programme("PI1", "u/05a/37", &fits, &cause(), now());
@@ -108,14 +113,16 @@ pub fn a_failed_round_is_retried(fresh: &Fresh) {
     let refused = open(&archive);
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].refusal.code.as_str(), refused[0].round), ("batch_checksum", Some(1)));
-    assert!(archive.delivery_work(NIGHT).unwrap().images[0].preview.redo.is_none());
+    assert!(
+        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Preview).redo.is_none()
+    );
     archive.decide(refused[0].refusal_id, Decision::Retry, &cause(), now()).unwrap();
     let work = archive.delivery_work(NIGHT).unwrap();
-    assert!(work.images.iter().all(|i| i.preview.redo.is_some()));
+    assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_some()));
     let again = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
     assert_eq!(again.round, 2);
     let work = archive.delivery_work(NIGHT).unwrap();
-    assert!(work.images.iter().all(|i| i.preview.redo.is_none()), "taken up");
+    assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_none()), "taken up");
 }
 
 /// A catalogue without image waits under one number, whatever else arrives, until its image does.

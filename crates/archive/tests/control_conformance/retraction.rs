@@ -59,7 +59,7 @@ pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
     archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
@@ -112,7 +112,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert!(std::fs::read_dir(previews).map_or(0, Iterator::count) == 0);
     assert_eq!(shown(&archive)[0], (0, 0, 0));
     // It can be ingested again, with new ids.
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);

@@ -84,7 +84,20 @@ pub fn copy_site(site: &Site, to: &Path) -> Site {
 
 /// The same, with its archive where `database` says.
 pub fn new_site_on(root: &Path, database: archive::Database) -> (Site, Archive) {
-    let site = Site::create(root, &[]).unwrap().on(database);
+    new_site_of(root, database, UseCase::ALL)
+}
+
+/// The same with other products.
+pub fn new_site_with(root: &Path, products: &'static [UseCase]) -> (Site, Archive) {
+    new_site_of(root, new_database(), products)
+}
+
+fn new_site_of(
+    root: &Path,
+    database: archive::Database,
+    products: &'static [UseCase],
+) -> (Site, Archive) {
+    let site = Site::create(root, &[]).unwrap().on(database).with_products(products);
     let mut archive = Archive::create(&site, now()).unwrap();
     archive.load_reference(&[programme_row(7, "LAS")], &cause(), now()).unwrap();
     (site, archive)
@@ -351,6 +364,7 @@ pub fn work_off_hdus(started: &Started, hdu: &dyn Fn(i64, i16) -> Hdu) -> TaskRe
         UseCase::Metadata => metadata(started, &mut result),
         UseCase::Preview => previews(started, &mut result),
         UseCase::Catalogue => detections(started, &mut result, hdu),
+        _ => {}
     }
     result
 }

@@ -383,11 +383,7 @@ impl Curator {
             let bytes_of = |use_case: UseCase, input: &PlannedInput| {
                 let (image, catalogue) =
                     bytes.get(&input.multiframe_id).copied().unwrap_or_default();
-                match use_case {
-                    UseCase::Preview => image,
-                    UseCase::Metadata => image + catalogue,
-                    UseCase::Catalogue => catalogue,
-                }
+                use_case.product().amount_read(image, catalogue)
             };
             let coming = coming.into_iter().map(|round| {
                 let of_task =

@@ -20,9 +20,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Upper estimate of the staged and archived metadata of one multiframe, in bytes.
-const METADATA_FILE_BYTES: u64 = 300_000;
-
 /// Use cases of deliveries that a command requests.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -155,7 +152,9 @@ impl Curator {
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
     pub(super) fn use_cases_of(&self, delivery: &str) -> anyhow::Result<Vec<UseCase>> {
-        let Some(request) = &self.request else { return Ok(UseCase::ALL.to_vec()) };
+        let Some(request) = &self.request else {
+            return Ok(self.site.place.products().to_vec());
+        };
         if request.is_forced {
             return Ok(request.use_cases.clone());
         }
@@ -201,12 +200,11 @@ fn check_room(site: &Site, work: &DeliveryWork, round: &PlannedRound) -> anyhow:
     let inputs: HashSet<_> =
         round.tasks.iter().flat_map(|t| &t.inputs).map(|i| i.multiframe_id).collect();
     let images = work.images.iter().filter(|i| inputs.contains(&i.multiframe_id));
+    let product = round.use_case.product();
     let wanted: u64 = images
-        .map(|image| match round.use_case {
-            UseCase::Preview => image.bytes / 8,
-            UseCase::Metadata => METADATA_FILE_BYTES,
-            // Once in staging, and once in the lake.
-            UseCase::Catalogue => 2 * image.catalogue.as_ref().map_or(0, |c| c.bytes),
+        .map(|image| {
+            let catalogue = image.catalogue.as_ref().map_or(0, |c| c.bytes);
+            product.room_bytes(image.bytes, catalogue)
         })
         .sum();
     let root: &Path = site.place.root();

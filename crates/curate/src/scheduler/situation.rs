@@ -9,7 +9,8 @@ use dispatch::HostState;
 use dispatch::planner::costs::Costs;
 use dispatch::planner::{Busy, Group, Host, Policy, Situation, Task};
 use model::UseCase;
-use std::collections::BTreeMap;
+use model::products::{self, Scope};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Days for which quiet hours are laid out.
 const DAYS: i64 = 14;
@@ -166,13 +167,11 @@ fn groups(
     units: &BTreeMap<UnitName, (Option<i32>, i64)>,
 ) -> (Vec<Group>, Vec<UnitName>) {
     let names: Vec<UnitName> = units.keys().cloned().collect();
-    // Catalogues wait for metadata, so a night alone starts with these; previews fill the remaining capacity.
-    let place = |use_case: UseCase| match use_case {
-        _ if !facts.is_requested => use_case as usize,
-        UseCase::Metadata => 0,
-        UseCase::Catalogue => 1,
-        UseCase::Preview => 2,
-    };
+    let use_cases: BTreeSet<UseCase> = names.iter().map(|(_, use_case)| *use_case).collect();
+    let use_cases: Vec<UseCase> = use_cases.into_iter().collect();
+    // A night alone starts with what others wait for.
+    let ordered = if facts.is_requested { products::chains_first(&use_cases) } else { use_cases };
+    let place = |use_case: UseCase| ordered.iter().position(|u| *u == use_case);
     let mut ranks: Vec<_> = units
         .iter()
         .map(|(unit, of)| ((urgency(facts, *of), &unit.0, place(unit.1)), unit))
@@ -182,15 +181,14 @@ fn groups(
     let groups = names
         .iter()
         .map(|unit| {
-            let metadata = (unit.0.clone(), UseCase::Metadata);
-            let is_after = unit.1 == UseCase::Catalogue;
-            let before = names.iter().position(|n| *n == metadata).filter(|_| is_after);
-            let busy = facts.under_way.iter().filter(|u| is_after && u.unit == metadata);
+            let is_before = |other: &UnitName| comes_after(unit, other);
+            let after = (0..).zip(&names).filter(|(_, name)| is_before(name)).map(|(at, _)| at);
+            let busy = facts.under_way.iter().filter(|u| is_before(&u.unit));
             let from = busy.map(|u| left(facts, u)).fold(0.0, f64::max);
             let closed = pause(facts, unit, units[unit].0);
             Group {
                 name: format!("{}/{}", unit.0, unit.1),
-                after: before.into_iter().collect(),
+                after: after.collect(),
                 priority: priority(facts, unit, units[unit].0),
                 urgency: rank[unit],
                 from,
@@ -199,6 +197,14 @@ fn groups(
         })
         .collect();
     (groups, names)
+}
+
+/// Returns true when the tasks of a unit start after those of another: its product follows that of the other one, in the same
+/// delivery or, for a release, in any.
+fn comes_after(unit: &UnitName, other: &UnitName) -> bool {
+    let product = unit.1.product();
+    let is_in_scope = product.scope == Scope::Release || unit.0 == other.0;
+    is_in_scope && product.follows.contains(&other.1)
 }
 
 /// Returns the priority of a unit: the operator's priority first, then the nights named in the configuration.
@@ -268,7 +274,7 @@ pub fn memory_of(facts: &Facts<'_>, task: &OpenTask) -> u64 {
 
 /// Returns the seconds until an attempt is expected to end, and at least a tenth of its expected duration.
 fn left(facts: &Facts<'_>, under_way: &UnderWay) -> f64 {
-    let speed = facts.costs.speed(&under_way.host)[under_way.unit.1 as usize];
+    let speed = facts.costs.speed(&under_way.host).of(under_way.unit.1);
     let expected = facts.costs.seconds(under_way.unit.1, under_way.input_bytes) / speed;
     match under_way.waits {
         true => expected,
@@ -453,18 +459,17 @@ mod tests {
 
     #[test]
     fn nights_are_processed_in_the_order_of_the_policy() {
-        use UseCase::{Metadata, Preview};
         let mut case = Case::new(vec![
-            task("b", 20_071_012, Metadata),
-            task("a", 20_071_011, Metadata),
-            task("c", 20_071_013, Preview),
+            task("b", 20_071_012, UseCase::Metadata),
+            task("a", 20_071_011, UseCase::Metadata),
+            task("c", 20_071_013, UseCase::Preview),
         ]);
         assert_eq!(case.order(), ["a/metadata", "b/metadata", "c/preview"]);
         case.config.plan.order = Order::Newest;
         assert_eq!(case.order(), ["c/preview", "b/metadata", "a/metadata"]);
         case.config.plan.priority_nights = vec![20_071_012];
         assert_eq!(case.order()[0], "b/metadata");
-        case.standing.push(standing(Subject::UseCase(Preview), Instruction::Priority(5)));
+        case.standing.push(standing(Subject::UseCase(UseCase::Preview), Instruction::Priority(5)));
         assert_eq!(case.order()[..2], ["c/preview", "b/metadata"]);
     }
 

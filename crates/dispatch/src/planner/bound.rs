@@ -1,7 +1,8 @@
 //! A lower bound of the end of all plans.
 
 use super::{Seconds, Situation, seconds_on};
-use std::collections::BTreeSet;
+use model::UseCase;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Returns the time before which these tasks cannot all be done on these hosts: the largest of the bounds by the capacity of the
 /// cores, with and without regard to memory, and the longest chain.
@@ -34,13 +35,14 @@ fn by_capacity(
     };
     // In reference seconds, at the best speed of each host; and in seconds of the fastest host.
     let reference: f64 = large().map(|t| t.seconds * f64::from(t.threads)).sum();
-    let rate = |h: usize| situation.hosts[h].speed.iter().fold(0.0, |a: f64, b| a.max(*b));
-    let fastest: [f64; 3] = std::array::from_fn(|u| {
-        usable.iter().map(|h| situation.hosts[*h].speed[u]).fold(0.0, f64::max)
-    });
-    let quickest: f64 = large()
-        .map(|t| t.seconds / fastest[t.use_case as usize].max(1e-6) * f64::from(t.threads))
-        .sum();
+    let rate = |h: usize| situation.hosts[h].speed.max();
+    let use_cases: BTreeSet<UseCase> = large().map(|t| t.use_case).collect();
+    let speed_of =
+        |u: UseCase| usable.iter().map(|h| situation.hosts[*h].speed.of(u)).fold(0.0, f64::max);
+    let fastest: BTreeMap<UseCase, f64> =
+        use_cases.into_iter().map(|use_case| (use_case, speed_of(use_case))).collect();
+    let quickest: f64 =
+        large().map(|t| t.seconds / fastest[&t.use_case].max(1e-6) * f64::from(t.threads)).sum();
     let slots = |h: usize| {
         let host = &situation.hosts[h];
         let by_memory = host.memory_bytes.checked_div(min_memory_bytes).unwrap_or(u64::MAX);

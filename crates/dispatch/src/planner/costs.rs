@@ -19,11 +19,6 @@ const MAX_SPEED_FACTOR: f64 = 10.0;
 /// Seconds that a task takes besides its work: starting, reading the profile, syncing.
 const START_SECONDS: Seconds = 0.3;
 
-/// Bytes of input per second and core, before the first result (measured on a core of 2023; see the benchmarks).
-const DEFAULT_RATE: [f64; 3] = [12e6, 250e6, 12e6];
-/// Bytes written per byte of input, before the first result.
-const DEFAULT_YIELD: [f64; 3] = [0.03, 0.01, 0.8];
-
 /// The measured cost of a task.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -44,10 +39,51 @@ pub struct Sample {
 /// The costs of tasks, by use case and host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
-    rate: [f64; 3],
-    output: [f64; 3],
-    memory: [u64; 3],
-    speed: BTreeMap<String, [f64; 3]>,
+    learned: BTreeMap<UseCase, Learned>,
+    speed: BTreeMap<String, Speeds>,
+}
+
+/// The costs of a use case after some results.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+struct Learned {
+    /// Bytes of input per second and core.
+    rate: f64,
+    /// Bytes written per byte of input.
+    output: f64,
+    /// Largest memory of a result, in bytes.
+    memory: u64,
+}
+
+/// The speed of a host by use case: 1 = the speed in which tasks are measured, and the speed of use cases without results.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Speeds(BTreeMap<UseCase, f64>);
+
+impl Speeds {
+    /// Returns the speeds of a host that is as fast in every use case.
+    pub fn uniform(speed: f64) -> Self {
+        UseCase::ALL.iter().map(|use_case| (*use_case, speed)).collect()
+    }
+
+    /// Returns the speed in a use case.
+    pub fn of(&self, use_case: UseCase) -> f64 {
+        self.0.get(&use_case).copied().unwrap_or(1.0)
+    }
+
+    /// Returns the greatest speed in a use case of the site.
+    pub(super) fn max(&self) -> f64 {
+        UseCase::ALL.iter().map(|u| self.of(*u)).fold(0.0, f64::max)
+    }
+
+    /// Returns the sum of the speeds in the use cases of the site.
+    pub(super) fn sum(&self) -> f64 {
+        UseCase::ALL.iter().map(|u| self.of(*u)).sum()
+    }
+}
+
+impl FromIterator<(UseCase, f64)> for Speeds {
+    fn from_iter<I: IntoIterator<Item = (UseCase, f64)>>(speeds: I) -> Self {
+        Self(speeds.into_iter().collect())
+    }
 }
 
 impl Default for Costs {
@@ -59,28 +95,24 @@ impl Default for Costs {
 impl Costs {
     /// Learns costs from results, the latest last.
     pub fn learn(samples: &[Sample]) -> Self {
-        let mut by_use_case: [Vec<&Sample>; 3] = Default::default();
+        let mut by_use_case: BTreeMap<UseCase, Vec<&Sample>> = BTreeMap::new();
         let mut counted: BTreeMap<(UseCase, &str), usize> = BTreeMap::new();
         for sample in samples.iter().rev() {
             let seen = counted.entry((sample.use_case, sample.host.as_str())).or_default();
             *seen += 1;
             if *seen <= MAX_RESULTS && sample.seconds > 0.0 && sample.input_bytes > 0 {
-                by_use_case[sample.use_case as usize].push(sample);
+                by_use_case.entry(sample.use_case).or_default().push(sample);
             }
         }
-        let mut costs = Self {
-            rate: DEFAULT_RATE,
-            output: DEFAULT_YIELD,
-            memory: [0; 3],
-            speed: BTreeMap::new(),
-        };
-        for (u, samples) in by_use_case.iter().enumerate() {
-            costs.learn_use_case(u, samples);
+        let mut costs = Self { learned: BTreeMap::new(), speed: BTreeMap::new() };
+        for (use_case, samples) in by_use_case {
+            costs.learn_use_case(use_case, &samples);
         }
         costs
     }
 
-    fn learn_use_case(&mut self, u: usize, samples: &[&Sample]) {
+    fn learn_use_case(&mut self, use_case: UseCase, samples: &[&Sample]) {
+        let default = use_case.product().costs;
         let rate_of = |s: &Sample| s.input_bytes as f64 / (s.seconds - START_SECONDS).max(0.05);
         let mut by_host: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
         for sample in samples {
@@ -93,45 +125,52 @@ impl Costs {
             typical.push(rates[rates.len() / 2]);
         }
         typical.sort_by(f64::total_cmp);
-        if typical.is_empty() {
-            return;
-        }
         let count = samples.len() as f64;
         let middle = typical[typical.len() / 2];
         // The default loses weight with every result.
         let weight = count / (count + PRIOR);
-        self.rate[u] = (weight * middle + (1.0 - weight) * DEFAULT_RATE[u].ln()).exp();
+        let rate = (weight * middle + (1.0 - weight) * default.bytes_per_second.ln()).exp();
         for (host, rates) in &by_host {
             let n = rates.len() as f64;
             let ratio = rates[rates.len() / 2] - middle;
             let speed =
                 (n / (n + PRIOR) * ratio).exp().clamp(1.0 / MAX_SPEED_FACTOR, MAX_SPEED_FACTOR);
-            self.speed.entry((*host).to_owned()).or_insert([1.0; 3])[u] = speed;
+            self.speed.entry((*host).to_owned()).or_default().0.insert(use_case, speed);
         }
         let read: f64 = samples.iter().map(|s| s.input_bytes as f64).sum();
         let written: f64 = samples.iter().map(|s| s.output_bytes as f64).sum();
-        self.output[u] = weight * written / read + (1.0 - weight) * DEFAULT_YIELD[u];
-        self.memory[u] = samples.iter().map(|s| s.peak_memory_bytes).max().unwrap_or(0);
+        let output = weight * written / read + (1.0 - weight) * default.output_per_byte;
+        let memory = samples.iter().map(|s| s.peak_memory_bytes).max().unwrap_or(0);
+        self.learned.insert(use_case, Learned { rate, output, memory });
+    }
+
+    fn of(&self, use_case: UseCase) -> Learned {
+        let costs = use_case.product().costs;
+        self.learned.get(&use_case).copied().unwrap_or(Learned {
+            rate: costs.bytes_per_second,
+            output: costs.output_per_byte,
+            memory: 0,
+        })
     }
 
     /// Returns the duration of a task with `input_bytes` at speed 1.
     pub fn seconds(&self, use_case: UseCase, input_bytes: u64) -> Seconds {
-        START_SECONDS + input_bytes as f64 / self.rate[use_case as usize]
+        START_SECONDS + input_bytes as f64 / self.of(use_case).rate
     }
 
     /// Returns the number of bytes that a task writes.
     pub fn output_bytes(&self, use_case: UseCase, input_bytes: u64) -> u64 {
-        (input_bytes as f64 * self.output[use_case as usize]) as u64
+        (input_bytes as f64 * self.of(use_case).output) as u64
     }
 
     /// Returns the largest memory that a result of the use case reported, in bytes; 0 when none did.
     pub fn peak_memory_bytes(&self, use_case: UseCase) -> u64 {
-        self.memory[use_case as usize]
+        self.of(use_case).memory
     }
 
-    /// Returns the speed of a host, by use case in the order of [`UseCase::ALL`]; 1 for an unknown host.
-    pub fn speed(&self, host: &str) -> [f64; 3] {
-        self.speed.get(host).copied().unwrap_or([1.0; 3])
+    /// Returns the speeds of a host; 1 for an unknown host.
+    pub fn speed(&self, host: &str) -> Speeds {
+        self.speed.get(host).cloned().unwrap_or_default()
     }
 }
 
@@ -153,7 +192,7 @@ mod tests {
     #[test]
     fn results_take_over_from_the_default() {
         let day_one = Costs::default();
-        assert_eq!(day_one.speed("n1"), [1.0; 3]);
+        assert_eq!(day_one.speed("n1").of(UseCase::Metadata), 1.0);
         assert!((day_one.seconds(UseCase::Metadata, 250_000_000) - 1.3).abs() < 1e-9);
         let samples: Vec<Sample> = (0..100)
             .flat_map(|_| [sample("fast", 2.3), sample("normal", 4.3), sample("slow", 8.3)])
@@ -161,10 +200,10 @@ mod tests {
         let costs = Costs::learn(&samples);
         let expected = costs.seconds(UseCase::Metadata, 100_000_000);
         assert!((expected - 4.3).abs() < 0.2, "{expected}");
-        let speed = |host| costs.speed(host)[UseCase::Metadata as usize];
+        let speed = |host| costs.speed(host).of(UseCase::Metadata);
         assert!((speed("fast") - 2.0).abs() < 0.1, "{}", speed("fast"));
         assert!((speed("slow") - 0.5).abs() < 0.05, "{}", speed("slow"));
-        assert_eq!(costs.speed("slow")[UseCase::Preview as usize], 1.0);
+        assert_eq!(costs.speed("slow").of(UseCase::Preview), 1.0);
         assert_eq!(costs.peak_memory_bytes(UseCase::Metadata), 200_000_000);
     }
 

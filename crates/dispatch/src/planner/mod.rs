@@ -16,6 +16,7 @@ pub mod costs;
 mod schedule;
 mod search;
 
+use costs::Speeds;
 use model::UseCase;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -39,8 +40,8 @@ pub struct Host {
     pub memory_bytes: u64,
     /// Index in [`Situation::disks`] of the disk that takes the output of the host's tasks.
     pub disk: usize,
-    /// Speed of the host: 1 = the speed in which tasks are measured; by use case, in the order of [`UseCase::ALL`].
-    pub speed: [f64; 3],
+    /// Speed of the host.
+    pub speed: Speeds,
     /// True when the library is on a disk of the host itself.
     pub has_library: bool,
     /// Load average that is not of our tasks.
@@ -322,7 +323,7 @@ pub fn plan(situation: &Situation) -> Plan {
 
 /// Returns the duration of a task on a host.
 pub fn seconds_on(task: &Task, host: &Host, policy: &Policy) -> Seconds {
-    let speed = host.speed[task.use_case as usize];
+    let speed = host.speed.of(task.use_case);
     let reading = match host.has_library || policy.remote_rate <= 0.0 {
         true => 0.0,
         false => task.input_bytes as f64 / policy.remote_rate,
@@ -358,7 +359,7 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
     // Hosts that already work for us first, then the strongest.
     let strength = |at: usize| {
         let host = &situation.hosts[at];
-        let speed = host.speed.iter().sum::<f64>() * f64::from(host.cores);
+        let speed = host.speed.sum() * f64::from(host.cores);
         (host.busy.is_empty(), std::cmp::Reverse((speed * 1000.0) as u64), !host.has_library, at)
     };
     usable.sort_by_key(|at| strength(*at));

@@ -4,6 +4,7 @@
 //! tasks are placed, so an old entry is a lower bound, and is corrected when it reaches the top.
 
 use super::{Placement, Reason, Seconds, Situation, Task, seconds_on};
+use model::UseCase;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
@@ -62,7 +63,7 @@ struct Running {
 /// Tasks that request the same of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Kind {
-    use_case: usize,
+    use_case: UseCase,
     threads: u32,
     memory_bytes: u64,
 }
@@ -110,7 +111,7 @@ impl<'a> Scheduler<'a> {
         for t in &tasks {
             let task = &situation.tasks[*t];
             let kind = Kind {
-                use_case: task.use_case as usize,
+                use_case: task.use_case,
                 threads: task.threads,
                 memory_bytes: task.memory_bytes,
             };
@@ -154,14 +155,14 @@ impl<'a> Scheduler<'a> {
             if host.cores < threads || host.memory_bytes < memory_bytes {
                 continue;
             }
-            let speed = host.speed[use_case].max(1e-6).ln() / SPEED_STEP.ln();
+            let speed = host.speed.of(use_case).max(1e-6).ln() / SPEED_STEP.ln();
             let key = (speed.round() as i64, host.has_library);
             let from = sessions[*h].first().map_or(0.0, |s| s.from);
             by_class.entry(key).or_default().push(Reverse((Time(from), *h)));
         }
         let mut classes: Vec<_> = by_class.into_iter().collect();
         classes.sort_by_key(|(key, _)| Reverse(*key));
-        let speed = |h: &usize| Time(self.situation.hosts[*h].speed[use_case]);
+        let speed = |h: &usize| Time(self.situation.hosts[*h].speed.of(use_case));
         let class = |heap: Heap| {
             let fastest = heap.iter().map(|Reverse((_, h))| *h).max_by_key(speed)?;
             Some(Class { heap, fastest })
@@ -364,7 +365,7 @@ impl<'a, 'b> Run<'a, 'b> {
                     }
                     // The entry of this host is updated for the next search.
                     let host = &situation.hosts[h];
-                    let min_seconds = shortest / host.speed[task.use_case as usize].max(1e-6);
+                    let min_seconds = shortest / host.speed.of(task.use_case).max(1e-6);
                     let from = earliest(host, &self.sessions[h], task, 0.0, min_seconds);
                     let Some(from) = from else { continue };
                     considered.push(Reverse((Time(from), h)));

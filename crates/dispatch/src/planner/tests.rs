@@ -8,7 +8,7 @@ fn host(name: &str, cores: u32, memory_bytes: u64) -> Host {
         cores,
         memory_bytes,
         disk: 0,
-        speed: [1.0; 3],
+        speed: Speeds::uniform(1.0),
         has_library: true,
         load: 0.0,
         busy: Vec::new(),
@@ -119,7 +119,7 @@ prop_compose! {
         Host {
             memory_bytes: memory + 6,
             disk,
-            speed: [speed, speed, 1.0],
+            speed: [UseCase::Preview, UseCase::Metadata].map(|u| (u, speed)).into_iter().collect(),
             has_library,
             load,
             busy: busy.map(|(left, memory_bytes)| Busy { left, threads: 1, memory_bytes }).collect(),
@@ -201,7 +201,7 @@ proptest! {
         let hosts: Vec<Host> = cores
             .iter()
             .enumerate()
-            .map(|(n, (cores, speed))| Host { speed: [*speed; 3], ..host(&format!("h{n}"), *cores, 0) })
+            .map(|(n, (cores, speed))| Host { speed: Speeds::uniform(*speed), ..host(&format!("h{n}"), *cores, 0) })
             .collect();
         let groups: Vec<Group> = urgencies.iter().map(|u| group("g", &[], *u)).collect();
         let tasks: Vec<Task> = seconds.iter().enumerate().map(|(n, s)| task(n % 4, *s)).collect();

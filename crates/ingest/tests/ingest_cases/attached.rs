@@ -11,7 +11,7 @@ use model::UseCase;
 fn attached(root: &std::path::Path) -> Option<Site> {
     let (site, mut archive) = new_site_on_server(root)?;
     record(&mut archive, &night(3));
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         stage_round(&mut archive, use_case, 2);
     }
     drop(archive);

@@ -166,7 +166,7 @@ fn full_databases_are_waited_for() {
     let (site, mut archive) = new_site_on(&dir.path().join("on-server"), database);
     record(&mut archive, &night(40));
     for use_case in model::UseCase::ALL {
-        stage_round(&mut archive, use_case, 2);
+        stage_round(&mut archive, *use_case, 2);
     }
     fill(&parent);
     let failed = ingest::pass(&mut archive, &[], &cause(), now());

@@ -52,7 +52,7 @@ fn staged_files_go() {
     let dir = tempfile::tempdir().unwrap();
     let (site, mut archive) = new_site(&dir.path().join("site"));
     record(&mut archive, &night(1));
-    for use_case in UseCase::ALL {
+    for use_case in UseCase::ALL.iter().copied() {
         stage_round(&mut archive, use_case, 1);
     }
     let left = || {

@@ -55,20 +55,19 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
             Finding::SupersededCurrent { multiframe_id, table, is_recorded: true }
         });
     }
-    let tables = versioned().map(|t| {
-        let use_case = if t.name == "preview" { UseCase::Preview } else { UseCase::Metadata };
-        (t.name.as_str(), format!("{}_all", t.name), use_case)
+    let tables = versioned().filter_map(|t| {
+        Some((t.name.as_str(), format!("{}_all", t.name), UseCase::of_table(&t.name)?))
     });
     let detections = ("detector_rows", "detector_rows".to_owned(), UseCase::Catalogue);
     for (name, table, use_case) in tables.chain([detections]) {
         let table = quoted(&table);
-        let of_detector = match use_case {
-            UseCase::Catalogue => {
+        let of_detector = match use_case.product().is_by_detector() {
+            true => {
                 "AND EXISTS (SELECT * FROM product_detector AS detector
                              WHERE detector.multiframe_id = held.multiframe_id AND detector.ext_num = held.ext_num
                                  AND detector.state = 'current')"
             }
-            UseCase::Preview | UseCase::Metadata => "",
+            false => "",
         };
         let without_product = format!(
             "SELECT DISTINCT multiframe_id FROM {table} AS held WHERE end_event IS NULL AND NOT EXISTS (
@@ -85,7 +84,7 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
                 });
             }
         }
-        if use_case == UseCase::Catalogue || name != first_table(use_case) {
+        if use_case.product().is_by_detector() || name != first_table(use_case) {
             continue; // a catalogue may be empty
         }
         let without_rows = format!(
@@ -109,10 +108,11 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
 
 /// Returns the table that has a row of every image with a product.
 fn first_table(use_case: UseCase) -> &'static str {
-    match use_case {
-        UseCase::Preview => "preview",
-        UseCase::Metadata => "multiframe",
-        UseCase::Catalogue => "detector_rows",
+    let product = use_case.product();
+    match product.tables {
+        _ if product.is_by_detector() => "detector_rows",
+        [first, ..] => first,
+        [] => "product",
     }
 }
 
