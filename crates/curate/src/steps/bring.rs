@@ -398,7 +398,7 @@ fn with_request<T>(
         .collect();
     act(&transfer::Request {
         source: coming.origin.source.as_ref(),
-        delivery: coming.directory,
+        directory: coming.directory,
         volumes: &volumes,
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
