@@ -1,5 +1,6 @@
 //! Units of work: one use case on one delivery, processed in rounds.
 
+use crate::DeliveryName;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -59,7 +60,7 @@ impl FromStr for UseCase {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitKey {
     /// Name of the delivery, e.g. `20071011_v1`.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// The use case.
     pub use_case: UseCase,
     /// Round number: 1 for the initial files, 2, 3 … for late, repaired or retried ones.

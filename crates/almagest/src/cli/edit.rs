@@ -9,7 +9,7 @@ use archive::history::Cause;
 use archive::planning::{Instruction, Subject};
 use curate::advice;
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, HostName};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -44,7 +44,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     {
         return Err(exit::usage("a host has no place to move to and no priority"));
     }
-    if let Some(host) = arguments.r#move.as_deref().filter(|host| !host.is_empty()) {
+    let moved_to = match arguments.r#move.as_deref() {
+        None | Some("") => None,
+        Some(host) => {
+            Some(host.parse::<HostName>().map_err(|fault| exit::usage(fault.to_string()))?)
+        }
+    };
+    if let Some(host) = &moved_to {
         check_host(&site, host)?;
     }
     let cause = Cause::new(site::operator(), arguments.reason.clone());
@@ -53,14 +59,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     tell_dry_run(arguments.dry_run);
     let mut given = Vec::new();
-    match arguments.r#move.as_deref() {
-        Some("") => {
-            archive.withdraw(&subject, "move", &cause, site::now())?;
-            say!("{subject}: wherever there is room");
-        }
-        Some(host) => given.push(Instruction::Move(host.to_owned())),
-        None => {}
+    if arguments.r#move.as_deref() == Some("") {
+        archive.withdraw(&subject, "move", &cause, site::now())?;
+        say!("{subject}: wherever there is room");
     }
+    given.extend(moved_to.map(Instruction::Move));
     given.extend(arguments.priority.map(Instruction::Priority));
     given.extend(arguments.hold.then_some(Instruction::Pause));
     for instruction in given {

@@ -2,13 +2,14 @@
 
 use crate::exit;
 use curate::steps::Identity;
+use model::DeliveryName;
 
 /// Which delivery a directory is.
 #[derive(Debug, Default, clap::Args)]
 pub struct IdentityArguments {
     /// The directory belongs to the delivery of this name, although that came from elsewhere: its files join those. Remembered.
     #[arg(long, value_name = "NAME", conflicts_with = "new")]
-    join: Option<String>,
+    join: Option<DeliveryName>,
     /// The directory is a delivery of its own, although another one has the same name, files and sizes.
     #[arg(long)]
     new: bool,

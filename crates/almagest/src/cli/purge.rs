@@ -7,6 +7,7 @@ use archive::history::Cause;
 use archive::retraction::purge::{PurgeScope, Purged};
 use curate::site::{self, Site};
 use curate::{log, note};
+use model::DeliveryName;
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -24,7 +25,7 @@ bytes, reason}.")]
 pub struct Arguments {
     /// Only this delivery; else everything that is retracted.
     #[arg(value_name = "DELIVERY")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// Why, for the history.
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,

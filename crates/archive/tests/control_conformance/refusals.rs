@@ -33,12 +33,14 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
         ..refusal("unknown_project", "a.fit", None, true)
     };
     refuse_in_metadata(&mut archive, Some(of_project));
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert_eq!(work.images[0].metadata.coverage.as_ref().unwrap().outcome, Some(Outcome::Parked));
     let fits = |r: &RefusalRecord| r.refusal.subject.as_deref() == Some("u/05a/3");
     let (id, released) = archive.add_programme("PI1", "u/05a/3", &fits, &cause(), now()).unwrap();
     assert_eq!((id.get(), released), (10001, 1));
-    assert!(archive.delivery_work(NIGHT).unwrap().images[0].metadata.redo.is_some());
+    assert!(
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0].metadata.redo.is_some()
+    );
     let again = archive.add_programme("PI1", "U/05A/3", &fits, &cause(), now()).unwrap();
     assert_eq!((again.0, again.1), (id, 0), "twice is once");
     let clash = archive.add_programme("PI1", "u/05a/37", &fits, &cause(), now());
@@ -108,13 +110,15 @@ pub fn a_failed_round_is_retried(fresh: &Fresh) {
     let refused = open(&archive);
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].refusal.code.as_str(), refused[0].round), ("batch_checksum", Some(1)));
-    assert!(archive.delivery_work(NIGHT).unwrap().images[0].preview.redo.is_none());
+    assert!(
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0].preview.redo.is_none()
+    );
     archive.decide(refused[0].refusal_id, Decision::Retry, &cause(), now()).unwrap();
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.preview.redo.is_some()));
     let again = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
     assert_eq!(again.round, 2);
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.preview.redo.is_none()), "taken up");
 }
 
@@ -167,9 +171,9 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
         open(archive).into_iter().map(|refusal| refusal.refusal_id).collect()
     };
     let said = numbers(&archive);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
     assert_eq!(numbers(&archive), said);
 }
@@ -224,7 +228,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);
     assert_eq!(counts(&archive), wanted((4, 11), (1, 3)));
     // The first two are done again: one has it no longer.
-    archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Metadata, &cause(), now()).unwrap();
     round(&mut archive, &|i| i.name.as_str() < "w00002", vec![[2, 2, 2], [9, 99, 1]]);
     assert_eq!(counts(&archive), wanted((3, 9), (1, 3)));
     assert_eq!(archive.status().unwrap().deliveries[0].findings, 2);
@@ -232,8 +236,8 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     record(&mut archive, &[arrival("w00003.fit", "newer")]);
     assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
     // What is retracted has no findings, until it comes back.
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!((counts(&archive), archive.status().unwrap().deliveries[0].findings), (vec![], 0));
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
 }

@@ -154,7 +154,7 @@ pub(crate) fn log_pass(
         let seconds = batch.timing.load + batch.timing.keys + batch.timing.publish;
         act!(
             is_shown;
-            INFO, "published", delivery, use_case = use_case.name(), round, rows, seconds,
+            INFO, "published", delivery = delivery.as_str(), use_case = use_case.name(), round, rows, seconds,
             archive_event = batch.event.get(), "{}", batch.in_words()
         );
     }
@@ -162,18 +162,18 @@ pub(crate) fn log_pass(
         let UnitKey { delivery, use_case, round } = &batch.unit;
         act!(
             is_shown;
-            WARN, "refused", delivery, use_case = use_case.name(), round, check = batch.check,
+            WARN, "refused", delivery = delivery.as_str(), use_case = use_case.name(), round, check = batch.check,
             "refused {}: check {}: {}", batch.unit, batch.check, batch.message
         );
     }
     for name in &pass.completed {
-        act!(is_shown; INFO, "completed", delivery = name, "{name} is complete");
+        act!(is_shown; INFO, "completed", delivery = name.as_str(), "{name} is complete");
     }
     for (unit, why) in pass.postponed.iter().filter(|(unit, why)| is_news(unit, why)) {
         let UnitKey { delivery, use_case, round } = unit;
         act!(
             is_shown;
-            WARN, "postponed", delivery, use_case = use_case.name(), round, "{}", state::waits(unit, why)
+            WARN, "postponed", delivery = delivery.as_str(), use_case = use_case.name(), round, "{}", state::waits(unit, why)
         );
     }
     if let Some(why) = &pass.untidy {

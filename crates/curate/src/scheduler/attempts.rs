@@ -226,7 +226,7 @@ impl Curator {
                     let UnitKey { delivery, use_case, round } = &result.unit;
                     act!(
                         self.is_daemon();
-                        INFO, "staged", delivery, use_case = use_case.name(), round,
+                        INFO, "staged", delivery = delivery.as_str(), use_case = use_case.name(), round,
                         "{} is staged", result.unit
                     );
                 }
@@ -260,7 +260,7 @@ impl Curator {
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
         act!(
             self.is_daemon();
-            WARN, "attempt_failed", delivery = unit.delivery, use_case = unit.use_case.name(), round = unit.round,
+            WARN, "attempt_failed", delivery = unit.delivery.as_str(), use_case = unit.use_case.name(), round = unit.round,
             task, attempt, host, code, "{unit} task {task} attempt {attempt}: {reason}"
         );
         Ok(())
@@ -274,7 +274,7 @@ impl Curator {
             tell!(
                 WARN,
                 "note_not_read",
-                delivery = unit.delivery,
+                delivery = unit.delivery.as_str(),
                 use_case = unit.use_case.name(),
                 round = unit.round,
                 task,
@@ -321,7 +321,7 @@ impl Curator {
             note!(
                 WARN,
                 "task_given_up",
-                delivery = unit.delivery,
+                delivery = unit.delivery.as_str(),
                 use_case = unit.use_case.name(),
                 round = unit.round,
                 task,

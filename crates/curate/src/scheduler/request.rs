@@ -12,7 +12,7 @@ use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinish
 use archive::rounds::PlannedRound;
 use archive::work::DeliveryWork;
 use dispatch::planner::Reason;
-use model::{UnitState, UseCase};
+use model::{DeliveryName, UnitState, UseCase};
 use register::plan::Wait;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -26,7 +26,7 @@ const METADATA_FILE_BYTES: u64 = 300_000;
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Names of the deliveries.
-    pub deliveries: Vec<String>,
+    pub deliveries: Vec<DeliveryName>,
     /// Use cases.
     pub use_cases: Vec<UseCase>,
     /// True when instructions of operators do not count.
@@ -36,7 +36,7 @@ pub struct Request {
 impl Request {
     /// Returns the deliveries of the request in the form of [`Planning::unfinished_deliveries`]; finished ones are checked too.
     pub(super) fn named(&self) -> Vec<Unfinished> {
-        let named = |name: &String| Unfinished { name: name.clone(), mark: String::new() };
+        let named = |name: &DeliveryName| Unfinished { name: name.clone(), mark: String::new() };
         self.deliveries.iter().map(named).collect()
     }
 
@@ -148,8 +148,12 @@ impl Curator {
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
-        let named = |name: &String| {
+    pub fn held(
+        &self,
+        deliveries: &[DeliveryName],
+        use_cases: &[UseCase],
+    ) -> anyhow::Result<Vec<Held>> {
+        let named = |name: &DeliveryName| {
             let night = profiles::naming_of(&self.profiles, name).and_then(|n| n.delivery(name));
             (name.clone(), night.map(|found| found.night))
         };
@@ -160,7 +164,7 @@ impl Curator {
     }
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
-    pub(super) fn use_cases_of(&self, delivery: &str) -> anyhow::Result<Vec<UseCase>> {
+    pub(super) fn use_cases_of(&self, delivery: &DeliveryName) -> anyhow::Result<Vec<UseCase>> {
         let Some(request) = &self.request else { return Ok(UseCase::ALL.to_vec()) };
         if request.is_forced {
             return Ok(request.use_cases.clone());

@@ -10,6 +10,7 @@ use archive::planning::OpenTask;
 use archive::rounds::TaskKey;
 use dispatch::planner;
 use dispatch::{HostState, MAX_ARRAY_SIZE, Sent, Start};
+use model::HostName;
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ const REWRITE_AFTER: Duration = Duration::from_secs(60);
 /// A task that is to be sent now.
 struct Due {
     task: TaskKey,
-    host: String,
+    host: HostName,
     memory_bytes: u64,
     seconds: f64,
 }
@@ -156,7 +157,7 @@ impl Curator {
             tell!(
                 ERROR,
                 "task_not_written",
-                delivery = unit.delivery,
+                delivery = unit.delivery.as_str(),
                 use_case = unit.use_case.name(),
                 round = unit.round,
                 task,
@@ -187,12 +188,12 @@ impl Curator {
                 note!(
                     DEBUG,
                     "sent",
-                    delivery = unit.delivery,
+                    delivery = unit.delivery.as_str(),
                     use_case = unit.use_case.name(),
                     round = unit.round,
                     task,
                     attempt = attempt.attempt,
-                    host = start.host,
+                    host = start.host.as_str(),
                     "{unit} task {task} is sent to {}",
                     start.host
                 );
@@ -210,12 +211,12 @@ impl Curator {
                     tell!(
                         ERROR,
                         "not_sent",
-                        delivery = unit.delivery,
+                        delivery = unit.delivery.as_str(),
                         use_case = unit.use_case.name(),
                         round = unit.round,
                         task,
                         attempt = attempt.attempt,
-                        host = start.host,
+                        host = start.host.as_str(),
                         "{unit} task {task} was not sent to {}: {why}",
                         start.host
                     );
@@ -227,7 +228,7 @@ impl Curator {
                 let name = &start.name;
                 let line = format!("nobody can tell whether {name} was started: {why}");
                 if self.is_news(&line) {
-                    tell!(WARN, "start_unknown", host = start.host, "{line}");
+                    tell!(WARN, "start_unknown", host = start.host.as_str(), "{line}");
                 }
             }
         }

@@ -14,6 +14,7 @@ use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use archive::Reader;
 use archive::library::{Holding, Soundness};
+use model::DeliveryName;
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -114,7 +115,7 @@ impl Word {
 /// A finished fetch.
 pub struct Brought {
     /// Name of the delivery.
-    pub name: String,
+    pub name: DeliveryName,
     /// Result of the fetch.
     pub fetched: Fetched,
     /// Description of the awaited files; `None` when there are none.
@@ -132,7 +133,7 @@ impl Night {
         origin: &Origin,
         directory: &str,
         word: &Word,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<DeliveryName> {
         let naming = profiles::naming_of(&self.curator.profiles, directory);
         let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
         let judge = |fetched: &Fetched| word.judged(fetched, has_marker);
@@ -159,7 +160,7 @@ impl Night {
     ///
     /// # Errors
     /// When the archive does not know the delivery.
-    pub fn close(&mut self, name: &str) -> anyhow::Result<bool> {
+    pub fn close(&mut self, name: &DeliveryName) -> anyhow::Result<bool> {
         let closed = self.curator.archive.close_delivery(name, &self.curator.cause, site::now())?;
         self.curator.archive.complete_deliveries(site::now())?;
         Ok(closed)
@@ -171,7 +172,7 @@ impl Night {
     /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
     pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<Brought> {
         let (name, _lock) = if coming.is_library {
-            let name = coming.directory.to_owned();
+            let name: DeliveryName = coming.directory.parse()?;
             let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
             (name, lock)
         } else {
@@ -185,7 +186,7 @@ impl Night {
         brought
     }
 
-    fn fetch_locked(&mut self, coming: &Coming<'_>, name: String) -> anyhow::Result<Brought> {
+    fn fetch_locked(&mut self, coming: &Coming<'_>, name: DeliveryName) -> anyhow::Result<Brought> {
         self.deliveries.insert(name.clone());
         let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
         let place = self.place_of(coming, &name, !known.is_empty())?;
@@ -231,7 +232,12 @@ impl Night {
 
     /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
     /// reported.
-    fn place_of(&self, coming: &Coming<'_>, name: &str, is_known: bool) -> anyhow::Result<String> {
+    fn place_of(
+        &self,
+        coming: &Coming<'_>,
+        name: &DeliveryName,
+        is_known: bool,
+    ) -> anyhow::Result<String> {
         let place = coming.origin.source.place(coming.directory);
         if !is_known {
             return Ok(place);
@@ -244,7 +250,7 @@ impl Night {
             tell!(
                 WARN,
                 "files_join",
-                delivery = name,
+                delivery = name.as_str(),
                 "{name} came from {before} before; its files join those"
             );
         }
@@ -299,7 +305,7 @@ impl Night {
     /// Records that the replacements of unsound files are sound.
     fn note_repaired(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         arrivals: &[transfer::Arrival],
         again: &BTreeSet<String>,
     ) -> anyhow::Result<()> {
@@ -325,7 +331,7 @@ fn known_of(
     site: &Site,
     archive: &Reader,
     again: &BTreeSet<String>,
-    name: &str,
+    name: &DeliveryName,
 ) -> anyhow::Result<Ledger> {
     let mut known = register::known(name, &site.place, archive)?;
     for file in again {
@@ -344,31 +350,31 @@ pub fn prospect(
     profiles: &[Loaded],
     (origin, directory): (&Origin, &str),
     word: &Word,
-) -> anyhow::Result<(String, transfer::Prospect)> {
+) -> anyhow::Result<(DeliveryName, transfer::Prospect)> {
     let configured = crate::sources::keys(site);
     let name = identity::expected(archive, (origin, directory), &configured, &word.identity)?;
     let known = known_of(site, archive, &word.again, &name)?;
     let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
     let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
-    let to = (&coming, name.as_str());
+    let to = (&coming, &name);
     let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
     Ok((name, found))
 }
 
 /// Reports the entries that a source shows and that were not fetched.
-fn tell_skipped(name: &str, fetched: &Fetched) {
+fn tell_skipped(name: &DeliveryName, fetched: &Fetched) {
     const NAMED: usize = 20;
     for entry in fetched.skipped.iter().take(NAMED) {
         let (file, why) = (&entry.name, &entry.why);
-        tell!(WARN, "skipped", delivery = name, file, "{name}: {file} is skipped: {why}");
+        tell!(WARN, "skipped", delivery = name.as_str(), file, "{name}: {file} is skipped: {why}");
     }
     if fetched.skipped.len() > NAMED {
         let more = fetched.skipped.len() - NAMED;
         tell!(
             WARN,
             "skipped",
-            delivery = name,
+            delivery = name.as_str(),
             "{name}: {more} more entries are skipped: table skipped lists them"
         );
     }
@@ -378,7 +384,7 @@ fn tell_skipped(name: &str, fetched: &Fetched) {
 fn with_request<T>(
     site: &Site,
     profiles: &[SurveyProfile],
-    (coming, name): (&Coming<'_>, &str),
+    (coming, name): (&Coming<'_>, &DeliveryName),
     known: &Ledger,
     (stop, progress): (&AtomicBool, &(dyn Fn(transfer::Step<'_>) + Sync)),
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
@@ -457,7 +463,7 @@ pub fn came_from(
                     tell!(
                         WARN,
                         "source_gone",
-                        delivery = name,
+                        delivery = name.as_str(),
                         "{name} came from {place}, which does not exist"
                     );
                 }
@@ -465,7 +471,7 @@ pub fn came_from(
                 Err(fault) => tell!(
                     ERROR,
                     "source_unknown",
-                    delivery = name,
+                    delivery = name.as_str(),
                     "{name} came from {place}: {fault:#}"
                 ),
             }

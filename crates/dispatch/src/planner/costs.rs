@@ -6,7 +6,7 @@
 //! the whole plan.
 
 use super::Seconds;
-use model::UseCase;
+use model::{HostName, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ pub struct Sample {
     /// Use case.
     pub use_case: UseCase,
     /// Host.
-    pub host: String,
+    pub host: HostName,
     /// Bytes read.
     pub input_bytes: u64,
     /// Bytes written.
@@ -47,7 +47,7 @@ pub struct Costs {
     rate: [f64; 3],
     output: [f64; 3],
     memory: [u64; 3],
-    speed: BTreeMap<String, [f64; 3]>,
+    speed: BTreeMap<HostName, [f64; 3]>,
 }
 
 impl Default for Costs {
@@ -60,9 +60,9 @@ impl Costs {
     /// Learns costs from results, the latest last.
     pub fn learn(samples: &[Sample]) -> Self {
         let mut by_use_case: [Vec<&Sample>; 3] = Default::default();
-        let mut counted: BTreeMap<(UseCase, &str), usize> = BTreeMap::new();
+        let mut counted: BTreeMap<(UseCase, &HostName), usize> = BTreeMap::new();
         for sample in samples.iter().rev() {
-            let seen = counted.entry((sample.use_case, sample.host.as_str())).or_default();
+            let seen = counted.entry((sample.use_case, &sample.host)).or_default();
             *seen += 1;
             if *seen <= MAX_RESULTS && sample.seconds > 0.0 && sample.input_bytes > 0 {
                 by_use_case[sample.use_case as usize].push(sample);
@@ -82,7 +82,7 @@ impl Costs {
 
     fn learn_use_case(&mut self, u: usize, samples: &[&Sample]) {
         let rate_of = |s: &Sample| s.input_bytes as f64 / (s.seconds - START_SECONDS).max(0.05);
-        let mut by_host: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut by_host: BTreeMap<&HostName, Vec<f64>> = BTreeMap::new();
         for sample in samples {
             by_host.entry(&sample.host).or_default().push(rate_of(sample).ln());
         }
@@ -130,7 +130,7 @@ impl Costs {
     }
 
     /// Returns the speed of a host, by use case in the order of [`UseCase::ALL`]; 1 for an unknown host.
-    pub fn speed(&self, host: &str) -> [f64; 3] {
+    pub fn speed(&self, host: &HostName) -> [f64; 3] {
         self.speed.get(host).copied().unwrap_or([1.0; 3])
     }
 }
@@ -142,7 +142,7 @@ mod tests {
     fn sample(host: &str, seconds: f64) -> Sample {
         Sample {
             use_case: UseCase::Metadata,
-            host: host.to_owned(),
+            host: host.parse().unwrap(),
             input_bytes: 100_000_000,
             output_bytes: 2_000_000,
             seconds,
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn results_take_over_from_the_default() {
         let day_one = Costs::default();
-        assert_eq!(day_one.speed("n1"), [1.0; 3]);
+        assert_eq!(day_one.speed(&"n1".parse().unwrap()), [1.0; 3]);
         assert!((day_one.seconds(UseCase::Metadata, 250_000_000) - 1.3).abs() < 1e-9);
         let samples: Vec<Sample> = (0..100)
             .flat_map(|_| [sample("fast", 2.3), sample("normal", 4.3), sample("slow", 8.3)])
@@ -161,10 +161,11 @@ mod tests {
         let costs = Costs::learn(&samples);
         let expected = costs.seconds(UseCase::Metadata, 100_000_000);
         assert!((expected - 4.3).abs() < 0.2, "{expected}");
-        let speed = |host| costs.speed(host)[UseCase::Metadata as usize];
+        let of = |host: &str| costs.speed(&host.parse().unwrap());
+        let speed = |host| of(host)[UseCase::Metadata as usize];
         assert!((speed("fast") - 2.0).abs() < 0.1, "{}", speed("fast"));
         assert!((speed("slow") - 0.5).abs() < 0.05, "{}", speed("slow"));
-        assert_eq!(costs.speed("slow")[UseCase::Preview as usize], 1.0);
+        assert_eq!(of("slow")[UseCase::Preview as usize], 1.0);
         assert_eq!(costs.peak_memory_bytes(UseCase::Metadata), 200_000_000);
     }
 
