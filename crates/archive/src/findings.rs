@@ -10,9 +10,9 @@ use crate::products::supersession;
 use crate::refusals::{Stage, ext_num};
 use crate::status::reports::{Chosen, known_id};
 use engine::{Connection, Optional};
-use model::Advice;
 use model::Finding;
 use model::RefusalCode;
+use model::{Advice, DeliveryName};
 use rusqlite::params;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn findings(&self, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveError> {
+    pub fn findings(&self, delivery: Option<&DeliveryName>) -> Result<Vec<Drift>, ArchiveError> {
         self.read("list findings", |c| findings(c, delivery))
     }
 }
@@ -192,7 +192,10 @@ fn example_among(
 }
 
 /// Implements [`crate::Reader::findings`].
-pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
+pub(crate) fn findings(
+    c: &Connection,
+    delivery: Option<&DeliveryName>,
+) -> Result<Vec<Drift>, ArchiveFault> {
     // The condition is inside the sums, so that those of one delivery read only its rows.
     let of = match delivery {
         Some(name) => match known_id(c, name)? {
@@ -216,7 +219,7 @@ pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
     ))?;
     let rows = select.query_map([], |r| {
         Ok(Drift {
-            delivery: r.get(0)?,
+            delivery: r.name(0)?,
             stage: r.get(1)?,
             code: r.get(2)?,
             subject: r.get(3)?,
@@ -236,7 +239,7 @@ pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Dri
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Drift {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Stage of the pipeline.
     pub stage: String,
     /// Kind.

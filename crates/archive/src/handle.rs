@@ -259,9 +259,8 @@ impl Archive {
     fn brought_up(self, now: Timestamp) -> Result<Self, ArchiveError> {
         let mut archive = self.prepared()?;
         let site = archive.site.clone();
-        let rights = archive.write("open", "upgrade the archive", |tx| {
-            migrations::bring_up(tx, &site, now)
-        })?;
+        let rights = archive
+            .write("open", "upgrade the archive", |tx| migrations::bring_up(tx, &site, now))?;
         archive.reader.note = rights.map(|fault| {
             format!(
                 "the rights of the database's roles are not up to date: {fault}: {}",

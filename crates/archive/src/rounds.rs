@@ -6,7 +6,7 @@ use crate::history::{self, Cause};
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
-use model::MultiframeId;
+use model::{DeliveryName, MultiframeId};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 
@@ -32,7 +32,7 @@ pub struct PlannedTask {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRound {
     /// Name of the delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// The use case.
     pub use_case: UseCase,
     /// Recipe of the round.
@@ -129,7 +129,7 @@ impl Archive {
     /// [`ArchiveError`].
     pub fn request_again(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         use_case: UseCase,
         cause: &Cause,
         now: Timestamp,
@@ -186,7 +186,7 @@ pub(crate) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {
     Ok(Unit {
         id: row.get(0)?,
         delivery_id: row.get(1)?,
-        key: UnitKey { delivery: row.get(2)?, use_case: parsed(row, 3)?, round: row.get(4)? },
+        key: UnitKey { delivery: row.name(2)?, use_case: parsed(row, 3)?, round: row.get(4)? },
         state: parsed(row, 5)?,
     })
 }
@@ -205,7 +205,7 @@ pub(crate) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault>
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
          WHERE delivery.name = ?1 AND use_case = ?2 AND round = ?3"
     ))?
-    .query_row(params![key.delivery, key.use_case.name(), key.round], unit_of)
+    .query_row(params![key.delivery.as_str(), key.use_case.name(), key.round], unit_of)
     .optional()?
     .ok_or_else(|| ArchiveFault::Unknown { what: "round", name: key.to_string() })
 }

@@ -7,8 +7,8 @@ use crate::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use crate::{Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::UnitKey;
 use model::UnitState;
+use model::{DeliveryName, UnitKey};
 use model::{MultiframeId, UseCase};
 use std::collections::{BTreeMap, HashMap};
 
@@ -127,7 +127,7 @@ pub struct RoundWork {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryWork {
     /// Name of the delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Current images, in the order of their names.
     pub images: Vec<ImageWork>,
     /// Current catalogues without image.
@@ -143,13 +143,16 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
-    pub fn delivery_work(&self, delivery: &str) -> Result<DeliveryWork, ArchiveError> {
+    pub fn delivery_work(&self, delivery: &DeliveryName) -> Result<DeliveryWork, ArchiveError> {
         self.read(format!("list the work of {delivery}"), |c| delivery_work(c, delivery))
     }
 }
 
 /// Implements [`crate::Reader::delivery_work`].
-pub(crate) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, ArchiveFault> {
+pub(crate) fn delivery_work(
+    c: &Connection,
+    name: &DeliveryName,
+) -> Result<DeliveryWork, ArchiveFault> {
     let delivery = delivery_id(c, name)?;
     let mut progress = coverages(c, delivery)?;
     for ((multiframe, use_case), why) in redone(c, delivery)? {
@@ -164,7 +167,7 @@ pub(crate) fn delivery_work(c: &Connection, name: &str) -> Result<DeliveryWork, 
         image.products = of_image.remove(&image.multiframe_id.get()).unwrap_or_default();
     }
     Ok(DeliveryWork {
-        delivery: name.to_owned(),
+        delivery: name.clone(),
         images,
         unpaired: unpaired(c, delivery)?,
         rounds: rounds(c, delivery)?,

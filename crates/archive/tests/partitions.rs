@@ -164,8 +164,8 @@ fn readers_that_never_finish_block_no_other_process() {
     assert_eq!(count(&mut steady), 20);
     let began = Instant::now();
     publish_one(&mut archive, NIGHT, "w00001.fit");
-    archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
-    archive.restore(NIGHT, &[], &Cause::new("test", "undone"), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &Cause::new("test", "undone"), now()).unwrap();
     publish_one(&mut archive, NIGHT, "w00002.fit");
     assert!(began.elapsed() < Duration::from_secs(900), "a reader was waited for");
     assert_eq!(count(&mut steady), 20, "it sees what it saw");

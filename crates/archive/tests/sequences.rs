@@ -22,7 +22,7 @@ use archive::batches::RowsOfProgramme;
 use archive::deliveries::{Arrival, DeliveryFacts, Registration};
 use archive::retraction::purge::PurgeScope;
 use archive::{Archive, Site};
-use model::{EventId, UnitKey, UseCase};
+use model::{EventId, Night, UnitKey, UseCase};
 use model_of::*;
 use query::Rows;
 use rusqlite::types::{Value as Cell, ValueRef};
@@ -188,8 +188,8 @@ impl Player {
         let (name, night, version) = DELIVERIES[place];
         let registration = Registration {
             delivery: DeliveryFacts {
-                name: name.to_owned(),
-                night: Some(i32::try_from(night).unwrap()),
+                name: name.parse().unwrap(),
+                night: Some(Night::new(i32::try_from(night).unwrap()).unwrap()),
                 version: Some(version.to_string()),
                 ..delivery_facts()
             },
@@ -235,7 +235,7 @@ impl Player {
         }
         let again = self.dice.one_in(4);
         let name = self.name(delivery);
-        let work = self.archive.delivery_work(name).unwrap();
+        let work = self.archive.delivery_work(&name.parse().unwrap()).unwrap();
         let mut inputs = Vec::new();
         for image in &work.images {
             let frame = self.model.frame(image.multiframe_id.get());
@@ -351,7 +351,7 @@ impl Player {
         let Some(delivery) = self.any_delivery() else { return };
         let (given, with) = self.some_use_cases();
         let name = self.name(delivery);
-        let done = self.archive.retract(name, &given, &cause(), now());
+        let done = self.archive.retract(&name.parse().unwrap(), &given, &cause(), now());
         self.acts.push(format!("retract {name} {given:?}: {}", done.is_ok()));
         let wanted = self.model.retract(delivery, &with);
         self.agree("retract", done.map(drop), wanted);
@@ -361,7 +361,7 @@ impl Player {
         let Some(delivery) = self.any_delivery() else { return };
         let (given, with) = self.some_use_cases();
         let name = self.name(delivery);
-        let done = self.archive.restore(name, &given, &cause(), now());
+        let done = self.archive.restore(&name.parse().unwrap(), &given, &cause(), now());
         self.acts.push(format!("restore {name} {given:?}: {:?}", done.as_ref().err()));
         let wanted = self.model.restore(delivery, &with);
         self.agree("restore", done.map(drop), wanted);

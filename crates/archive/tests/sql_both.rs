@@ -164,10 +164,14 @@ fn remembers(site: &Site, archive: &mut Archive) {
     };
     note(archive);
     let acts: [&dyn Fn(&mut Archive); 6] = [
-        &|a| drop(a.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap()),
-        &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
-        &|a| drop(a.retract(NIGHT, &[], &cause(), now()).unwrap()),
-        &|a| drop(a.restore(NIGHT, &[], &cause(), now()).unwrap()),
+        &|a| {
+            drop(
+                a.retract(&NIGHT.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap(),
+            )
+        },
+        &|a| drop(a.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap()),
+        &|a| drop(a.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap()),
+        &|a| drop(a.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap()),
         &|a| {
             a.load_reference(&[programme_row(9, "GPS")], &cause(), now()).unwrap();
         },
@@ -181,7 +185,7 @@ fn remembers(site: &Site, archive: &mut Archive) {
         act(archive);
         note(archive);
     }
-    archive.retract("20071011_v2", &[], &cause(), now()).unwrap();
+    archive.retract(&"20071011_v2".parse().unwrap(), &[], &cause(), now()).unwrap();
     for (event, wanted) in &seen {
         assert_eq!(counts(site, Some(*event)), *wanted, "as of {event}");
     }

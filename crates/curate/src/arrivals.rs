@@ -17,6 +17,7 @@ use crate::steps::{Coming, FetchedDelivery, Night, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
 use archive::status::DeliveryStatus;
+use model::DeliveryName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
@@ -246,7 +247,7 @@ struct Watcher<'a> {
     stop: &'a Arc<AtomicBool>,
     memories: HashMap<String, Memory>,
     /// Deliveries that were complete at the first query.
-    complete_before: Option<HashSet<String>>,
+    complete_before: Option<HashSet<DeliveryName>>,
 }
 
 impl Watcher<'_> {

@@ -36,6 +36,7 @@ pub use sql::Sql;
 pub use staging::Staging;
 pub use work::Work;
 
+use model::HostName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -74,7 +75,7 @@ pub struct Config {
     /// Hosts reached by ssh.
     pub ssh: SshConfig,
     /// Properties of hosts, by name.
-    pub hosts: BTreeMap<String, HostConfig>,
+    pub hosts: BTreeMap<HostName, HostConfig>,
     /// Retention of batches.
     pub staging: Staging,
     /// Limits of queries.

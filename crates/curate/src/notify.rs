@@ -9,7 +9,7 @@ use archive::refusals::{RefusalFilter, RefusalState};
 use archive::status::Status;
 use archive::{Reader, Timestamp};
 use dispatch::command::{Programs, System};
-use model::Advice;
+use model::{Advice, DeliveryName};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -103,7 +103,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let archive = site.read()?;
     let mut notices = Vec::new();
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
-    let mut refusals: BTreeMap<(String, String), (u64, String)> = BTreeMap::new();
+    let mut refusals: BTreeMap<(DeliveryName, String), (u64, String)> = BTreeMap::new();
     for refusal in archive.refusals(&filter)?.into_iter().filter(|r| !r.refusal.parked) {
         let key = (refusal.delivery, refusal.refusal.code);
         let counted = refusals.entry(key).or_insert((0, refusal.refusal.message));
@@ -177,9 +177,10 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
     if status.kept_products == 0 {
         return Ok(Vec::new());
     }
-    let is_arriving =
-        |name: &str| status.deliveries.iter().any(|d| d.name == name && d.state == "arriving");
-    let mut groups: BTreeMap<(String, &str, &str), (u64, KeptProduct)> = BTreeMap::new();
+    let is_arriving = |name: &DeliveryName| {
+        status.deliveries.iter().any(|d| d.name == *name && d.state == "arriving")
+    };
+    let mut groups: BTreeMap<(DeliveryName, &str, &str), (u64, KeptProduct)> = BTreeMap::new();
     for kept in archive.kept_products(None)? {
         let is_expected = matches!(kept.why, Lack::Pending | Lack::Retracted);
         if !is_expected && !is_arriving(&kept.newer_delivery) {
@@ -187,8 +188,8 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
             groups.entry(key).or_insert((0, kept)).0 += 1;
         }
     }
-    let command = |newer: &str| {
-        let findings = Advice::FindingsOf { delivery: newer.to_owned() };
+    let command = |newer: &DeliveryName| {
+        let findings = Advice::FindingsOf { delivery: newer.clone() };
         findings.command(&["--site".to_owned(), site.place.root().display().to_string()])
     };
     let notices = groups.into_iter().map(|((newer, use_case, why), (count, example))| {

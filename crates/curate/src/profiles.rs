@@ -40,9 +40,9 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
     if faults.is_empty() { Ok(loaded) } else { Err(failure::usage(faults.join("\n"))) }
 }
 
-/// Returns the naming rules of the survey whose deliveries have names like this one.
-pub fn naming_of<'p>(profiles: &'p [Loaded], delivery: &str) -> Option<&'p Naming> {
-    profiles.iter().map(|p| &p.profile.naming).find(|naming| naming.delivery(delivery).is_some())
+/// Returns the naming rules of the survey whose deliveries have names like this one; a directory may have one too.
+pub fn naming_of<'p>(profiles: &'p [Loaded], directory: &str) -> Option<&'p Naming> {
+    profiles.iter().map(|p| &p.profile.naming).find(|naming| naming.delivery(directory).is_some())
 }
 
 /// Returns the identities that two profiles claim.

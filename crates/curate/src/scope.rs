@@ -2,14 +2,15 @@
 
 use crate::failure;
 use archive::Reader;
+use model::{DeliveryName, Night};
 
 /// Deliveries: those named and those of some nights, or all.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
-    /// Observing nights, YYYYMMDD.
-    pub nights: Vec<String>,
+    /// Observing nights.
+    pub nights: Vec<Night>,
     /// Deliveries by name.
-    pub deliveries: Vec<String>,
+    pub deliveries: Vec<DeliveryName>,
 }
 
 impl Scope {
@@ -23,7 +24,7 @@ impl Scope {
 ///
 /// # Errors
 /// `Kind::Gate` for a delivery or night that the archive does not know.
-pub fn chosen(archive: &Reader, scope: &Scope) -> anyhow::Result<Vec<String>> {
+pub fn chosen(archive: &Reader, scope: &Scope) -> anyhow::Result<Vec<DeliveryName>> {
     let all = archive.deliveries(None)?;
     if scope.is_all() {
         return Ok(all);
@@ -36,10 +37,7 @@ pub fn chosen(archive: &Reader, scope: &Scope) -> anyhow::Result<Vec<String>> {
         chosen.push(name.clone());
     }
     for night in &scope.nights {
-        let number = night
-            .parse()
-            .map_err(|_| failure::usage(format!("--night {night:?} is not YYYYMMDD")))?;
-        let of_night = archive.deliveries(Some(number))?;
+        let of_night = archive.deliveries(Some(*night))?;
         if of_night.is_empty() {
             return Err(failure::gate(format!("the archive knows no delivery of night {night}")));
         }

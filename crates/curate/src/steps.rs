@@ -21,7 +21,7 @@ use crate::scope::{Scope, chosen};
 use crate::site::{self, Archive, Site};
 use archive::history::Cause;
 use archive::planning::Held;
-use model::{UnitKey, UseCase};
+use model::{DeliveryName, UnitKey, UseCase};
 use register::plan::Wait;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ pub struct Night {
     /// Requested work that operators stopped, as of the last check.
     pub stopped: Vec<Held>,
     /// The deliveries that were worked on.
-    pub deliveries: BTreeSet<String>,
+    pub deliveries: BTreeSet<DeliveryName>,
     /// True when instructions of operators do not count.
     is_forced: bool,
 }
@@ -165,7 +165,7 @@ impl Night {
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn ask_for_lost(&mut self, deliveries: &[String]) -> anyhow::Result<u64> {
+    pub fn ask_for_lost(&mut self, deliveries: &[DeliveryName]) -> anyhow::Result<u64> {
         let cause =
             Cause::new(self.curator.cause.who.clone(), "preview files are missing or damaged");
         let now = site::now();
@@ -183,7 +183,7 @@ impl Night {
     /// When the archive or the machine fails. Faults of files become refusals.
     pub fn work(
         &mut self,
-        deliveries: &[String],
+        deliveries: &[DeliveryName],
         use_cases: &[UseCase],
         ingest: bool,
     ) -> anyhow::Result<()> {
@@ -250,7 +250,7 @@ impl Night {
     ///
     /// # Errors
     /// When the archive or the machine fails.
-    pub fn ingest(&mut self, deliveries: &[String]) -> anyhow::Result<bool> {
+    pub fn ingest(&mut self, deliveries: &[DeliveryName]) -> anyhow::Result<bool> {
         let began = Instant::now();
         let pass =
             ingest::pass(&mut self.curator.archive, deliveries, &self.curator.cause, site::now())?;
@@ -285,7 +285,7 @@ impl Night {
     ///
     /// # Errors
     /// `Kind::Gate` for a delivery or night that the archive does not know.
-    pub fn chosen(&self, scope: &Scope) -> anyhow::Result<Vec<String>> {
+    pub fn chosen(&self, scope: &Scope) -> anyhow::Result<Vec<DeliveryName>> {
         chosen(&self.curator.archive, scope)
     }
 }

@@ -3,6 +3,8 @@
 //! Nights of three groups (previews, metadata, catalogues after metadata), hosts of several sizes and speeds, some with
 //! quiet hours, memory that binds.
 
+#![expect(clippy::unwrap_used, reason = "an example may panic")]
+
 use dispatch::planner::costs::Speeds;
 use dispatch::planner::{Group, Host, Policy, Situation, Task, plan};
 use model::UseCase;
@@ -37,7 +39,7 @@ fn main() {
 
 fn situation(tasks: usize, hosts: usize) -> Situation {
     let hosts = (0..hosts).map(|n| Host {
-        name: format!("node{n:04}"),
+        name: format!("node{n:04}").parse().unwrap(),
         cores: [8, 16, 32, 64][n % 4],
         memory_bytes: [4, 8, 32, 64][n % 4] << 30,
         disk: 0,

@@ -1,5 +1,6 @@
 //! The interface of a place to run tasks.
 
+use model::HostName;
 use model::task::HostReport;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,7 +17,7 @@ pub struct Start {
     /// Task file of the attempt.
     pub task_file: PathBuf,
     /// Host on which the task is to run.
-    pub host: String,
+    pub host: HostName,
     /// Number of cores.
     pub threads: u32,
     /// Memory in bytes.
@@ -44,7 +45,7 @@ pub struct Job {
     /// The executor's id of the job; empty when it is not known.
     pub id: String,
     /// Host to which the job was sent.
-    pub host: String,
+    pub host: HostName,
     /// Task file of the job.
     pub task_file: PathBuf,
 }
@@ -97,7 +98,7 @@ impl JobEnd {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostState {
     /// Name of the host, unique among those of the executor.
-    pub name: String,
+    pub name: HostName,
     /// Cores available to us: those used by others are not included.
     pub cores: u32,
     /// Memory available to us, in bytes.
@@ -112,9 +113,9 @@ pub struct HostState {
 
 impl HostState {
     /// Returns the state that a report contains.
-    pub fn of_report(name: &str, report: &HostReport) -> Self {
+    pub fn of_report(name: &HostName, report: &HostReport) -> Self {
         Self {
-            name: name.to_owned(),
+            name: name.clone(),
             cores: report.cores,
             memory_bytes: report.memory_bytes,
             load: Some((report.load[0], 1)),

@@ -1,6 +1,7 @@
 //! A pool of threads on this machine.
 
 use crate::executor::{DispatchFault, Executor, HostState, Job, JobEnd, JobState, Sent, Start};
+use model::HostName;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -167,7 +168,7 @@ impl Pool {
 
 /// The pool as an executor: this machine is its only host.
 pub struct ThisHost {
-    name: String,
+    name: HostName,
     cores: u32,
     memory_bytes: u64,
     pool: Pool,
@@ -176,11 +177,11 @@ pub struct ThisHost {
 
 impl ThisHost {
     /// Makes an executor of this machine under a name, with `cores` cores for tasks and all its memory.
-    pub fn new(name: &str, cores: u32) -> Self {
+    pub fn new(name: HostName, cores: u32) -> Self {
         let pool = Pool::new(cores as usize);
         // Where the memory is not known, there is no limit.
         let memory_bytes = node::host::memory("MemTotal").unwrap_or(1 << 50);
-        Self { name: name.to_owned(), cores, memory_bytes, pool, states: HashMap::new() }
+        Self { name, cores, memory_bytes, pool, states: HashMap::new() }
     }
 
     /// Notes the tasks that ended; waits for the first one up to `timeout`.

@@ -5,6 +5,7 @@
 
 use crate::command::quoted;
 use crate::executor::{DispatchFault, Executor, HostState, Job, JobState, Sent, Start};
+use model::HostName;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Hosts with their cores and memory in bytes.
-    pub hosts: Vec<(String, u32, u64)>,
+    pub hosts: Vec<(HostName, u32, u64)>,
     /// Path of `almagest-node` on the hosts.
     pub node_program: String,
     /// Directory of the scripts.
@@ -30,7 +31,7 @@ impl Print {
         Self { options }
     }
 
-    fn write(&self, host: &str, starts: &[&Start]) -> std::io::Result<PathBuf> {
+    fn write(&self, host: &HostName, starts: &[&Start]) -> std::io::Result<PathBuf> {
         files::create_dir(&self.options.scripts)?;
         let name = starts.first().map_or("", |s| s.name.as_str());
         let path = self.options.scripts.join(format!("{name}.{host}.sh"));
@@ -58,7 +59,7 @@ impl Executor for Print {
     }
 
     fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
-        let host = |(name, cores, memory_bytes): &(String, u32, u64)| HostState {
+        let host = |(name, cores, memory_bytes): &(HostName, u32, u64)| HostState {
             name: name.clone(),
             cores: *cores,
             memory_bytes: *memory_bytes,
@@ -70,11 +71,11 @@ impl Executor for Print {
     }
 
     fn start(&mut self, starts: &[Start]) -> Vec<Sent> {
-        let mut by_host: BTreeMap<&str, Vec<&Start>> = BTreeMap::new();
+        let mut by_host: BTreeMap<&HostName, Vec<&Start>> = BTreeMap::new();
         for start in starts {
             by_host.entry(&start.host).or_default().push(start);
         }
-        let written: BTreeMap<&str, Sent> = by_host
+        let written: BTreeMap<&HostName, Sent> = by_host
             .into_iter()
             .map(|(host, mine)| {
                 let sent = match self.write(host, &mine) {
@@ -84,7 +85,7 @@ impl Executor for Print {
                 (host, sent)
             })
             .collect();
-        starts.iter().map(|start| written[start.host.as_str()].clone()).collect()
+        starts.iter().map(|start| written[&start.host].clone()).collect()
     }
 
     fn poll(&mut self, jobs: &[Job]) -> Result<Vec<JobState>, DispatchFault> {
@@ -126,7 +127,7 @@ mod tests {
         std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
             .unwrap();
         let mut print = Print::new(Options {
-            hosts: vec![("n1".to_owned(), 2, 1 << 30), ("n2".to_owned(), 4, 1 << 30)],
+            hosts: vec![("n1".parse().unwrap(), 2, 1 << 30), ("n2".parse().unwrap(), 4, 1 << 30)],
             node_program: program.to_string_lossy().into_owned(),
             scripts: directory.path().join("scripts"),
         });
@@ -134,7 +135,7 @@ mod tests {
         let start = |n: u32, host: &str| Start {
             name: format!("alm-7.{n}"),
             task_file: PathBuf::from(format!("/site/a b/{n}/task.json")),
-            host: host.to_owned(),
+            host: host.parse().unwrap(),
             threads: 1,
             memory_bytes: 1,
             seconds: 1.0,

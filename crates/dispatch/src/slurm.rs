@@ -7,6 +7,7 @@
 
 use crate::command::{NoAnswer, Programs, quoted};
 use crate::executor::{DispatchFault, Executor, HostState, Job, JobEnd, JobState, Sent, Start};
+use model::HostName;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -231,13 +232,13 @@ impl Known {
 /// Parses a line of sinfo: node, state, cores as allocated/idle/other/total, load over five minutes, memory in MB, reason.
 fn host_of(line: &str, ours: &HashMap<String, u32>) -> Option<HostState> {
     let mut fields = line.splitn(6, '|').map(str::trim);
-    let (name, state) = (fields.next()?.to_owned(), fields.next()?);
+    let (name, state) = (fields.next()?.parse::<HostName>().ok()?, fields.next()?);
     let cores: Vec<u32> = fields.next()?.split('/').filter_map(|n| n.parse().ok()).collect();
     let [allocated, _, other, total] = cores.as_slice() else { return None };
     let load = fields.next()?.parse().ok().map(|load| (load, 5));
     let memory: u64 = fields.next()?.trim_end_matches('+').parse().ok()?;
     let reason = fields.next().unwrap_or_default();
-    let of_others = allocated.saturating_sub(ours.get(&name).copied().unwrap_or(0));
+    let of_others = allocated.saturating_sub(ours.get(name.as_str()).copied().unwrap_or(0));
     let is_open = ["idle", "mixed", "allocated", "completing"].contains(&state);
     let closed = (!is_open).then(|| match reason {
         "" | "none" => format!("Slurm reports the node as {state}"),
@@ -270,7 +271,7 @@ impl<P: Programs> Executor for Slurm<P> {
         }
         let text = self.run_tool("sinfo", &words)?;
         // A node is listed once for each of its partitions.
-        let hosts: BTreeMap<String, HostState> = text
+        let hosts: BTreeMap<HostName, HostState> = text
             .lines()
             .filter_map(|line| host_of(line, &self.ours))
             .map(|host| (host.name.clone(), host))
@@ -366,7 +367,7 @@ mod tests {
         Start {
             name: name.to_owned(),
             task_file: PathBuf::from(format!("/site/it's {name}/task.json")),
-            host: host.to_owned(),
+            host: host.parse().unwrap(),
             threads: 1,
             memory_bytes: 450 << 20,
             seconds: 300.0,
@@ -374,7 +375,7 @@ mod tests {
     }
 
     fn job(name: &str) -> Job {
-        let (id, host) = (String::new(), "n1".to_owned());
+        let (id, host) = (String::new(), "n1".parse().unwrap());
         Job { name: name.to_owned(), id, host, task_file: PathBuf::new() }
     }
 

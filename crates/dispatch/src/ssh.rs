@@ -6,6 +6,7 @@
 
 use crate::command::{NoAnswer, Programs, quoted};
 use crate::executor::{DispatchFault, Executor, HostState, Job, JobState, Sent, Start};
+use model::HostName;
 use model::task::HostReport;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ const RESTART_DELAY: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Names of the hosts as ssh takes them: of ~/.ssh/config, or user@host.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostName>,
     /// Options of ssh, passed unchanged.
     pub more: Vec<String>,
     /// Path of `almagest-node` on the hosts.
@@ -41,8 +42,8 @@ pub struct Ssh<P> {
     options: Options,
     began: Instant,
     /// The latest report of each host, and the time at which it was first seen here: clocks need not agree.
-    seen: HashMap<String, Seen>,
-    reporters: HashMap<String, Instant>,
+    seen: HashMap<HostName, Seen>,
+    reporters: HashMap<HostName, Instant>,
     /// Time at which a start was sent, and the number of reports then, by the name of the start: older reports do not know of it.
     sent: HashMap<String, (Instant, u64)>,
 }
@@ -80,7 +81,7 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
     }
 
     /// Runs a script in the shell of a host. An error contains true when the effect of the script is unknown.
-    fn run_script(&self, host: &str, script: &str) -> Result<String, (bool, String)> {
+    fn run_script(&self, host: &HostName, script: &str) -> Result<String, (bool, String)> {
         match self.programs.run("ssh", &self.words(host, script), "") {
             Ok(answer) if answer.is_ok() => Ok(answer.out),
             // 255 is the code of ssh itself: the connection failed, perhaps after the command began.
@@ -90,10 +91,10 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         }
     }
 
-    fn words(&self, host: &str, script: &str) -> Vec<String> {
+    fn words(&self, host: &HostName, script: &str) -> Vec<String> {
         let mut words: Vec<String> = self.options.more.clone();
         words.extend(["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"].map(str::to_owned));
-        words.extend(["--".to_owned(), host.to_owned(), format!("exec sh -c {}", quoted(script))]);
+        words.extend(["--".to_owned(), host.to_string(), format!("exec sh -c {}", quoted(script))]);
         words
     }
 
@@ -139,13 +140,13 @@ impl<P: Programs + Clone + Send + 'static> Ssh<P> {
         }
     }
 
-    fn is_reporting(&self, host: &str) -> bool {
+    fn is_reporting(&self, host: &HostName) -> bool {
         self.seen.get(host).is_some_and(|s| s.since.elapsed() <= self.timeout())
     }
 }
 
 /// Returns a host's name as the name of a file.
-fn file_name(host: &str) -> String {
+fn file_name(host: &HostName) -> String {
     host.chars()
         .map(|c| if c.is_ascii_alphanumeric() || "-._".contains(c) { c } else { '_' })
         .collect()
@@ -164,7 +165,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
     fn hosts(&mut self) -> Result<Vec<HostState>, DispatchFault> {
         self.read_reports();
         self.keep_reporting();
-        let state = |host: &String| match self.seen.get(host) {
+        let state = |host: &HostName| match self.seen.get(host) {
             Some(seen) => {
                 let silent = seen.since.elapsed();
                 let closed = (silent > self.timeout())
@@ -204,7 +205,7 @@ impl<P: Programs + Clone + Send + 'static> Executor for Ssh<P> {
             }
             let count = self.seen.get(&host).map_or(0, |s| s.count);
             let answer = match self.run_script(&host, &script) {
-                Ok(_) => Sent::As(host.clone()),
+                Ok(_) => Sent::As(host.to_string()),
                 Err((true, why)) => Sent::Unknown(format!("{host}: {why}")),
                 Err((false, why)) => Sent::No(format!("{host}: {why}")),
             };

@@ -29,7 +29,9 @@ pub use server::{Incoming, Outgoing, Server, closed_by, is_readable, server_type
 
 pub use rusqlite::ToSql;
 pub use rusqlite::types::{FromSql, Value, ValueRef};
+use std::fmt::Display;
 use std::ops::Deref;
+use std::str::FromStr;
 
 /// Result of an engine's call.
 pub type Result<T> = std::result::Result<T, EngineError>;
@@ -297,6 +299,28 @@ impl Row<'_> {
         T::column_result(ValueRef::from(&value))
             .map_err(|fault| EngineError::Value { column, reason: format!("{fault} ({value:?})") })
     }
+}
+
+impl Row<'_> {
+    /// Returns the name in a text column as its type.
+    ///
+    /// # Errors
+    /// [`EngineError::Value`] for a text that is no such name.
+    pub fn name<T: FromStr<Err: Display>>(&self, column: usize) -> Result<T> {
+        parsed(&self.get::<String>(column)?, column)
+    }
+
+    /// Returns the name in a text column as its type; `None` for NULL.
+    ///
+    /// # Errors
+    /// [`EngineError::Value`] for a text that is no such name.
+    pub fn name_if_any<T: FromStr<Err: Display>>(&self, column: usize) -> Result<Option<T>> {
+        self.get::<Option<String>>(column)?.map(|text| parsed(&text, column)).transpose()
+    }
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str, column: usize) -> Result<T> {
+    text.parse().map_err(|fault: T::Err| EngineError::Value { column, reason: fault.to_string() })
 }
 
 /// Values for a statement's parameters.

@@ -19,7 +19,7 @@ use archive::batches::{Receipt, RowsOfProgramme, StagedBatch, StagedRound, Timin
 use archive::history::Cause;
 use archive::{Archive, ArchiveError, Reader, Timestamp};
 use check::Failure;
-use model::{EventId, UnitKey, one_line, shown_briefly};
+use model::{DeliveryName, EventId, UnitKey, one_line, shown_briefly};
 use std::collections::BTreeSet;
 
 /// Maximum number of bytes that are kept of a message about a batch.
@@ -119,7 +119,7 @@ enum Outcome {
 /// [`ArchiveError`] when the archive itself cannot be read or written; a failure of one batch is in the report.
 pub fn pass(
     archive: &mut Archive,
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     cause: &Cause,
     now: Timestamp,
 ) -> Result<PassReport, ArchiveError> {
@@ -133,7 +133,7 @@ pub fn pass(
 pub fn pass_until(
     stop: &dyn Fn() -> bool,
     archive: &mut Archive,
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     cause: &Cause,
     now: Timestamp,
 ) -> Result<PassReport, ArchiveError> {
@@ -166,7 +166,7 @@ pub fn pass_until(
 /// have been blocked by the one before.
 fn next(
     archive: &Reader,
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     tried: &BTreeSet<UnitKey>,
 ) -> Result<Option<UnitKey>, ArchiveError> {
     let wanted = |u: &UnitKey| deliveries.is_empty() || deliveries.contains(&u.delivery);

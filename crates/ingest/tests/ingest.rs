@@ -156,7 +156,7 @@ fn only_the_deliveries_named_are_ingested() {
     let dir = tempfile::tempdir().unwrap();
     let site = staged_site(&dir.path().join("site"), 1);
     let mut archive = reopen(&site);
-    let other = ["20071012_v1".to_owned()];
+    let other = ["20071012_v1".parse().unwrap()];
     let report = ingest::pass(&mut archive, &other, &cause(), now()).unwrap();
     assert!(report.published.is_empty());
     assert_eq!(report.blocked.len(), 2, "preview and catalogue say that they wait for metadata");

@@ -288,7 +288,7 @@ impl<'tx> Publication<'tx> {
             }
             (None, 0) => return Ok(()),
             (Some(shown), _) => shown,
-            (None, _) => self.reopen(table, file_id)?,
+            (None, _) => self.register_again(table, file_id)?,
         };
         if !ended.is_empty() {
             self.add_delete_file(table, shown, &name, ended)?;
@@ -367,7 +367,7 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Registers a file of the companion in its table again, with its statistics there.
-    fn reopen(&mut self, table: &LakeTable, file_id: i64) -> Result<i64, LakeError> {
+    fn register_again(&mut self, table: &LakeTable, file_id: i64) -> Result<i64, LakeError> {
         let id = self.take_file_id();
         self.tx.execute(
             "INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative,

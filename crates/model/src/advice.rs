@@ -4,7 +4,7 @@
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
 //! kind has no situation. A new recommendation is a new variant with its words, and a situation in that test.
 
-use crate::UseCase;
+use crate::{DeliveryName, HostName, Night, UseCase};
 use std::fmt;
 
 /// The part of the work that a command is about.
@@ -13,15 +13,15 @@ pub enum Target {
     /// All work.
     All,
     /// A computer.
-    Host(String),
+    Host(HostName),
     /// A use case of every delivery.
     UseCase(UseCase),
-    /// An observing night, yyyymmdd.
-    Night(i32),
+    /// An observing night.
+    Night(Night),
     /// A delivery.
-    Delivery(String),
+    Delivery(DeliveryName),
     /// A use case of a delivery.
-    Unit(String, UseCase),
+    Unit(DeliveryName, UseCase),
     /// The units of a rejected plan.
     Plan(i64),
 }
@@ -32,10 +32,10 @@ impl Target {
         let option = |name: &str, value: String| vec![format!("--{name}"), value];
         match self {
             Self::All => vec!["--all".to_owned()],
-            Self::Host(name) => option("host", name.clone()),
+            Self::Host(name) => option("host", name.to_string()),
             Self::UseCase(use_case) => option("use-case", use_case.to_string()),
             Self::Night(night) => option("night", night.to_string()),
-            Self::Delivery(name) => option("delivery", name.clone()),
+            Self::Delivery(name) => option("delivery", name.to_string()),
             Self::Unit(delivery, use_case) => option("unit", format!("{delivery}/{use_case}")),
             Self::Plan(number) => option("plan", number.to_string()),
         }
@@ -52,7 +52,7 @@ pub enum RefusalChoice {
         /// The code.
         code: String,
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     },
 }
 
@@ -117,6 +117,18 @@ impl Part for Target {
 impl Part for RefusalChoice {
     fn add_to(&self, words: &mut Vec<String>) {
         words.extend(self.words());
+    }
+}
+
+impl Part for DeliveryName {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.to_string());
+    }
+}
+
+impl Part for HostName {
+    fn add_to(&self, words: &mut Vec<String>) {
+        words.push(self.to_string());
     }
 }
 
@@ -245,7 +257,7 @@ advice! {
         /// Its directory or URL.
         place: String,
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["run", place, "--join", delivery],
     /// Runs every step on a directory as a separate delivery.
     RunNew {
@@ -255,12 +267,12 @@ advice! {
     /// Fetches the new files at the source of a known delivery.
     Transfer {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["transfer", "--delivery", delivery],
     /// Declares a delivery complete, whatever its marker, list or count announces.
     TransferComplete {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["transfer", "--complete", delivery],
     /// Fetches a delivery from a directory or URL.
     TransferFrom {
@@ -272,7 +284,7 @@ advice! {
         /// The use case.
         use_case: UseCase,
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => [use_case, "--delivery", delivery],
     /// Works on one use case of all deliveries.
     StepAll {
@@ -284,12 +296,12 @@ advice! {
         /// The use case.
         use_case: UseCase,
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => [use_case, "--again", "--delivery", delivery],
     /// Remakes only the lost previews of a delivery.
     PreviewLost {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["preview", "--lost", "--delivery", delivery],
     /// Remakes only the lost previews, of all deliveries.
     PreviewLostAll => ["preview", "--lost"],
@@ -298,7 +310,7 @@ advice! {
     /// Publishes the staged batches of a delivery.
     Ingest {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["ingest", "--delivery", delivery],
     /// Shows the plan, and proposes new work.
     Plan => ["plan"],
@@ -312,35 +324,35 @@ advice! {
     /// Approves a unit.
     ApproveUnit {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The use case.
         use_case: UseCase,
     } => ["approve", "--unit", Unit(delivery, *use_case)],
     /// Approves the units planned on a host.
     ApproveHost {
         /// The host.
-        host: String,
+        host: HostName,
     } => ["approve", "--host", host],
     /// Binds a unit to a host.
     EditMove {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The use case.
         use_case: UseCase,
         /// The host.
-        host: String,
+        host: HostName,
     } => ["edit", "--unit", Unit(delivery, *use_case), "--move", host, Reason],
     /// Runs a unit before others.
     EditPriority {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The use case.
         use_case: UseCase,
     } => ["edit", "--unit", Unit(delivery, *use_case), "--priority", "1", Reason],
     /// Holds a unit.
     EditHold {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The use case.
         use_case: UseCase,
     } => ["edit", "--unit", Unit(delivery, *use_case), "--hold", Reason],
@@ -376,7 +388,7 @@ advice! {
     /// Lists the refusals of a delivery.
     RefusalsOf {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["refusals", "list", "--delivery", delivery],
     /// Reports everything about a refusal.
     RefusalsShow {
@@ -424,19 +436,19 @@ advice! {
     /// Ends the validity of older products that are kept beside a delivery.
     Supersede {
         /// The newer delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["supersede", delivery, Reason],
     /// Makes such products visible again.
     SupersedeUndo {
         /// The newer delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["supersede", delivery, "--undo", Reason],
     /// Lists findings.
     Findings => ["findings"],
     /// Lists the findings of a delivery.
     FindingsOf {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["findings", "--delivery", delivery],
     /// Explains one thing.
     Explain {
@@ -446,19 +458,19 @@ advice! {
     /// Writes the page of a delivery's previews.
     ContactSheet {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["contact-sheet", "--delivery", delivery],
     /// Undoes a retraction.
     RetractUndo {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["retract", delivery, "--undo", Reason],
     /// Compares source, library and archive.
     Reconcile => ["reconcile"],
     /// Moves aside the library files of a delivery that the archive does not know.
     ReconcileStrays {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["reconcile", "--right", "archive", "--delivery", delivery],
     /// Moves aside all library files that the archive does not know.
     ReconcileStraysAll => ["reconcile", "--right", "archive"],
@@ -467,14 +479,14 @@ advice! {
     /// Refetches one damaged or lost file.
     ReconcileFile {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The name of the file.
         file: String,
     } => ["reconcile", "--right", "source", "--delivery", delivery, "--file", file],
     /// Refetches the damaged and lost files of a delivery.
     ReconcileDelivery {
         /// The delivery.
-        delivery: String,
+        delivery: DeliveryName,
     } => ["reconcile", "--right", "source", "--delivery", delivery],
     /// Checks the archive.
     Verify => ["verify"],
@@ -487,7 +499,7 @@ advice! {
     /// Ends a product of an older frame that is kept beside the frame of the same name in a newer delivery.
     SupersedeFile {
         /// The newer delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The name of both frames.
         file: String,
         /// The product.
@@ -496,7 +508,7 @@ advice! {
     /// Undoes such a decision.
     SupersedeFileUndo {
         /// The newer delivery.
-        delivery: String,
+        delivery: DeliveryName,
         /// The name of both frames.
         file: String,
         /// The product.
@@ -549,7 +561,8 @@ mod tests {
             Advice::ProgrammeAdd { name: "A".to_owned(), project: "it's a survey".to_owned() };
         assert_eq!(add.to_string(), r"almagest programme add A 'it'\''s a survey'");
         let site = ["--site".to_owned(), "/data/my site".to_owned()];
-        let resume = Advice::Resume { target: Target::Unit("n_v1".to_owned(), UseCase::Preview) };
+        let resume =
+            Advice::Resume { target: Target::Unit("n_v1".parse().unwrap(), UseCase::Preview) };
         assert_eq!(
             resume.command(&site),
             "almagest --site '/data/my site' resume --unit n_v1/preview"

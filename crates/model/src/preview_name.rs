@@ -2,7 +2,7 @@
 //!
 //! Nodes name their JPEGs by these rules, and the curator accepts, moves and deletes no file of another name.
 
-use crate::ExtNum;
+use crate::{DeliveryName, ExtNum};
 
 /// Longest name of an image that is used unchanged in a name; file systems allow 255 bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -24,7 +24,12 @@ pub fn of_mosaic(root: &str) -> String {
 
 /// Returns the path of a preview below the site's previews: `ext_num` 0 is the mosaic of the multiframe. `None` for an
 /// extension number that no detector has.
-pub fn path(delivery: &str, image: &str, multiframe_id: i64, ext_num: i64) -> Option<String> {
+pub fn path(
+    delivery: &DeliveryName,
+    image: &str,
+    multiframe_id: i64,
+    ext_num: i64,
+) -> Option<String> {
     let root = root(image, multiframe_id);
     let name = match ext_num {
         0 => of_mosaic(&root),
@@ -136,14 +141,14 @@ mod tests {
                 let jpeg = of_detector(&root, ExtNum::new(number).unwrap());
                 assert_eq!(parts(&jpeg), Some((root.as_str(), number)), "{image}");
                 let wanted = format!("night/{jpeg}");
-                assert_eq!(path("night", image, 7, number.into()), Some(wanted));
+                assert_eq!(path(&"night".parse().unwrap(), image, 7, number.into()), Some(wanted));
             }
         }
         for odd in ["w1", "w1_40000.jpg", ".jpg/x"] {
             assert_eq!(parts(odd), None, "{odd}");
         }
-        assert_eq!(path("night", "w1.fit", 7, -1), None);
-        assert_eq!(path("night", "w1.fit", 7, 40_000), None);
+        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", 7, -1), None);
+        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", 7, 40_000), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
 //! attempt's directory without it is unfinished work.
 
-use crate::{Finding, Refusal, UnitKey, shown_briefly};
+use crate::{Finding, HostName, Refusal, UnitKey, shown_briefly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -267,7 +267,7 @@ pub struct CountedFinding {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Host name.
-    pub host: String,
+    pub host: HostName,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// CPU seconds of its threads, when known.
@@ -284,7 +284,8 @@ pub struct Heartbeat {
     /// [`FORMAT_VERSION`].
     pub version: u32,
     /// Host name.
-    pub host: String,
+    #[serde(deserialize_with = "HostName::deserialize_reported")]
+    pub host: HostName,
     /// Its process on that host.
     pub pid: u32,
     /// Start time of the process in clock ticks since boot, which distinguishes it from a later one of the same number.
@@ -329,7 +330,8 @@ pub struct TaskEnd {
     /// The same in words.
     pub reason: String,
     /// Host name.
-    pub host: String,
+    #[serde(deserialize_with = "HostName::deserialize_reported")]
+    pub host: HostName,
     /// Wall-clock seconds.
     pub seconds: f64,
     /// Greatest observed resident memory in bytes.
@@ -349,7 +351,6 @@ impl Heartbeat {
         let files = self.files.min(1 << 32);
         let seconds = if self.seconds.is_finite() { self.seconds.clamp(0.0, 1e9) } else { 0.0 };
         (self.version == FORMAT_VERSION).then(|| Self {
-            host: shown_briefly(&self.host, TEXT_BYTES),
             seconds,
             files,
             files_done: self.files_done.min(files),
@@ -369,7 +370,6 @@ impl TaskEnd {
                 reason if reason.is_empty() => "the end has no reason".to_owned(),
                 reason => reason,
             },
-            host: shown_briefly(&self.host, TEXT_BYTES),
             seconds,
             peak_memory_bytes: self.peak_memory_bytes.min(MAX_MEMORY),
             ..self
@@ -388,7 +388,6 @@ impl HostReport {
             && self.memory_free_bytes <= MAX_MEMORY
             && self.load.iter().all(is_load);
         is_sane.then(|| Self {
-            host: shown_briefly(&self.host, TEXT_BYTES),
             users: self.users.iter().take(100).map(|user| shown_briefly(user, 100)).collect(),
             software: shown_briefly(&self.software, TEXT_BYTES),
             ..self
@@ -402,7 +401,8 @@ pub struct HostReport {
     /// [`FORMAT_VERSION`].
     pub version: u32,
     /// Host name.
-    pub host: String,
+    #[serde(deserialize_with = "HostName::deserialize_reported")]
+    pub host: HostName,
     /// Counter 1, 2 … that grows with every report of this reporter.
     pub beat: u64,
     /// Time of writing by the host's clock, in seconds since 1970.
@@ -433,7 +433,7 @@ mod tests {
     fn reports_of_nodes_are_bounded() {
         let beat = Heartbeat {
             version: FORMAT_VERSION,
-            host: "a\0\u{1b}[2J".to_owned(),
+            host: HostName::reported("a\0\u{1b}[2J"),
             pid: u32::MAX,
             pid_start: u64::MAX,
             beat: u64::MAX,
@@ -451,7 +451,7 @@ mod tests {
             version: FORMAT_VERSION,
             code: EndCode::Failed,
             reason: "\0".repeat(100_000),
-            host: String::new(),
+            host: HostName::default(),
             seconds: -1.0,
             peak_memory_bytes: u64::MAX,
         };

@@ -1,6 +1,6 @@
 //! Units of work: one use case on one delivery, processed in rounds.
 
-use crate::UseCase;
+use crate::{DeliveryName, UseCase};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitKey {
     /// Name of the delivery, e.g. `20071011_v1`.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// The use case.
     pub use_case: UseCase,
     /// Round number: 1 for the initial files, 2, 3 … for late, repaired or retried ones.

@@ -1,6 +1,7 @@
 //! The report of this host about itself: proc(5), and the logged-in users.
 
 use crate::NodeFault;
+use model::HostName;
 use model::task::{FORMAT_VERSION, HostReport};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Returns the name of this host: ALMAGEST_HOST when it is set, since operators and batch systems may use another name
 /// for a host than the host itself.
-pub fn name() -> String {
+pub fn name() -> HostName {
     let given = std::env::var("ALMAGEST_HOST").ok().filter(|name| files::is_plain(name));
-    given.unwrap_or_else(files::host_name)
+    HostName::reported(&given.unwrap_or_else(files::host_name))
 }
 
 /// Returns the seconds since 1970 by this host's clock.

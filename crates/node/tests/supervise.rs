@@ -53,8 +53,11 @@ impl Bench {
             },
             catalogue: None,
         };
-        let unit =
-            UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Preview, round: 1 };
+        let unit = UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Preview,
+            round: 1,
+        };
         let profile = shipped().iter().find(|(name, _)| *name == "wfcam").unwrap().1;
         let task = TaskFile {
             version: FORMAT_VERSION,

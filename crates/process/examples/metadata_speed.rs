@@ -4,6 +4,8 @@
 //! Builds frames of four detectors with headers as long as WFCAM's (180 cards in the primary, 100 in each
 //! extension, for image and catalogue), writes them once to a directory and reads them as a task.
 
+#![expect(clippy::unwrap_used, reason = "an example may panic")]
+
 use fits::write::{Checks, Column, HeaderBuilder, RicePixels, Values};
 use model::profile::{Programme, SurveyProfile, shipped};
 use model::tables::{self, Origin};
@@ -58,7 +60,11 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
     });
     TaskFile {
         version: FORMAT_VERSION,
-        unit: UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Metadata, round: 1 },
+        unit: UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Metadata,
+            round: 1,
+        },
         task: 1,
         attempt: 1,
         inputs: inputs.collect(),

@@ -20,6 +20,7 @@ use archive::refusals::{Stage, StagedRefusal};
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
 use model::Finding;
 use model::profile::SurveyProfile;
+use model::{DeliveryName, Finding};
 use std::collections::HashMap;
 use transfer::{Fetched, Known};
 
@@ -27,7 +28,7 @@ use transfer::{Fetched, Known};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery<'a> {
     /// Name in the archive: the directory's, with a label where another origin has a directory of that name.
-    pub name: &'a str,
+    pub name: &'a DeliveryName,
     /// Origin of the delivery, for the record.
     pub source: &'a str,
     /// True when all files exist (by marker, list, count, quiet time, or the operator's declaration).
@@ -108,7 +109,7 @@ fn record_all(
 /// # Errors
 /// [`ArchiveError`].
 pub fn known(
-    delivery: &str,
+    delivery: &DeliveryName,
     site: &Site,
     archive: &Reader,
 ) -> Result<HashMap<String, Vec<Known>>, ArchiveError> {
@@ -134,7 +135,7 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
         .marked_complete
         .then(|| profiles.iter().find_map(|p| p.naming.marker.clone()).unwrap_or_default());
     DeliveryFacts {
-        name: delivery.name.to_owned(),
+        name: delivery.name.clone(),
         night: named.as_ref().map(|n| n.night),
         version: named.map(|n| n.version).filter(|v| !v.is_empty()),
         source: delivery.source.to_owned(),

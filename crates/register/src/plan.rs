@@ -350,7 +350,7 @@ mod tests {
     }
 
     fn work(images: Vec<ImageWork>) -> DeliveryWork {
-        DeliveryWork { delivery: "20071011_v1".to_owned(), images, ..DeliveryWork::default() }
+        DeliveryWork { delivery: "20071011_v1".parse().unwrap(), images, ..DeliveryWork::default() }
     }
 
     fn planned(work: &DeliveryWork, recipe: &str) -> (Vec<UseCase>, Vec<String>) {
@@ -376,8 +376,11 @@ mod tests {
         assert!(waits.iter().any(|w| w == "w1.fit: more of the delivery is arriving"), "{waits:?}");
         let (rounds, _) = planned(&arriving(vec![image(1), image(2)]), "");
         assert_eq!(rounds, [UseCase::Preview, UseCase::Metadata]);
-        let unit =
-            UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Preview, round: 1 };
+        let unit = UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Preview,
+            round: 1,
+        };
         let busy = RoundWork {
             unit,
             state: UnitState::Running,

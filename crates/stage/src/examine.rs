@@ -222,7 +222,6 @@ fn run(run: &RunReport) -> Checked {
     let time = |field, seconds: f64| {
         ensure((0.0..=MAX_SECONDS).contains(&seconds), field, || format!("{seconds} s"))
     };
-    one_word("run.host", &run.host)?;
     time("run.seconds", run.seconds)?;
     time("run.cpu_seconds", run.cpu_seconds)?;
     count("run.input_bytes", run.input_bytes)?;
@@ -253,5 +252,4 @@ pub(crate) fn clean(result: &mut TaskResult) {
         }
     }
     brief(&mut result.software, WORD_BYTES);
-    brief(&mut result.run.host, WORD_BYTES);
 }

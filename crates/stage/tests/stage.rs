@@ -169,7 +169,11 @@ fn a_schema_must_fit_and_may_be_older() {
 fn result(files: Vec<StagedFile>) -> TaskResult {
     TaskResult {
         version: FORMAT_VERSION,
-        unit: UnitKey { delivery: "20071011_v1".into(), use_case: UseCase::Catalogue, round: 1 },
+        unit: UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Catalogue,
+            round: 1,
+        },
         task: 1,
         attempt: 1,
         files,

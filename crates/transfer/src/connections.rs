@@ -397,7 +397,7 @@ impl Board<'_> {
         space_check: &mut u64,
     ) -> Result<(), SourceFault> {
         let request = self.request;
-        let place = || request.source.place(request.delivery);
+        let place = || request.source.place(request.directory);
         if bytes > request.max_file_bytes {
             let why = format!(
                 "the file is longer than the survey's limit of {} bytes",
@@ -435,7 +435,7 @@ impl Board<'_> {
 /// Returns the name of a file in transfer.
 pub(crate) fn path_of(request: &Request<'_>, wanted: &Wanted) -> PathBuf {
     let directory = &request.volumes[wanted.volume].directory;
-    partial::path_of(directory, &request.source.place(request.delivery), wanted)
+    partial::path_of(directory, &request.source.place(request.directory), wanted)
 }
 
 /// The thread of one connection.
@@ -480,7 +480,7 @@ impl Worker<'_> {
         let board = self.board;
         let request = board.request;
         let entry = locked(&file.progress).entry.clone();
-        let place = request.source.place(request.delivery);
+        let place = request.source.place(request.directory);
         let (mut at, mut held) = (span.from, Vec::<u8>::new());
         let mut space_check = 0;
         let mut watch = Watch::new(request.stall);
@@ -519,9 +519,9 @@ impl Worker<'_> {
         };
         let read = match &mut self.connection {
             _ if span.from == span.to => Ok(()),
-            Some(connection) => connection.read(request.delivery, &entry, span, &mut sink),
+            Some(connection) => connection.read(request.directory, &entry, span, &mut sink),
             None => request.source.connect().and_then(|connection| {
-                self.connection.insert(connection).read(request.delivery, &entry, span, &mut sink)
+                self.connection.insert(connection).read(request.directory, &entry, span, &mut sink)
             }),
         };
         let mut progress = locked(&file.progress);
@@ -624,7 +624,7 @@ impl Worker<'_> {
         };
         let entry = locked(&file.progress).entry.clone();
         let queried = match &mut self.connection {
-            Some(connection) => connection.stat(self.board.request.delivery, &entry),
+            Some(connection) => connection.stat(self.board.request.directory, &entry),
             None => return,
         };
         let found = match queried {
@@ -748,7 +748,7 @@ impl Worker<'_> {
         if self.connection.is_none() {
             self.connection = self.board.request.source.connect().ok();
         }
-        let queried = self.connection.as_mut().map(|c| c.stat(self.board.request.delivery, entry));
+        let queried = self.connection.as_mut().map(|c| c.stat(self.board.request.directory, entry));
         match queried {
             Some(Ok(found)) => found.is_same(entry),
             Some(Err(SourceFault::Lasting { .. })) => true,
@@ -768,8 +768,10 @@ impl Worker<'_> {
         sha256: String,
     ) -> Result<Option<Outcome>, Judgement> {
         let wanted = &self.board.wanted[file.index];
-        let queried =
-            self.connection.as_mut().and_then(|c| c.stat(self.board.request.delivery, &entry).ok());
+        let queried = self
+            .connection
+            .as_mut()
+            .and_then(|c| c.stat(self.board.request.directory, &entry).ok());
         let mut progress = locked(&file.progress);
         progress.contents += 1;
         if progress.contents > MAX_CONTENTS {

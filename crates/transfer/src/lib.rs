@@ -69,8 +69,8 @@ pub struct Known {
 pub struct Request<'a> {
     /// The source of the delivery.
     pub source: &'a dyn Source,
-    /// Name of the delivery in the source.
-    pub delivery: &'a str,
+    /// Name of the delivery's directory in the source.
+    pub directory: &'a str,
     /// The delivery's directories in the library, one per volume.
     pub volumes: &'a [Volume],
     /// The volume to fill first.
@@ -322,7 +322,7 @@ pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, 
     let wanted = listing.wanted;
     let bytes = wanted.iter().map(|w| w.bytes).sum();
     (request.progress)(Step::Begins { files: wanted.len(), bytes });
-    let directory = request.source.directory(request.delivery);
+    let directory = request.source.directory(request.directory);
     let in_transfer: Vec<PathBuf> = match directory {
         Some(_) => Vec::new(),
         None => wanted.iter().map(|w| connections::path_of(request, w)).collect(),

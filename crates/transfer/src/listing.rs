@@ -33,7 +33,7 @@ pub(crate) struct Listing {
 
 /// Lists the delivery. Reads nothing but manifests.
 pub(crate) fn list(request: &Request<'_>) -> Result<Listing, TransferFault> {
-    let mut entries = request.source.list(request.delivery)?;
+    let mut entries = request.source.list(request.directory)?;
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let mut listing = Listing::default();
     let mut folded: BTreeMap<String, String> = BTreeMap::new();
@@ -109,7 +109,7 @@ fn read_manifest(
     };
     let mut text = Vec::new();
     let span = Span { from: 0, to: entry.bytes.unwrap_or(manifest::MAX_LIST_BYTES + 1) };
-    let read = connection.read(request.delivery, entry, span, &mut |bytes| {
+    let read = connection.read(request.directory, entry, span, &mut |bytes| {
         text.extend_from_slice(bytes);
         Ok(())
     });
@@ -125,7 +125,7 @@ fn read_manifest(
 /// Decides on one accepted name.
 fn place(request: &Request<'_>, name: String, entry: Entry, listing: &mut Listing) {
     listing.present.insert(name.clone());
-    let is_local = request.source.directory(request.delivery).is_some();
+    let is_local = request.source.directory(request.directory).is_some();
     let known = (request.known)(&name).pop();
     let same = known.is_some_and(|known| {
         entry.kind == EntryKind::File

@@ -4,50 +4,14 @@
 
 pub use crate::unfinished::Unfinished;
 
-use model::RefusalCode;
+use model::{RefusalCode, name_fault};
 use std::ffi::OsStr;
-
-/// Longest accepted name, in bytes; it leaves space for suffixes on file systems with a limit of 255.
-pub const MAX_NAME_BYTES: usize = 200;
 
 /// Returns the reason why a name is refused: (code, sentence). `None` when it is accepted.
 pub fn fault(name: &OsStr) -> Option<(RefusalCode, &'static str)> {
-    let Some(name) = name.to_str() else {
-        return Some((RefusalCode::NAME_NOT_UTF8, "the name is not UTF-8"));
-    };
-    let has = |set: &[char]| name.contains(set);
-    if name.len() > MAX_NAME_BYTES {
-        Some((RefusalCode::NAME_TOO_LONG, "the name is longer than 200 bytes"))
-    } else if has(&['\n', '\r']) {
-        Some((RefusalCode::NAME_NEWLINE, "the name contains a line break"))
-    } else if has(&['\u{1b}']) {
-        Some((RefusalCode::NAME_ESCAPE, "the name contains an escape character"))
-    } else if has(&['/', '\0']) {
-        Some((RefusalCode::NAME_SEPARATOR, "the name contains a path separator"))
-    } else if name.chars().any(char::is_control) {
-        Some((RefusalCode::NAME_CONTROL_CHARACTER, "the name contains a control character"))
-    } else if name.contains("..") {
-        Some((RefusalCode::NAME_PARENT, "the name contains \"..\""))
-    } else if has(&['<', '>']) {
-        Some((RefusalCode::NAME_MARKUP, "the name contains markup"))
-    } else if has(&['$', '`', '|', '&', ';', '*', '?', '\'', '"', '\\', '!', '{', '}']) {
-        Some((
-            RefusalCode::NAME_SHELL_CHARACTER,
-            "the name contains a character that shells interpret",
-        ))
-    } else if name.starts_with('-') {
-        Some((RefusalCode::NAME_OPTION, "the name begins like an option"))
-    } else if name.starts_with('.') {
-        Some((
-            RefusalCode::NAME_HIDDEN,
-            "the name begins with a dot: a file still being written, or not a product",
-        ))
-    } else if has(&['\u{fffd}']) {
-        Some((RefusalCode::NAME_NOT_UTF8, "the name is not UTF-8"))
-    } else if !name.is_ascii() {
-        Some((RefusalCode::NAME_NOT_ASCII, "the name contains characters outside ASCII"))
-    } else {
-        None
+    match name.to_str() {
+        Some(name) => name_fault(name),
+        None => Some((RefusalCode::NAME_NOT_UTF8, "the name is not UTF-8")),
     }
 }
 

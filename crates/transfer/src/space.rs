@@ -50,7 +50,7 @@ pub(crate) fn allot(
             format!("the file has {} bytes, the survey's limit is {max_bytes}", one.bytes);
         refused.push(Refusal::new(RefusalCode::TOO_LARGE, one.name, message));
     }
-    if request.mode != Mode::Copy && request.source.directory(request.delivery).is_some() {
+    if request.mode != Mode::Copy && request.source.directory(request.directory).is_some() {
         return Ok(refused);
     }
     let free: Vec<u64> =

@@ -10,7 +10,7 @@ use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;
 use curate::site::{self, Site};
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, HostName, Night, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -24,10 +24,10 @@ pub struct Arguments {
     all: bool,
     /// Only this unit, as DELIVERY/USE_CASE; may be repeated.
     #[arg(long, value_name = "UNIT", value_parser = unit)]
-    unit: Vec<(String, UseCase)>,
+    unit: Vec<(DeliveryName, UseCase)>,
     /// Only tasks planned on this host, and only there; may be repeated.
     #[arg(long, value_name = "HOST")]
-    host: Vec<String>,
+    host: Vec<HostName>,
     /// Number of the plan [default: the latest].
     #[arg(long, value_name = "N")]
     plan: Option<i64>,
@@ -111,13 +111,13 @@ fn approved(archive: &Reader, number: i64, decided: &Decided) -> anyhow::Result<
 
 /// Reports the instructions by which approved units do not start.
 fn still_paused(archive: &Reader, decided: &Decided) -> anyhow::Result<()> {
-    let units: Vec<(String, UseCase)> = decided
+    let units: Vec<(DeliveryName, UseCase)> = decided
         .units
         .iter()
         .map(|unit| (unit.delivery.clone(), unit.use_case))
         .chain(decided.coming.iter().cloned())
         .collect();
-    let mut deliveries: Vec<(String, Option<i32>)> =
+    let mut deliveries: Vec<(DeliveryName, Option<Night>)> =
         units.iter().map(|(delivery, _)| (delivery.clone(), None)).collect();
     deliveries.dedup();
     let mut told: Vec<Standing> = Vec::new();

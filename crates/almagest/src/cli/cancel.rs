@@ -9,7 +9,7 @@ use archive::attempts::{AttemptKey, Place};
 use archive::planning::{Instruction, Subject};
 use curate::scheduler::Curator;
 use curate::site::{self, Site};
-use model::UnitState;
+use model::{HostName, UnitState};
 use std::path::PathBuf;
 
 /// Cancels units: their running tasks are ended, and none of their tasks start until they are resumed.
@@ -22,14 +22,14 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     let now = site::now();
     curator.archive().instruct(&subject, &Instruction::Pause, &cause, now)?;
     let open = curator.archive().open_tasks()?;
-    let is_meant = |unit: &model::UnitKey, host: &str| match &subject {
-        Subject::Host(name) => name == host,
+    let is_meant = |unit: &model::UnitKey, host: Option<&HostName>| match &subject {
+        Subject::Host(name) => Some(name) == host,
         subject => {
             let night = open.iter().find(|t| t.key.unit == *unit).and_then(|t| t.night);
             subject.covers(&unit.delivery, night, unit.use_case)
         }
     };
-    let is_chosen = |a: &AttemptKey, p: &Place| is_meant(&a.task.unit, &p.host);
+    let is_chosen = |a: &AttemptKey, p: &Place| is_meant(&a.task.unit, Some(&p.host));
     let cancelled = match (curator.reaches(), is_dry_run) {
         (false, _) => 0,
         (true, true) => curator.cancellable(&is_chosen, false)?,
@@ -39,7 +39,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     let mut units: Vec<_> = open
         .iter()
         .filter(|t| matches!(t.state, UnitState::Approved | UnitState::Running))
-        .filter(|t| !matches!(subject, Subject::Host(_)) && is_meant(&t.key.unit, ""))
+        .filter(|t| !matches!(subject, Subject::Host(_)) && is_meant(&t.key.unit, None))
         .map(|t| t.key.unit.clone())
         .collect();
     units.dedup();

@@ -14,7 +14,7 @@ use curate::scope::{Scope, chosen};
 use curate::site::Site;
 use curate::steps::gate;
 use model::profile::FrameKind;
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the reason why deliveries, or all, have no previews to show, with the commands that help.
-fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<String> {
+fn no_previews(site: &Site, deliveries: Option<&[DeliveryName]>) -> anyhow::Result<String> {
     let archive = site.read()?;
     let names = deliveries.map_or_else(|| archive.deliveries(None), |names| Ok(names.to_vec()))?;
     let hidden = hidden(&archive, &names)?;
@@ -72,11 +72,11 @@ fn no_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Str
 }
 
 /// Explains which deliveries have previews that are not shown: newer deliveries show theirs, or they are retracted.
-fn hidden(archive: &Reader, names: &[String]) -> anyhow::Result<Vec<String>> {
+fn hidden(archive: &Reader, names: &[DeliveryName]) -> anyhow::Result<Vec<String>> {
     const NAMED: usize = 5;
     let mut hidden = Vec::new();
     for name in names {
-        let asked = Asked { name: Some(name.clone()), at_most: 1, ..Asked::default() };
+        let asked = Asked { name: Some(name.to_string()), at_most: 1, ..Asked::default() };
         let Some(sheet) = archive.facts_about(&asked)?.delivery else { continue };
         if let Some(retracted) = advice::of_retracted(&sheet) {
             hidden.push(retracted);
@@ -93,7 +93,7 @@ fn hidden(archive: &Reader, names: &[String]) -> anyhow::Result<Vec<String>> {
 }
 
 /// Returns the commands after which deliveries, or all, have previews.
-fn makes_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Vec<Advice>> {
+fn makes_previews(site: &Site, deliveries: Option<&[DeliveryName]>) -> anyhow::Result<Vec<Advice>> {
     if site.read()?.deliveries(None)?.is_empty() {
         return Ok(vec![Advice::Run { place: "DELIVERY_DIR".to_owned() }]);
     }
@@ -113,8 +113,10 @@ fn makes_previews(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<
 }
 
 fn default_path(site: &Site, scope: &Scope) -> PathBuf {
-    let names: Vec<&String> = scope.deliveries.iter().chain(&scope.nights).collect();
-    let name = match names[..] {
+    let nights = scope.nights.iter().map(ToString::to_string);
+    let names: Vec<String> =
+        scope.deliveries.iter().map(ToString::to_string).chain(nights).collect();
+    let name = match names.as_slice() {
         [] => "contact-sheet.html".to_owned(),
         [name] => format!("contact-sheet-{name}.html"),
         _ => "contact-sheet-selection.html".to_owned(),
@@ -141,7 +143,7 @@ struct Figure {
 ///
 /// # Errors
 /// When the archive cannot be queried or the page not be written.
-pub fn write(site: &Site, deliveries: Option<&[String]>, path: &Path) -> anyhow::Result<u64> {
+pub fn write(site: &Site, deliveries: Option<&[DeliveryName]>, path: &Path) -> anyhow::Result<u64> {
     let sections = sections(site, deliveries)?;
     if count(&sections) > 0 {
         publish(site, &sections, path)?;
@@ -161,7 +163,7 @@ fn publish(site: &Site, sections: &Sections, path: &Path) -> anyhow::Result<()> 
     Ok(())
 }
 
-fn sections(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Sections> {
+fn sections(site: &Site, deliveries: Option<&[DeliveryName]>) -> anyhow::Result<Sections> {
     let mut sections = Sections::new();
     let kinds = kinds(site)?;
     for (survey, figure) in figures(site, deliveries)? {
@@ -189,11 +191,14 @@ fn kinds(site: &Site) -> anyhow::Result<BTreeMap<(String, String), FrameKind>> {
 }
 
 /// Returns the frames with the id of their survey, by delivery and name.
-fn figures(site: &Site, deliveries: Option<&[String]>) -> anyhow::Result<Vec<(String, Figure)>> {
+fn figures(
+    site: &Site,
+    deliveries: Option<&[DeliveryName]>,
+) -> anyhow::Result<Vec<(String, Figure)>> {
     let mut unlimited = site.clone();
     (unlimited.config.sql.max_rows, unlimited.config.sql.max_seconds) = (0, 0);
     let session = sql::session(&unlimited, None)?;
-    let quoted = |name: &String| format!("'{}'", name.replace('\'', "''"));
+    let quoted = |name: &DeliveryName| format!("'{}'", name.replace('\'', "''"));
     let only = deliveries.map_or(String::new(), |names| {
         let names: Vec<String> = names.iter().map(quoted).collect();
         format!("WHERE delivery.name IN ({})", names.join(", "))

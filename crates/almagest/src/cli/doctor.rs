@@ -7,7 +7,7 @@ use archive::status::StatusFilter;
 use curate::advice;
 use curate::log::Writer;
 use curate::site::Site;
-use model::Advice;
+use model::{Advice, HostName};
 use rustix::fs::Access;
 use serde_json::json;
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ impl Report {
             Ok(hosts) => {
                 self.facts.push(counted(hosts.len() as u64, "host"));
                 let unknown = site.config.hosts.keys().filter(|name| !hosts.contains(name));
-                let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+                let unknown: Vec<&str> = unknown.map(HostName::as_str).collect();
                 if !unknown.is_empty() {
                     self.faults.push(format!(
                         "[hosts] names hosts that do not exist: {}; hosts: {}",

@@ -24,7 +24,9 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     let cancelled = match (curator.reaches(), is_dry_run) {
         (false, _) => None,
         (true, true) => Some(curator.cancellable(&is_there, true)?),
-        (true, false) => Some(curator.cancel(&is_there, true, "the host of the task is drained")?),
+        (true, false) => {
+            Some(curator.cancel(&is_there, true, "the host of the task is drained")?)
+        }
     };
     let details = serde_json::json!({"tasks_cancelled": cancelled.unwrap_or(0)});
     arguments.form.report(("drain", &subject.to_string()), &cause, details, || {

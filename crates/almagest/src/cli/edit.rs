@@ -8,7 +8,7 @@ use crate::report::say;
 use archive::planning::{Instruction, Subject};
 use curate::advice;
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, HostName};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -43,7 +43,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     {
         return Err(exit::usage("--move and --priority do not apply to a host"));
     }
-    if let Some(host) = arguments.r#move.as_deref().filter(|host| !host.is_empty()) {
+    let moved_to = match arguments.r#move.as_deref() {
+        None | Some("") => None,
+        Some(host) => {
+            Some(host.parse::<HostName>().map_err(|fault| exit::usage(fault.to_string()))?)
+        }
+    };
+    if let Some(host) = &moved_to {
         check_host(&site, host)?;
     }
     let cause = cause(&arguments.why.reason);
@@ -52,14 +58,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let mut given = Vec::new();
     let mut changes = Vec::new();
-    match arguments.r#move.as_deref() {
-        Some("") => {
-            archive.withdraw(&subject, "move", &cause, site::now())?;
-            changes.push("on any host".to_owned());
-        }
-        Some(host) => given.push(Instruction::Move(host.to_owned())),
-        None => {}
+    if arguments.r#move.as_deref() == Some("") {
+        archive.withdraw(&subject, "move", &cause, site::now())?;
+        changes.push("on any host".to_owned());
     }
+    given.extend(moved_to.map(Instruction::Move));
     given.extend(arguments.priority.map(Instruction::Priority));
     given.extend(arguments.hold.then_some(Instruction::Pause));
     for instruction in given {

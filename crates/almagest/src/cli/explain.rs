@@ -14,7 +14,7 @@ use curate::ingester::state;
 use curate::profiles::Loaded;
 use curate::site::Site;
 use curate::steps::gate;
-use model::Advice;
+use model::{Advice, DeliveryName, Night};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let name = Some(files::shown(&arguments.what[0]));
         facts = archive.facts_about(&Asked { name, ..asked.clone() })?;
     }
-    let mut deliveries: Vec<&String> = facts.files.iter().map(|file| &file.delivery).collect();
+    let mut deliveries: Vec<&DeliveryName> =
+        facts.files.iter().map(|file| &file.delivery).collect();
     deliveries.extend(facts.delivery.iter().map(|sheet| &sheet.status.name));
     let setting = setting(&site, &archive, deliveries)?;
     let explanation = if facts.is_empty() {
@@ -127,6 +128,7 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
         [kind, number] => match kind.as_str() {
             "night" => {
                 let night = i32::try_from(whole(number)?)?;
+                let night = Night::try_from(night).map_err(exit::usage)?;
                 Ok(Asked { night: Some(night), ..none })
             }
             "multiframe" => Ok(Asked { multiframe: Some(whole(number)?), ..none }),
@@ -140,7 +142,7 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
                 return Ok(Asked { position: Some(position(ra, dec)?), ..none });
             }
             let number = one.parse::<i64>().ok();
-            let night = number.and_then(|n| i32::try_from(n).ok());
+            let night = number.and_then(|n| Night::new(i32::try_from(n).ok()?));
             let name = Some(name_of(site, one));
             Ok(Asked { name, night, multiframe: number, object: number, ..none })
         }
@@ -188,7 +190,7 @@ fn name_of(site: &Site, text: &str) -> String {
 pub fn setting(
     site: &Site,
     archive: &Reader,
-    mut deliveries: Vec<&String>,
+    mut deliveries: Vec<&DeliveryName>,
 ) -> anyhow::Result<Setting> {
     deliveries.sort();
     deliveries.dedup();
@@ -245,7 +247,7 @@ fn absent(
         for (of, partner) in archive.files_like(stem.image)? {
             let naming = &profile.profile.naming;
             let is_pair = naming.pairs(file, &partner) || naming.pairs(&partner, file);
-            if is_pair && delivery.as_ref().is_none_or(|d| *d == of) {
+            if is_pair && delivery.as_ref().is_none_or(|d| of == *d) {
                 let line = format!("{of}/{file} has not arrived; its partner {partner} has");
                 if !out.lines.contains(&line) {
                     out.lines.push(line);
@@ -255,7 +257,7 @@ fn absent(
         }
     }
     if let (true, Some(of)) = (out.lines.is_empty(), &delivery)
-        && archive.deliveries(None)?.contains(of)
+        && let Some(of) = archive.deliveries(None)?.iter().find(|known| *known == of)
     {
         out.lines.push(format!("{of}/{file} has not arrived"));
         await_file(archive, of, &mut out)?;
@@ -273,7 +275,11 @@ fn absent(
 }
 
 /// Suggests a way to get a file that has not arrived.
-fn await_file(archive: &Reader, delivery: &str, out: &mut Explanation) -> anyhow::Result<()> {
+fn await_file(
+    archive: &Reader,
+    delivery: &DeliveryName,
+    out: &mut Explanation,
+) -> anyhow::Result<()> {
     let place = archive.source(delivery)?.to_string_lossy().into_owned();
     let is_reachable = place.contains("://") || Path::new(&place).is_dir();
     out.suggestions.push(match is_reachable {

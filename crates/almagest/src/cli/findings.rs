@@ -5,7 +5,7 @@ use crate::report::{Table, counted, grouped, say, say_part};
 use archive::findings::Drift;
 use curate::advice;
 use curate::site::Site;
-use model::Advice;
+use model::{Advice, DeliveryName};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ example_ext_num, message}].")]
 pub struct Arguments {
     /// Only of this delivery.
     #[arg(long, value_name = "NAME")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// Only with this code.
     #[arg(long)]
     code: Option<String>,
@@ -34,7 +34,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     {
         return Err(exit::gate(format!("the archive knows no delivery {name:?}")));
     }
-    let mut findings = archive.findings(arguments.delivery.as_deref())?;
+    let mut findings = archive.findings(arguments.delivery.as_ref())?;
     findings.retain(|f| arguments.code.as_ref().is_none_or(|code| f.code == *code));
     if arguments.json {
         say!("{}", crate::report::json(&findings)?);
@@ -64,7 +64,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
     for finding in findings {
         let file = &finding.example_file;
         let cells = [
-            finding.delivery.clone(),
+            finding.delivery.to_string(),
             finding.stage.clone(),
             finding.code.clone(),
             finding.subject.clone(),
@@ -95,7 +95,7 @@ pub fn endings(findings: &[Drift]) -> String {
 }
 
 /// Returns the line that ends the summary of a step; empty when its deliveries have no findings.
-pub fn pointer(site: &Site, deliveries: &BTreeSet<String>) -> String {
+pub fn pointer(site: &Site, deliveries: &BTreeSet<DeliveryName>) -> String {
     let found = || -> anyhow::Result<u64> {
         let archive = site.read()?;
         let mut found = 0;

@@ -2,13 +2,14 @@
 
 use crate::exit;
 use curate::steps::Identity;
+use model::DeliveryName;
 
 /// Which delivery a directory is.
 #[derive(Debug, Default, clap::Args)]
 pub struct IdentityArguments {
     /// The directory belongs to the delivery of this name, which came from elsewhere; remembered.
     #[arg(long, value_name = "NAME", conflicts_with = "new")]
-    join: Option<String>,
+    join: Option<DeliveryName>,
     /// The directory is a separate delivery, although another one has the same name, files and sizes.
     #[arg(long)]
     new: bool,

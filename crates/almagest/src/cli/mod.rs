@@ -4,6 +4,7 @@
 use crate::exit::Exit;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use curate::{Scope, log};
+use model::{DeliveryName, Night};
 use std::path::PathBuf;
 
 mod approve;
@@ -205,10 +206,10 @@ enum Verb {
 pub struct ScopeArguments {
     /// Only deliveries of this observing night (YYYYMMDD); may be repeated.
     #[arg(long, value_name = "YYYYMMDD")]
-    pub night: Vec<String>,
+    pub night: Vec<Night>,
     /// Only this delivery; may be repeated.
     #[arg(long, value_name = "NAME")]
-    pub delivery: Vec<String>,
+    pub delivery: Vec<DeliveryName>,
 }
 
 impl ScopeArguments {

@@ -9,7 +9,7 @@ use curate::counts::Counts;
 use curate::log::of_round;
 use curate::site::Site;
 use curate::steps::Night;
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -72,7 +72,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
             ((*name).to_owned(), counts)
         })
         .collect();
-    let unit = |delivery: &str, use_case: UseCase, why: &str| json!({"unit": format!("{delivery}/{use_case}"), "why": why});
+    let unit = |delivery: &DeliveryName, use_case: UseCase, why: &str| json!({"unit": format!("{delivery}/{use_case}"), "why": why});
     let waits = night.waits.iter().map(|w| json!({"file": w.file, "why": w.why}));
     let stopped =
         night.stopped.iter().map(|h| unit(&h.delivery, h.use_case, &h.standing.to_string()));
@@ -114,7 +114,7 @@ pub fn tell_blocked(night: &Night) {
         tell!(
             WARN,
             "not_done",
-            delivery,
+            delivery = delivery.as_str(),
             use_case = use_case.name(),
             "{delivery}/{use_case} is not done: {why}"
         );
@@ -178,7 +178,7 @@ pub fn summary(night: &Night) -> String {
 }
 
 /// Reports the deliveries that are retracted, with the commands that show them again: no step shows them again.
-pub fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> {
+pub fn name_retracted(site: &Site, deliveries: &[DeliveryName]) -> anyhow::Result<()> {
     let archive = site.read()?;
     let filter = StatusFilter { deliveries: deliveries.to_vec(), ..StatusFilter::default() };
     let status = match deliveries {
@@ -189,7 +189,7 @@ pub fn name_retracted(site: &Site, deliveries: &[String]) -> anyhow::Result<()> 
         if !delivery.rounds.iter().any(|round| round.state == "retracted") {
             continue;
         }
-        let asked = Asked { name: Some(delivery.name), at_most: 1, ..Asked::default() };
+        let asked = Asked { name: Some(delivery.name.into()), at_most: 1, ..Asked::default() };
         let sheet = archive.facts_about(&asked)?.delivery;
         if let Some(retracted) = sheet.as_ref().and_then(advice::of_retracted) {
             say!("{}", shown(&retracted));

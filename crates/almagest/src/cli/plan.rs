@@ -10,7 +10,7 @@ use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, HostName};
 use std::path::PathBuf;
 
 /// Arguments of `plan`.
@@ -74,7 +74,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let standing = curator.archive().instructions()?;
     for s in &standing {
-        let is_unknown = |host: &String| document.hosts.iter().all(|known| known.host != *host);
+        let is_unknown = |host: &HostName| document.hosts.iter().all(|known| known.host != *host);
         if let Instruction::Move(host) = &s.instruction
             && is_unknown(host)
         {
@@ -128,7 +128,7 @@ fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit>
         }
     }
     if json {
-        let line = |host: &str, start, seconds: f64| {
+        let line = |host: &HostName, start, seconds: f64| {
             let start = site::iso(start);
             serde_json::json!({ "host": host, "start": start, "seconds": seconds })
         };

@@ -10,7 +10,7 @@ use curate::site::{self, Site};
 use curate::steps::gate;
 use model::profile::Assignment;
 use model::task::ProgrammeRef;
-use model::{Advice, RefusalCode};
+use model::{Advice, DeliveryName, RefusalCode};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -104,7 +104,7 @@ fn add(site: &Site, (name, project): (&str, &str), form: Form) -> anyhow::Result
     let mut archive = site.write_or_rehearse(form.dry_run)?;
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let parked = archive.refusals(&filter)?.into_iter().filter(|r| is_explained(r));
-    let mut parked: Vec<(String, Stage)> = parked.map(|r| (r.delivery, r.stage)).collect();
+    let mut parked: Vec<(DeliveryName, Stage)> = parked.map(|r| (r.delivery, r.stage)).collect();
     parked.sort();
     parked.dedup();
     let (id, released) =
@@ -116,8 +116,9 @@ fn add(site: &Site, (name, project): (&str, &str), form: Form) -> anyhow::Result
         say!("programme {id}: {} for PROJECT {}", shown(name), shown(project));
         if released > 0 {
             say!("{} to be processed in the next round", counted(released, "parked frame"));
-            let next =
-                |(delivery, stage): &(String, Stage)| gate::redo(site, &archive, delivery, *stage);
+            let next = |(delivery, stage): &(DeliveryName, Stage)| {
+                gate::redo(site, &archive, delivery, *stage)
+            };
             let mut next: Vec<Vec<Advice>> = parked.iter().map(next).collect();
             next.dedup();
             for commands in next.iter().take(10) {

@@ -7,6 +7,7 @@ use archive::history::Cause;
 use archive::retraction::purge::{PurgeScope, Purged, RetractedRound};
 use curate::site::{self, Site};
 use curate::{log, note};
+use model::DeliveryName;
 use std::collections::BTreeSet;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ rows, files, bytes, reason}, where retracted_in is the number of an event.")]
 pub struct Arguments {
     /// Only this delivery [default: all retracted rounds].
     #[arg(value_name = "DELIVERY")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// Reason, for the history.
     #[arg(long, value_name = "TEXT", required_unless_present = "dry_run")]
     reason: Option<String>,

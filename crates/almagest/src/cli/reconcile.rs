@@ -11,6 +11,7 @@ use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
 use curate::steps::{Coming, Night, Word, prospect};
+use model::DeliveryName;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -59,7 +60,7 @@ pub struct Arguments {
 /// A difference between source, library and archive.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Difference {
-    delivery: String,
+    delivery: DeliveryName,
     file: String,
     /// Machine-readable code.
     code: &'static str,
@@ -71,7 +72,7 @@ struct Difference {
 
 /// The comparison of one delivery.
 struct Compared {
-    name: String,
+    name: DeliveryName,
     /// Origins of the delivery, with the name of its directory at each.
     origins: Vec<(Origin, String)>,
     differences: Vec<Difference>,
@@ -108,7 +109,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         for d in &differences {
             let help = d.repaired_by.map(|who| format!("--right {who}")).unwrap_or_default();
             table.row([
-                d.delivery.clone(),
+                d.delivery.to_string(),
                 d.file.clone(),
                 d.code.to_owned(),
                 d.what.clone(),
@@ -147,7 +148,7 @@ impl Changes {
 /// Compares deliveries; when files are named, only those files, and by their contents.
 fn compared(
     site: &Site,
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     files: &[String],
     offline: bool,
 ) -> anyhow::Result<Vec<Compared>> {
@@ -206,10 +207,14 @@ fn compared(
 /// Origins of a delivery, with the name of its directory at each; what they list; and whether all of them could be listed.
 type Listed = (Vec<(Origin, String)>, Vec<transfer::Entry>, bool);
 
-fn listed(site: &Site, archive: &archive::Reader, delivery: &str) -> anyhow::Result<Listed> {
+fn listed(
+    site: &Site,
+    archive: &archive::Reader,
+    delivery: &DeliveryName,
+) -> anyhow::Result<Listed> {
     let (mut origins, mut entries, mut is_whole) = (Vec::new(), Vec::new(), true);
     let profiles = site.profiles()?;
-    for known in archive.origins(None)?.iter().filter(|known| known.delivery == delivery) {
+    for known in archive.origins(None)?.iter().filter(|known| known.delivery == *delivery) {
         let found = sources::of_known(site, known).and_then(|(origin, directory)| {
             Ok((origin.source.list(&directory)?, origin, directory))
         });
@@ -226,7 +231,7 @@ fn listed(site: &Site, archive: &archive::Reader, delivery: &str) -> anyhow::Res
                 tell!(
                     ERROR,
                     "source_not_queried",
-                    delivery,
+                    delivery = delivery.as_str(),
                     "the source of {delivery} is not queried: {}",
                     shown(&format!("{fault:#}"))
                 );
@@ -267,7 +272,7 @@ fn library_differences(site: &Site, holdings: &[Holding]) -> Vec<Difference> {
 }
 
 fn source_differences(
-    delivery: &str,
+    delivery: &DeliveryName,
     entries: &[transfer::Entry],
     holdings: &[Holding],
 ) -> Vec<Difference> {
@@ -336,7 +341,7 @@ struct Strays {
 }
 
 /// Returns the files in the delivery's directories that the archive does not know, except those that are being fetched.
-fn strays(site: &Site, delivery: &str, holdings: &[Holding]) -> Strays {
+fn strays(site: &Site, delivery: &DeliveryName, holdings: &[Holding]) -> Strays {
     let known: BTreeSet<PathBuf> =
         holdings.iter().map(|h| site.place.library_file(&h.path)).collect();
     let roots: Vec<PathBuf> =
@@ -444,7 +449,7 @@ fn rehearse(site: &Site, all: &[Compared], right: Right, changes: Changes) -> an
 }
 
 /// Returns true for the directory of a delivery's current files.
-fn is_top(site: &Site, delivery: &str, directory: &Path) -> bool {
+fn is_top(site: &Site, delivery: &DeliveryName, directory: &Path) -> bool {
     site.library_roots().iter().any(|root| root.join(delivery) == directory)
 }
 
@@ -470,7 +475,7 @@ fn move_strays(site: &Site, all: &[Compared], changes: Changes) -> anyhow::Resul
             tell!(
                 WARN,
                 "busy",
-                delivery = compared.name,
+                delivery = compared.name.as_str(),
                 "{} is being fetched; retry",
                 compared.name
             );
@@ -523,7 +528,7 @@ fn tell_older(directory: &Path) {
 fn take_in(
     site: &Site,
     night: &mut Night,
-    delivery: &str,
+    delivery: &DeliveryName,
     directory: &Path,
     only: BTreeSet<String>,
 ) -> anyhow::Result<()> {
@@ -549,25 +554,25 @@ impl Source for SomeFiles {
         self.directory.deliveries()
     }
 
-    fn list(&self, delivery: &str) -> Result<Vec<transfer::Entry>, SourceFault> {
-        let mut entries = self.directory.list(delivery)?;
+    fn list(&self, directory: &str) -> Result<Vec<transfer::Entry>, SourceFault> {
+        let mut entries = self.directory.list(directory)?;
         entries.retain(|e| e.name.to_str().is_some_and(|name| self.only.contains(name)));
         Ok(entries)
     }
 
-    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
-        self.directory.probe(delivery)
+    fn probe(&self, directory: &str) -> Result<Probe, SourceFault> {
+        self.directory.probe(directory)
     }
 
     fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         self.directory.connect()
     }
 
-    fn place(&self, delivery: &str) -> String {
-        self.directory.place(delivery)
+    fn place(&self, directory: &str) -> String {
+        self.directory.place(directory)
     }
 
-    fn directory(&self, delivery: &str) -> Option<PathBuf> {
-        self.directory.directory(delivery)
+    fn directory(&self, directory: &str) -> Option<PathBuf> {
+        self.directory.directory(directory)
     }
 }

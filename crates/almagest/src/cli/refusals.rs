@@ -16,7 +16,7 @@ use curate::advice;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::steps::gate;
-use model::Advice;
+use model::{Advice, DeliveryName};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ struct List {
     all: bool,
     /// Only of this delivery.
     #[arg(long, value_name = "NAME")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// Only with this code.
     #[arg(long)]
     code: Option<String>,
@@ -98,7 +98,7 @@ struct Decide {
     code: Option<String>,
     /// Only of this delivery (with --code).
     #[arg(long, value_name = "NAME", requires = "code")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     #[command(flatten)]
     why: Reason,
     #[command(flatten)]
@@ -122,7 +122,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Checks that a named delivery exists: a misspelt name is not reported as a delivery without refusals.
-fn check_delivery(archive: &Reader, delivery: Option<&String>) -> anyhow::Result<()> {
+fn check_delivery(archive: &Reader, delivery: Option<&DeliveryName>) -> anyhow::Result<()> {
     let delivery = delivery.into_iter().cloned().collect();
     chosen(archive, &Scope { deliveries: delivery, ..Scope::default() })?;
     Ok(())
@@ -161,7 +161,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
         };
         table.row([
             record.refusal_id.to_string(),
-            record.delivery.clone(),
+            record.delivery.to_string(),
             if is_narrow { in_short(record) } else { place(record) },
             record.stage.name().to_owned(),
             r.code.clone(),
@@ -208,7 +208,7 @@ fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
         say!("{}", crate::report::json(&all)?);
         return Ok(Exit::Done);
     }
-    let deliveries: Vec<&String> = chosen.iter().map(|r| &r.delivery).collect();
+    let deliveries: Vec<&DeliveryName> = chosen.iter().map(|r| &r.delivery).collect();
     let setting = explain::setting(site, &site.read()?, deliveries)?;
     let texts: Vec<String> = chosen.into_iter().map(|r| in_words(r, &setting)).collect();
     say_part!("{}", texts.join("\n"));
@@ -229,7 +229,7 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
     let place = if r.file.is_empty() { "the whole round".to_owned() } else { place(record) };
     let mut lines = vec![
         ("refusal", record.refusal_id.to_string()),
-        ("delivery", record.delivery.clone()),
+        ("delivery", record.delivery.to_string()),
         ("file", place),
         ("reason", format!("{}: {}", r.code, r.message)),
     ];

@@ -9,6 +9,7 @@ use archive::Reader;
 use archive::planning::{Resumed, Standing, Subject};
 use curate::advice;
 use curate::site::{self, Site};
+use model::DeliveryName;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -89,7 +90,7 @@ fn still_stopped(
     if let Resumed::Subject(Subject::Delivery(name) | Subject::Unit(name, _)) = resumed {
         nights.insert(name.clone(), archive.night(name)?);
     }
-    let night_of = |name: &str| nights.get(name).copied().flatten();
+    let night_of = |name: &DeliveryName| nights.get(name).copied().flatten();
     let meets = |s: &Standing| match resumed {
         // Hosts are no part of the work, and stop all of it.
         Resumed::Subject(Subject::All) => true,

@@ -7,7 +7,7 @@ use archive::history::Cause;
 use archive::retraction::Retracted;
 use curate::site::{self, Site};
 use curate::{advice, log};
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -25,7 +25,7 @@ that are current again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]
-    delivery: String,
+    delivery: DeliveryName,
     /// Only this use case: preview, metadata (includes previews and detections) or catalogue; may be repeated.
     #[arg(long, value_name = "USE_CASE")]
     use_case: Vec<UseCase>,

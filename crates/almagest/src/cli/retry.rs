@@ -7,7 +7,7 @@ use crate::report::{counted, say};
 use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;
 use curate::site::{self, Site};
-use model::{Advice, RefusalCode};
+use model::{Advice, DeliveryName, Night, RefusalCode};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -30,7 +30,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let subject = arguments.about.known(&site, &archive)?;
     let cause = cause(&arguments.why.reason);
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
-    let nights: std::collections::HashMap<String, Option<i32>> =
+    let nights: std::collections::HashMap<DeliveryName, Option<Night>> =
         archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
     let mut retried = 0;
     for refusal in archive.refusals(&filter)? {

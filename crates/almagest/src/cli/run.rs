@@ -10,7 +10,7 @@ use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
 use curate::steps::{Night, Whole, Word, came_from, gate};
-use model::Advice;
+use model::{Advice, DeliveryName};
 use std::path::PathBuf;
 use std::rc::Rc;
 
@@ -76,7 +76,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
         let names = expected.iter().map(|e| e.delivery.clone());
-        let names: Vec<String> = names.filter(|name| known.contains(name)).collect();
+        let names: Vec<DeliveryName> = names.filter(|name| known.contains(name)).collect();
         let planned = planned(&site, site.place.products(), &names, arguments.force)?;
         if arguments.json {
             let mut value = serde_json::to_value(planned)?;
@@ -110,9 +110,9 @@ pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow:
 fn curate_all(
     night: &mut Night,
     deliveries: &[Sourced],
-    mut names: Vec<String>,
+    mut names: Vec<DeliveryName>,
     word: &Word,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Vec<DeliveryName>> {
     for (origin, directory) in deliveries {
         if night.interrupted() {
             return Ok(names);

@@ -6,6 +6,7 @@ use archive::deliveries::origins::KnownOrigin;
 use curate::site::Site;
 use curate::sources::{self, Origin};
 use curate::steps::own;
+use model::DeliveryName;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -41,7 +42,7 @@ struct Delivery {
     /// Name of the directory.
     name: String,
     /// Name of the delivery in the archive; `None` when the archive does not know it.
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// Number of names in the directory.
     names: usize,
     /// State in the archive; `new` when the archive does not know the delivery.
@@ -132,7 +133,7 @@ fn told(found: &[Found]) {
         for d in &source.deliveries {
             deliveries.row([
                 source.name.clone(),
-                d.delivery.clone().unwrap_or_else(|| d.name.clone()),
+                d.delivery.as_ref().map_or(d.name.clone(), ToString::to_string),
                 d.names.to_string(),
                 d.state.clone(),
                 d.awaited.clone().unwrap_or_default(),

@@ -16,7 +16,7 @@ use curate::scheduler::document::duration;
 use curate::scheduler::state::State as DataState;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, DeliveryName, Night};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -37,10 +37,10 @@ pub struct Arguments {
     limit: Option<u32>,
     /// Only deliveries of this observing night; may be repeated.
     #[arg(long, value_name = "YYYYMMDD")]
-    night: Vec<i32>,
+    night: Vec<Night>,
     /// Only this delivery; may be repeated.
     #[arg(long, value_name = "NAME")]
-    delivery: Vec<String>,
+    delivery: Vec<DeliveryName>,
     /// Only deliveries in this state.
     #[arg(long, value_parser = ["arriving", "registered", "complete"])]
     state: Option<String>,
@@ -96,10 +96,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 
 /// Returns the filter of the listed deliveries. A misspelt name is an error, no delivery without work.
 fn filter(archive: &Reader, arguments: &Arguments) -> anyhow::Result<StatusFilter> {
-    let scope = Scope {
-        nights: arguments.night.iter().map(ToString::to_string).collect(),
-        deliveries: arguments.delivery.clone(),
-    };
+    let scope = Scope { nights: arguments.night.clone(), deliveries: arguments.delivery.clone() };
     if !scope.is_all() {
         chosen(archive, &scope)?;
     }
@@ -217,7 +214,7 @@ fn data_text(state: &DataState) -> String {
             _ => String::new(),
         };
         hosts.row([
-            host.host.clone(),
+            host.host.to_string(),
             host.cores.to_string(),
             bytes(host.memory_bytes),
             load,
@@ -233,7 +230,7 @@ fn data_text(state: &DataState) -> String {
             attempt.unit.clone(),
             attempt.task.to_string(),
             attempt.attempt.to_string(),
-            attempt.host.clone(),
+            attempt.host.to_string(),
             attempt.files.map(|(done, all)| format!("{done}/{all}")).unwrap_or_default(),
             duration(attempt.seconds),
         ]);
@@ -366,7 +363,7 @@ fn deliveries(status: &Status) -> Table {
     ]);
     for d in status.deliveries.iter().rev() {
         table.row([
-            d.name.clone(),
+            d.name.to_string(),
             d.state.clone(),
             grouped(d.images),
             grouped(d.detectors),
@@ -387,7 +384,7 @@ fn incomplete(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "not complete"]);
     for d in status.deliveries.iter().rev() {
         if let Some(awaited) = &d.awaited {
-            table.row([d.name.clone(), awaited.clone()]);
+            table.row([d.name.to_string(), awaited.clone()]);
         }
     }
     table
@@ -431,7 +428,7 @@ fn unfinished(status: &Status) -> Table {
                 Some(why) => (format!("{}, paused", round.state), why.clone()),
             };
             table.row([
-                delivery.name.clone(),
+                delivery.name.to_string(),
                 round.use_case.clone(),
                 round.round.to_string(),
                 state,
@@ -463,7 +460,7 @@ fn recent_tasks(rates: &[Rate]) -> Table {
         let each = r.seconds / r.tasks as f64;
         table.row([
             r.use_case.clone(),
-            r.host.clone(),
+            r.host.to_string(),
             grouped(r.tasks),
             if each < 10.0 { format!("{each:.1} s") } else { duration(each) },
             byte_rate(r.input_bytes, r.seconds),

@@ -11,7 +11,7 @@ use curate::rounds::plan;
 use curate::scope::chosen;
 use curate::site::Site;
 use curate::steps::{Night, gate};
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -184,7 +184,7 @@ pub struct Planned {
 
 #[derive(Debug, Serialize)]
 struct PlannedRound {
-    delivery: String,
+    delivery: DeliveryName,
     use_case: &'static str,
     files: usize,
     tasks: usize,
@@ -194,7 +194,7 @@ struct PlannedRound {
 #[derive(Debug, Serialize)]
 struct PlannedWait {
     file: String,
-    delivery: String,
+    delivery: DeliveryName,
     why: String,
 }
 
@@ -202,7 +202,7 @@ struct PlannedWait {
 pub fn planned(
     site: &Site,
     use_cases: &[UseCase],
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     is_forced: bool,
 ) -> anyhow::Result<Planned> {
     planned_with(site, &admitted(site, use_cases, deliveries, is_forced)?, |_| ())
@@ -277,7 +277,7 @@ impl Planned {
         let mut waits = Table::new(["waits", "delivery", "why"]);
         for round in self.rounds {
             rounds.row([
-                round.delivery,
+                round.delivery.into(),
                 round.use_case.to_owned(),
                 grouped(round.files as u64),
                 grouped(round.tasks as u64),
@@ -285,7 +285,7 @@ impl Planned {
             ]);
         }
         for wait in self.waits {
-            waits.row([wait.file, wait.delivery, wait.why]);
+            waits.row([wait.file, wait.delivery.into(), wait.why]);
         }
         for table in [rounds, waits].iter().filter(|table| !table.is_empty()) {
             say!("{}", table.text());

@@ -6,7 +6,7 @@ use archive::planning::Subject;
 use curate::advice;
 use curate::scheduler;
 use curate::site::Site;
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, HostName, Night, UseCase};
 
 /// The subject of an instruction.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -14,19 +14,19 @@ use model::{Advice, UseCase};
 pub struct About {
     /// A unit, as DELIVERY/USE_CASE.
     #[arg(long, value_name = "UNIT", value_parser = unit)]
-    unit: Option<(String, UseCase)>,
+    unit: Option<(DeliveryName, UseCase)>,
     /// A delivery.
     #[arg(long, value_name = "NAME")]
-    delivery: Option<String>,
+    delivery: Option<DeliveryName>,
     /// An observing night.
     #[arg(long, value_name = "YYYYMMDD")]
-    night: Option<i32>,
+    night: Option<Night>,
     /// A use case: preview, metadata or catalogue.
     #[arg(long, value_name = "USE_CASE")]
     use_case: Option<UseCase>,
     /// A host.
     #[arg(long, value_name = "HOST")]
-    pub host: Option<String>,
+    pub host: Option<HostName>,
     /// Everything.
     #[arg(long)]
     all: bool,
@@ -91,7 +91,7 @@ impl About {
 ///
 /// # Errors
 /// Exit code 3, with the hosts that exist.
-pub fn check_host(site: &Site, host: &str) -> anyhow::Result<()> {
+pub fn check_host(site: &Site, host: &HostName) -> anyhow::Result<()> {
     let hosts = scheduler::hosts(site)?;
     if hosts.iter().any(|known| known == host) {
         return Ok(());
@@ -104,8 +104,8 @@ pub fn check_host(site: &Site, host: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// A message when the text is not a unit.
-pub fn unit(text: &str) -> Result<(String, UseCase), String> {
+pub fn unit(text: &str) -> Result<(DeliveryName, UseCase), String> {
     let wrong = || format!("{text:?} is not a unit such as 20071011_v1/catalogue");
     let (delivery, use_case) = text.rsplit_once('/').ok_or_else(wrong)?;
-    Ok((delivery.to_owned(), use_case.parse().map_err(|_| wrong())?))
+    Ok((delivery.parse().map_err(|_| wrong())?, use_case.parse().map_err(|_| wrong())?))
 }

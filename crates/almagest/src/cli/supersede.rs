@@ -8,7 +8,7 @@ use archive::history::Cause;
 use archive::products::kept::KeptProduct;
 use curate::site::{self, Site};
 use curate::{advice, log};
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -26,7 +26,7 @@ newer_multiframe_id, newer_file, ext_nums, why}].")]
 pub struct Arguments {
     /// Name of the newer delivery, e.g. 20071011_v2.
     #[arg(value_name = "DELIVERY")]
-    delivery: String,
+    delivery: DeliveryName,
     /// Only this product: preview or catalogue; may be repeated.
     #[arg(long, value_name = "USE_CASE")]
     use_case: Vec<UseCase>,
@@ -110,8 +110,8 @@ fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
             k.file.clone(),
             k.use_case.name().to_owned(),
             k.detectors(),
-            k.delivery.clone(),
-            k.newer_delivery.clone(),
+            k.delivery.to_string(),
+            k.newer_delivery.to_string(),
             k.why.name().to_owned(),
         ]);
     }

@@ -11,6 +11,7 @@ use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
 use curate::steps::{Word, came_from, prospect};
+use model::DeliveryName;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -38,7 +39,7 @@ pub struct Arguments {
     /// Declare this delivery complete, although its marker, list or count announces more files, and fetch nothing; may
     /// be repeated.
     #[arg(long, value_name = "NAME", conflicts_with_all = ["deliveries", "source", "night", "delivery", "join", "new"])]
-    complete: Vec<String>,
+    complete: Vec<DeliveryName>,
     #[command(flatten)]
     of: ScopeArguments,
     #[command(flatten)]
@@ -107,7 +108,11 @@ pub fn opened(site: &Site, places: &[String]) -> anyhow::Result<Vec<Sourced>> {
 }
 
 /// Declares deliveries complete. Nothing is changed when one of them is unknown.
-fn closed(site: Site, names: &[String], (dry_run, json): (bool, bool)) -> anyhow::Result<Exit> {
+fn closed(
+    site: Site,
+    names: &[DeliveryName],
+    (dry_run, json): (bool, bool),
+) -> anyhow::Result<Exit> {
     const ACT: &str = "transfer --complete";
     let scope = Scope { deliveries: names.to_vec(), ..Scope::default() };
     let cause = Cause::new(site::operator(), ACT);
@@ -160,7 +165,7 @@ fn of_sources(site: &Site, names: &[String]) -> anyhow::Result<Vec<Sourced>> {
 /// The files that a transfer would fetch of a delivery.
 pub struct Expected {
     /// Name of the delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     prospect: transfer::Prospect,
 }
 
@@ -203,16 +208,16 @@ pub fn say_expected(expected: Vec<Expected>) {
     let mut skipped = Table::new(["delivery", "would be skipped", "code", "why"]);
     for Expected { delivery: name, prospect } in expected {
         table.row([
-            name.clone(),
+            name.to_string(),
             grouped(prospect.files as u64),
             bytes(prospect.bytes),
             grouped(prospect.unchanged as u64),
         ]);
         for refusal in prospect.refusals {
-            refused.row([name.clone(), refusal.file, refusal.code, refusal.message]);
+            refused.row([name.to_string(), refusal.file, refusal.code, refusal.message]);
         }
         for entry in prospect.skipped {
-            skipped.row([name.clone(), entry.name, entry.code.to_owned(), entry.why]);
+            skipped.row([name.to_string(), entry.name, entry.code.to_owned(), entry.why]);
         }
     }
     for table in [table, refused, skipped].iter().filter(|table| !table.is_empty()) {

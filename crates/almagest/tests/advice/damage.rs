@@ -25,13 +25,14 @@ pub(crate) fn previews_are_lost() -> Vec<&'static str> {
     assert_eq!(found.code, Some(3), "{found:?}");
     let delivery = NIGHT.to_owned();
     let mut tried = Tried::at(&desk);
-    let made = tried.run(&found, &Advice::PreviewLost { delivery: delivery.clone() }).ended(0);
+    let made =
+        tried.run(&found, &Advice::PreviewLost { delivery: delivery.parse().unwrap() }).ended(0);
     assert!(made.contains("2 multiframes with lost previews"), "{made}");
     let round =
         "SELECT count(*) FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id)
          WHERE use_case = 'preview' AND round = 2";
     assert_eq!(desk.count(round), 2, "and no others");
-    tried.run(&found, &Advice::Ingest { delivery }).ended(0);
+    tried.run(&found, &Advice::Ingest { delivery: delivery.parse().unwrap() }).ended(0);
     desk.verified();
     tried.kinds
 }
@@ -64,7 +65,7 @@ pub(crate) fn library_files_are_damaged() -> Vec<&'static str> {
     let found = desk.at_site(&["verify", "--checksums"]);
     assert_eq!(found.code, Some(3), "{found:?}");
     let (delivery, file) = (NIGHT.to_owned(), files[0].0.clone());
-    worked(tried.run(&found, &Advice::ReconcileFile { delivery: delivery.clone(), file }));
+    worked(tried.run(&found, &Advice::ReconcileFile { delivery: delivery.parse().unwrap(), file }));
     desk.at_site(&["verify", "--checksums"]).ended(0);
     rot(&files[1].1);
     rot(&files[2].1);
@@ -72,7 +73,7 @@ pub(crate) fn library_files_are_damaged() -> Vec<&'static str> {
     let status = desk.at_site(&["status"]);
     let compared = tried.run(&status, &Advice::Reconcile);
     assert_eq!(compared.code, Some(3), "it only compares: {compared:?}");
-    worked(tried.run(&found, &Advice::ReconcileDelivery { delivery }));
+    worked(tried.run(&found, &Advice::ReconcileDelivery { delivery: delivery.parse().unwrap() }));
     desk.at_site(&["verify", "--checksums"]).ended(0);
     rot(&files[3].1);
     let scrubbed = desk.at_site(&["scrub"]);
@@ -112,7 +113,7 @@ pub(crate) fn strays_lie_about() -> Vec<&'static str> {
     std::fs::write(&preview, "jpeg").expect("written");
     let found = desk.at_site(&["verify"]);
     let mut tried = Tried::at(&desk);
-    worked(tried.run(&found, &Advice::ReconcileStrays { delivery: NIGHT.to_owned() }));
+    worked(tried.run(&found, &Advice::ReconcileStrays { delivery: NIGHT.parse().unwrap() }));
     assert!(!stray.exists() && preview.exists());
     tried.run(&found, &Advice::VerifyRepair).ended(0);
     assert!(!preview.exists());

@@ -20,21 +20,24 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     let state =
         |wanted: &str| desk.count(&format!("SELECT count(*) FROM unit WHERE state = '{wanted}'"));
     let (d, u) = unit(&delivery);
-    tried.run(&plan(), &Advice::EditPriority { delivery: d, use_case: u }).ended(0);
+    tried
+        .run(&plan(), &Advice::EditPriority { delivery: d.parse().unwrap(), use_case: u })
+        .ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM instruction WHERE act = 'priority'"), 1);
     let (d, u) = unit(&delivery);
-    let moved = Advice::EditMove { delivery: d, use_case: u, host: host.clone() };
+    let moved =
+        Advice::EditMove { delivery: d.parse().unwrap(), use_case: u, host: host.parse().unwrap() };
     tried.run(&plan(), &moved).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM instruction WHERE act = 'move'"), 1);
     let (d, u) = unit(&delivery);
-    let held = tried.run(&plan(), &Advice::EditHold { delivery: d, use_case: u });
-    let target = Target::Unit(delivery.clone(), use_case);
+    let held = tried.run(&plan(), &Advice::EditHold { delivery: d.parse().unwrap(), use_case: u });
+    let target = Target::Unit(delivery.parse().unwrap(), use_case);
     assert!(!plan().out.contains(&format!("approve --unit {delivery}/{use_case}")));
     tried.run(&held, &Advice::Resume { target: target.clone() }).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM instruction WHERE act = 'pause'"), 0);
     let again = plan();
     let (d, u) = unit(&delivery);
-    tried.run(&again, &Advice::ApproveUnit { delivery: d, use_case: u }).ended(0);
+    tried.run(&again, &Advice::ApproveUnit { delivery: d.parse().unwrap(), use_case: u }).ended(0);
     assert_eq!(state("approved"), 1);
     let rejected = tried.run(&plan(), &Advice::Reject);
     let number = desk.count("SELECT max(plan_id) FROM plan") as i64;
@@ -45,7 +48,7 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     tried.recommended(&desk.at_site(&["plan"]), &resume);
     tried.run(&rejected, &resume).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM instruction WHERE act = 'pause'"), 0);
-    tried.run(&plan(), &Advice::ApproveHost { host }).ended(0);
+    tried.run(&plan(), &Advice::ApproveHost { host: host.parse().unwrap() }).ended(0);
     assert!(state("approved") > 1);
     // A later round has no host yet, and is approved with the rest.
     let rest = plan();
@@ -69,7 +72,7 @@ pub(crate) fn a_unit_is_bound_to_an_unknown_host() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     let plan = desk.at_site(&["plan"]);
     assert!(plan.out.contains("n7, which does not exist"), "{plan:?}");
-    let target = Target::Delivery(NIGHT.to_owned());
+    let target = Target::Delivery(NIGHT.parse().unwrap());
     tried.run(&plan, &Advice::EditUnbind { target }).ended(0);
     assert!(desk.at_site(&["plan"]).ended(0).contains("approve --all"));
     tried.kinds
@@ -140,7 +143,7 @@ pub(crate) fn attempts_were_left() -> Vec<&'static str> {
     let doctor = desk.at_site(&["doctor"]);
     assert_eq!(doctor.code, Some(3), "{doctor:?}");
     let mut tried = Tried::at(&desk);
-    let step = Advice::Step { use_case: UseCase::Metadata, delivery: NIGHT.to_owned() };
+    let step = Advice::Step { use_case: UseCase::Metadata, delivery: NIGHT.parse().unwrap() };
     worked(tried.run(&doctor, &step));
     assert!(!desk.at_site(&["doctor"]).out.contains("left by processes"));
     tried.kinds

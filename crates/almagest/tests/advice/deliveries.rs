@@ -35,10 +35,10 @@ pub(crate) fn steps_are_explained() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     let frame = desk.value("SELECT min(file.name) FROM file JOIN image USING (file_id)");
     let explained = desk.at_site(&["explain", frame.as_str().expect("a name")]);
-    let step = Advice::Step { use_case: UseCase::Metadata, delivery: delivery.clone() };
+    let step = Advice::Step { use_case: UseCase::Metadata, delivery: delivery.parse().unwrap() };
     tried.run(&explained, &step).ended(0);
     let explained = desk.at_site(&["explain", NIGHT]);
-    tried.run(&explained, &Advice::Ingest { delivery }).ended(0);
+    tried.run(&explained, &Advice::Ingest { delivery: delivery.parse().unwrap() }).ended(0);
     assert!(desk.count("SELECT count(*) FROM multiframe") > 0);
     tried.kinds
 }
@@ -47,7 +47,7 @@ pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
     let desk = archived();
     let before = detections(&desk);
     let delivery = NIGHT.to_owned();
-    let undo = Advice::RetractUndo { delivery: delivery.clone() };
+    let undo = Advice::RetractUndo { delivery: delivery.parse().unwrap() };
     let mut tried = Tried::at(&desk);
     let retracted = desk.at_site(&["retract", NIGHT, "--reason", "bad flat"]);
     tried.run(&retracted, &undo).ended(0);
@@ -74,20 +74,20 @@ pub(crate) fn a_delivery_is_retracted() -> Vec<&'static str> {
     }
     // Purged, it can only be made again.
     desk.at_site(&["purge", "--reason", "bad flat", "--yes"]).ended(0);
-    let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
+    let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.parse().unwrap() };
     for words in idle {
         let said = desk.at_site(words);
         for advice in UseCase::ALL.iter().copied().map(again) {
             tried.recommended(&said, &advice);
         }
-        tried.recommended(&said, &Advice::Ingest { delivery: delivery.clone() });
+        tried.recommended(&said, &Advice::Ingest { delivery: delivery.parse().unwrap() });
     }
     let explained = desk.at_site(&["explain", NIGHT]);
     assert!(!explained.out.contains("--undo"), "{explained:?}");
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         tried.run(&explained, &again(use_case)).ended(0);
     }
-    tried.run(&explained, &Advice::Ingest { delivery: delivery.clone() }).ended(0);
+    tried.run(&explained, &Advice::Ingest { delivery: delivery.parse().unwrap() }).ended(0);
     assert_eq!(detections(&desk), before);
     assert!(!desk.run(&desk.inbox().join(NIGHT)).out.contains("purged"));
     tried.kinds
@@ -104,14 +104,19 @@ pub(crate) fn a_delivery_is_arriving() -> Vec<&'static str> {
     let explained = desk.at_site(&["explain", NIGHT]);
     std::fs::write(&marker, text).expect("the marker comes");
     let mut tried = Tried::at(&desk);
-    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
+    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.parse().unwrap() }));
     assert_eq!(desk.status()["deliveries"][0]["state"], "registered");
     // Of another delivery nothing more comes.
     let other = desk.simulate(&night("20071012"));
     std::fs::remove_file(other.join("OK_TO_COPY")).expect("removed");
     desk.at_site(&["transfer", other.to_str().expect("UTF-8")]).ended(0);
     let explained = desk.at_site(&["explain", "20071012_v1"]);
-    worked(tried.run(&explained, &Advice::TransferComplete { delivery: "20071012_v1".to_owned() }));
+    worked(
+        tried.run(
+            &explained,
+            &Advice::TransferComplete { delivery: "20071012_v1".parse().unwrap() },
+        ),
+    );
     assert_ne!(desk.status()["deliveries"][1]["state"], "arriving");
     tried.kinds
 }
@@ -135,7 +140,7 @@ pub(crate) fn a_delivery_has_not_arrived() -> Vec<&'static str> {
     assert!(explained.out.contains("has not arrived"), "{explained:?}");
     std::fs::rename(&kept, &image).expect("it comes");
     let mut tried = Tried::at(&desk);
-    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.to_owned() }));
+    worked(tried.run(&explained, &Advice::Transfer { delivery: NIGHT.parse().unwrap() }));
     assert!(desk.at_site(&["explain", &name]).ended(0).contains("an image"));
     // The sources are polled, and list their deliveries.
     let doctor = desk.at_site(&["doctor"]);
@@ -207,10 +212,15 @@ pub(crate) fn older_products_of_a_frame_are_kept() -> Vec<&'static str> {
     let (delivery, use_case) = ("20071011_v2".to_owned(), UseCase::Catalogue);
     let explain = || desk.at_site(&["explain", &format!("{NIGHT}/{file}")]);
     let mut tried = Tried::at(&desk);
-    let end = Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+    let end =
+        Advice::SupersedeFile { delivery: delivery.parse().unwrap(), file: file.clone(), use_case };
     tried.run(&explain(), &end).ended(0);
     assert!(detections(&desk) < all);
-    let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };
+    let undo = Advice::SupersedeFileUndo {
+        delivery: delivery.parse().unwrap(),
+        file: file.clone(),
+        use_case,
+    };
     tried.run(&explain(), &undo).ended(0);
     assert_eq!(detections(&desk), all);
     tried.kinds
@@ -233,13 +243,13 @@ pub(crate) fn older_products_are_kept() -> Vec<&'static str> {
                 JOIN delivery USING (delivery_id) WHERE delivery.name = '20071011_v1'";
     assert!(desk.count(kept) > 0);
     let delivery = "20071011_v2".to_owned();
-    let supersede = Advice::Supersede { delivery: delivery.clone() };
+    let supersede = Advice::Supersede { delivery: delivery.parse().unwrap() };
     let mut tried = Tried::at(&desk);
     tried.recommended(&desk.at_site(&["explain", &delivery]), &supersede);
     let ended = tried.run(&desk.at_site(&["findings", "--delivery", &delivery]), &supersede);
     assert_eq!((ended.code, desk.count(kept)), (Some(0), 0), "{ended:?}");
     assert!(!desk.at_site(&["findings"]).out.contains("supersede"));
-    tried.run(&ended, &Advice::SupersedeUndo { delivery }).ended(0);
+    tried.run(&ended, &Advice::SupersedeUndo { delivery: delivery.parse().unwrap() }).ended(0);
     assert!(desk.count(kept) > 0);
     tried.kinds
 }
@@ -272,17 +282,22 @@ pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
     assert!(of_detector > 0);
     let ended_all = all - of_detector;
     let mut tried = Tried::at(&desk);
-    let end = Advice::SupersedeFile { delivery: delivery.clone(), file: file.clone(), use_case };
+    let end =
+        Advice::SupersedeFile { delivery: delivery.parse().unwrap(), file: file.clone(), use_case };
     let ended = tried.run(&explain(), &end);
     assert_eq!((ended.code, detections(&desk)), (Some(0), ended_all), "{ended:?}");
-    let undo = Advice::SupersedeUndo { delivery: delivery.clone() };
+    let undo = Advice::SupersedeUndo { delivery: delivery.parse().unwrap() };
     tried.run(&ended, &undo).ended(0);
     assert_eq!(detections(&desk), all);
-    let supersede = Advice::Supersede { delivery: delivery.clone() };
+    let supersede = Advice::Supersede { delivery: delivery.parse().unwrap() };
     tried.run(&desk.at_site(&["findings", "--delivery", NIGHT]), &supersede).ended(0);
     assert_eq!(detections(&desk), ended_all);
     assert!(!desk.at_site(&["findings"]).out.contains("supersede"));
-    let undo = Advice::SupersedeFileUndo { delivery, file: file.clone(), use_case };
+    let undo = Advice::SupersedeFileUndo {
+        delivery: delivery.parse().unwrap(),
+        file: file.clone(),
+        use_case,
+    };
     tried.run(&explain(), &undo).ended(0);
     assert_eq!(detections(&desk), all);
     desk.verified();
@@ -296,7 +311,8 @@ pub(crate) fn previews_of_a_newer_version_show() -> Vec<&'static str> {
     let said = desk.at_site(&["contact-sheet", "--delivery", NIGHT]);
     assert_eq!(said.code, Some(3), "{said:?}");
     let mut tried = Tried::at(&desk);
-    let told = tried.run(&said, &Advice::ContactSheet { delivery }).ended(0);
+    let told =
+        tried.run(&said, &Advice::ContactSheet { delivery: delivery.parse().unwrap() }).ended(0);
     assert!(told.contains("contact sheet of 6 frames"), "{told}");
     assert!(!said.err.contains("metadata --delivery"), "{said:?}");
     tried.kinds
@@ -313,11 +329,11 @@ pub(crate) fn a_site_has_no_previews() -> Vec<&'static str> {
         let delivery = NIGHT.to_owned();
         let step = |use_case| match selection {
             [] => Advice::StepAll { use_case },
-            _ => Advice::Step { use_case, delivery: delivery.clone() },
+            _ => Advice::Step { use_case, delivery: delivery.parse().unwrap() },
         };
         let ingest = match selection {
             [] => Advice::IngestAll,
-            _ => Advice::Ingest { delivery: delivery.clone() },
+            _ => Advice::Ingest { delivery: delivery.parse().unwrap() },
         };
         let mut tried = Tried::at(&desk);
         for advice in [step(UseCase::Metadata), step(UseCase::Preview), ingest] {
@@ -359,7 +375,7 @@ pub(crate) fn a_delivery_is_seen_at_another_path() -> Vec<&'static str> {
     let copy = copied(&desk, &delivery, "second place");
     let said = desk.run(&copy);
     assert_eq!((said.code, deliveries()), (Some(3), 1), "{said:?}");
-    let join = Advice::RunJoin { place: place(&copy), delivery: NIGHT.to_owned() };
+    let join = Advice::RunJoin { place: place(&copy), delivery: NIGHT.parse().unwrap() };
     tried.run(&said, &join).ended(0);
     assert_eq!(deliveries(), 1);
     desk.run(&copy).ended(0);
@@ -384,7 +400,8 @@ pub(crate) fn a_delivery_has_moved() -> Vec<&'static str> {
     std::fs::rename(&kept, copy.join(late.file_name().expect("a name"))).expect("moved");
     let mut tried = Tried::at(&desk);
     let explained = desk.at_site(&["explain", NIGHT]);
-    let join = Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: NIGHT.to_owned() };
+    let join =
+        Advice::RunJoin { place: "DELIVERY_DIR".to_owned(), delivery: NIGHT.parse().unwrap() };
     tried.recommended(&explained, &join);
     let command = tried.printed(&join).replace("DELIVERY_DIR", &copy.display().to_string());
     worked(tried.pasted(&command));

@@ -2,6 +2,8 @@
 //! must do what was promised. A kind of advice without a situation fails the test, and so does a recommendation in the source
 //! that is not a [`model::Advice`].
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod damage;
 mod decisions;
 mod deliveries;

@@ -116,7 +116,8 @@ pub(crate) fn refusals_are_many() -> Vec<&'static str> {
     let explained = desk.at_site(&["explain", NIGHT]);
     assert!(explained.out.lines().count() < 100, "{}", explained.out);
     let mut tried = Tried::at(&desk);
-    let list = tried.run(&explained, &Advice::RefusalsOf { delivery: NIGHT.to_owned() }).ended(0);
+    let list =
+        tried.run(&explained, &Advice::RefusalsOf { delivery: NIGHT.parse().unwrap() }).ended(0);
     assert!(list.lines().count() > 30, "{list}");
     tried.kinds
 }
@@ -135,7 +136,7 @@ pub(crate) fn a_task_failed() -> Vec<&'static str> {
     assert!(failed.iter().any(|r| r["code"] == "task_failed"), "{failed:?}");
     let explained = desk.at_site(&["explain", NIGHT]);
     std::fs::write(&file, whole).expect("it is back");
-    let target = Target::Unit(NIGHT.to_owned(), UseCase::Metadata);
+    let target = Target::Unit(NIGHT.parse().unwrap(), UseCase::Metadata);
     let mut tried = Tried::at(&desk);
     tried.run(&explained, &Advice::Retry { target }).ended(0);
     desk.run(&delivery).ended(0);
@@ -150,7 +151,7 @@ pub(crate) fn there_are_findings() -> Vec<&'static str> {
         let delivery = desk.simulate(&Small { faults: true, ..night(name) });
         let mut tried = Tried::at(&desk);
         let said = desk.run(&delivery);
-        let of = Advice::FindingsOf { delivery: format!("{name}_v1") };
+        let of = Advice::FindingsOf { delivery: format!("{name}_v1").parse().unwrap() };
         let list = tried.run(&said, &of).ended(0);
         let found =
             desk.at_site(&["findings", "--delivery", &format!("{name}_v1"), "--json"]).json(0);

@@ -16,7 +16,7 @@ use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection};
 use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
-use model::{UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -93,7 +93,7 @@ impl RunningAttempt {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The computer.
-    pub host: String,
+    pub host: HostName,
     /// The executor's name of the attempt; empty when it is not known.
     pub job: String,
     /// Memory limit in bytes.
@@ -254,7 +254,7 @@ pub(crate) fn start(
     if let Some(Place { host, job, memory_bytes }) = place {
         tx.execute(
             "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![task.id, number, host, job, memory_bytes],
+            params![task.id, number, host.as_str(), job, memory_bytes],
         )?;
     }
     let metadata = match key.unit.use_case.product().inputs.products {
@@ -373,9 +373,9 @@ fn metadata_directories(
              LEFT JOIN unit ON unit.unit_id = task.unit_id LEFT JOIN delivery ON delivery.delivery_id = unit.delivery_id
          WHERE task_input.task_id = ?1",
     )?;
-    type Place = (Option<String>, Option<u32>, Option<u32>, Option<u32>);
+    type Place = (Option<DeliveryName>, Option<u32>, Option<u32>, Option<u32>);
     let rows = select.query_map([task_id], |r| -> engine::Result<Place> {
-        Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        Ok((r.name_if_any(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
     })?;
     let mut directories = Vec::new();
     for row in rows {
@@ -441,7 +441,7 @@ pub(crate) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
         let unit = unit_of(r)?.key;
         let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
         let texts: [String; 4] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?];
-        let place = match r.get::<Option<String>>(12)? {
+        let place = match r.name_if_any(12)? {
             Some(host) => Some(Place { host, job: r.get(13)?, memory_bytes: r.get(14)? }),
             None => None,
         };

@@ -19,7 +19,7 @@ use engine::{Connection, Optional, Value};
 use lake::{self, DetectorKey, FinaliseRequest, LakeError, Staged};
 use model::products::Succession;
 use model::task::{HduReport, StagedFile};
-use model::{EventId, Finding, RefusalCode, UnitKey, UnitState, UseCase};
+use model::{DeliveryName, EventId, Finding, RefusalCode, UnitKey, UnitState, UseCase};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -706,14 +706,14 @@ impl Publishing<'_> {
 /// Returns findings about values outside their columns' ranges and about cleaned texts, with the number of values of each
 /// multiframe.
 fn out_of_range(
-    delivery: &str,
+    delivery: &DeliveryName,
     table: &str,
     rows: staged::LoadedRows,
 ) -> Vec<(Finding, BTreeMap<i64, u64>)> {
     let finding = |(column, found): (&str, staged::OutOfRange)| {
         let finding = Finding {
             code: RefusalCode::VALUE_OUT_OF_RANGE.into(),
-            file: delivery.to_owned(),
+            file: delivery.to_string(),
             hdu: None,
             subject: Some(format!("{table}.{column}")),
             files: found.counts.len() as u64,
@@ -728,7 +728,7 @@ fn out_of_range(
     let cleaned = |(column, counts): (&str, BTreeMap<i64, u64>)| {
         let finding = Finding {
             code: RefusalCode::TEXT_CLEANED.into(),
-            file: delivery.to_owned(),
+            file: delivery.to_string(),
             hdu: None,
             subject: Some(format!("{table}.{column}")),
             files: counts.len() as u64,

@@ -14,6 +14,7 @@ use crate::refusals::StagedRefusal;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
+use model::{DeliveryName, Night};
 use std::path::PathBuf;
 
 /// A file in the library whose transfer was verified.
@@ -80,10 +81,10 @@ pub struct SkippedEntry {
 /// The facts about a delivery as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliveryFacts {
-    /// Name, e.g. `20071011_v1`; one plain path component.
-    pub name: String,
-    /// Observing night as yyyymmdd, when the name contains it.
-    pub night: Option<i32>,
+    /// Name, e.g. `20071011_v1`.
+    pub name: DeliveryName,
+    /// Observing night, when the name contains it.
+    pub night: Option<Night>,
     /// Version of the pipeline, when the name contains it.
     pub version: Option<String>,
     /// Directory or address that the delivery was fetched from.
@@ -168,7 +169,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn deliveries(&self, night: Option<i32>) -> Result<Vec<String>, ArchiveError> {
+    pub fn deliveries(&self, night: Option<Night>) -> Result<Vec<DeliveryName>, ArchiveError> {
         self.read("list deliveries", |c| deliveries(c, night))
     }
 
@@ -176,7 +177,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn awaited(&self, delivery: &str) -> Result<Option<String>, ArchiveError> {
+    pub fn awaited(&self, delivery: &DeliveryName) -> Result<Option<String>, ArchiveError> {
         self.read(format!("look up {delivery:?}"), |c| awaited(c, delivery))
     }
 
@@ -184,7 +185,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when there is no such delivery.
-    pub fn source(&self, delivery: &str) -> Result<PathBuf, ArchiveError> {
+    pub fn source(&self, delivery: &DeliveryName) -> Result<PathBuf, ArchiveError> {
         self.read(format!("look up {delivery:?}"), |c| source(c, delivery))
     }
 
@@ -192,7 +193,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn night(&self, delivery: &str) -> Result<Option<i32>, ArchiveError> {
+    pub fn night(&self, delivery: &DeliveryName) -> Result<Option<Night>, ArchiveError> {
         self.read(format!("look up {delivery:?}"), |c| night(c, delivery))
     }
 }
@@ -208,21 +209,27 @@ impl Archive {
 }
 
 /// Implements [`crate::Reader::deliveries`].
-pub(crate) fn deliveries(c: &Connection, night: Option<i32>) -> Result<Vec<String>, ArchiveFault> {
+pub(crate) fn deliveries(
+    c: &Connection,
+    night: Option<Night>,
+) -> Result<Vec<DeliveryName>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT name FROM delivery WHERE CAST(?1 AS INTEGER) IS NULL OR night = ?1 ORDER BY delivery_id",
     )?;
-    Ok(select.query_map([night], |r| r.get(0))?.collect::<Result<_, _>>()?)
+    Ok(select.query_map([night.map(Night::get)], |r| r.name(0))?.collect::<Result<_, _>>()?)
 }
 
 /// Implements [`crate::Reader::awaited`].
-pub(crate) fn awaited(c: &Connection, delivery: &str) -> Result<Option<String>, ArchiveFault> {
+pub(crate) fn awaited(
+    c: &Connection,
+    delivery: &DeliveryName,
+) -> Result<Option<String>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT awaited FROM delivery WHERE name = ?1")?;
-    Ok(select.query_row([delivery], |r| r.get::<Option<String>>(0)).optional()?.flatten())
+    Ok(select.query_row([delivery.as_str()], |r| r.get::<Option<String>>(0)).optional()?.flatten())
 }
 
 /// Implements [`crate::Reader::source`].
-pub(crate) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveFault> {
+pub(crate) fn source(c: &Connection, delivery: &DeliveryName) -> Result<PathBuf, ArchiveFault> {
     let id = delivery_id(c, delivery)?;
     let source: String = c
         .prepare_cached("SELECT source FROM delivery WHERE delivery_id = ?1")?
@@ -231,10 +238,14 @@ pub(crate) fn source(c: &Connection, delivery: &str) -> Result<PathBuf, ArchiveF
 }
 
 /// Returns the night of a delivery; `None` when the delivery is unknown or has no night.
-pub(crate) fn night(c: &Connection, delivery: &str) -> Result<Option<i32>, ArchiveFault> {
+pub(crate) fn night(
+    c: &Connection,
+    delivery: &DeliveryName,
+) -> Result<Option<Night>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT night FROM delivery WHERE name = ?1")?;
-    let found: Option<Option<i32>> = select.query_row([delivery], |r| r.get(0)).optional()?;
-    Ok(found.flatten())
+    let found: Option<Option<i32>> =
+        select.query_row([delivery.as_str()], |r| r.get(0)).optional()?;
+    Ok(found.flatten().and_then(Night::new))
 }
 
 /// Implements [`crate::Archive::complete_deliveries`].

@@ -7,6 +7,7 @@ use crate::history::Cause;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
+use model::DeliveryName;
 use rusqlite::params;
 
 /// Place that a delivery comes from. Together with the directory's name it identifies the delivery.
@@ -28,7 +29,7 @@ pub struct KnownOrigin {
     /// The place.
     pub place: DeliveryOrigin,
     /// Name of the delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// True when no file of the delivery is registered yet: its first fetch is running or was interrupted.
     pub is_reserved: bool,
 }
@@ -57,7 +58,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.
-    pub fn skipped(&self, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveError> {
+    pub fn skipped(&self, delivery: &DeliveryName) -> Result<Vec<SkippedEntry>, ArchiveError> {
         self.read("list skipped entries", |c| skipped(c, delivery))
     }
 }
@@ -71,7 +72,7 @@ impl Archive {
     pub fn claim_origin(
         &mut self,
         place: &DeliveryOrigin,
-        delivery: &str,
+        delivery: &DeliveryName,
         claim: Claim<'_>,
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
@@ -95,7 +96,7 @@ impl Archive {
     /// [`ArchiveError`], an unknown delivery among them.
     pub fn close_delivery(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         cause: &Cause,
         now: Timestamp,
     ) -> Result<bool, ArchiveError> {
@@ -123,7 +124,7 @@ pub(crate) fn list(
                 address: r.get(3)?,
                 is_source: r.get::<i64>(4)? == 1,
             },
-            delivery: r.get(2)?,
+            delivery: r.name(2)?,
             is_reserved: r.get(5)?,
         })
     })?;
@@ -134,7 +135,7 @@ pub(crate) fn list(
 pub(crate) fn claim(
     tx: &Connection,
     place: &DeliveryOrigin,
-    delivery: &str,
+    delivery: &DeliveryName,
     claim: Claim<'_>,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
@@ -144,7 +145,7 @@ pub(crate) fn claim(
         // ended.
         tx.execute(
             "DELETE FROM delivery_origin WHERE delivery = ?1 AND (origin <> ?2 OR directory <> ?3)",
-            params![delivery, place.origin, place.directory],
+            params![delivery.as_str(), place.origin, place.directory],
         )?;
     }
     let other: Option<String> = tx
@@ -154,7 +155,7 @@ pub(crate) fn claim(
             |r| r.get(0),
         )
         .optional()?;
-    if let Some(other) = other.filter(|other| other != delivery) {
+    if let Some(other) = other.filter(|other| *delivery != *other) {
         return Err(ArchiveFault::Conflict(format!(
             "{} of {} is delivery {other}, not {delivery}",
             place.directory, place.origin
@@ -162,7 +163,7 @@ pub(crate) fn claim(
     }
     let joined_by = match claim {
         Claim::Join(_) if !exists => {
-            return Err(ArchiveFault::Unknown { what: "delivery", name: delivery.to_owned() });
+            return Err(ArchiveFault::Unknown { what: "delivery", name: delivery.to_string() });
         }
         Claim::Join(who) => Some(who),
         Claim::Own | Claim::Known => None,
@@ -177,7 +178,7 @@ pub(crate) fn claim(
         params![
             place.origin,
             place.directory,
-            delivery,
+            delivery.as_str(),
             place.address,
             i64::from(place.is_source),
             joined_by,
@@ -191,13 +192,13 @@ pub(crate) fn claim(
 fn is_of_others(
     tx: &Connection,
     place: &DeliveryOrigin,
-    delivery: &str,
+    delivery: &DeliveryName,
 ) -> Result<bool, ArchiveFault> {
     Ok(tx.query_row(
         "SELECT EXISTS (SELECT * FROM delivery_origin WHERE delivery = ?1)
              AND NOT EXISTS (SELECT * FROM delivery_origin WHERE delivery = ?1 AND directory = ?2
                                  AND (origin = ?3 OR address = ?4))",
-        [delivery, &place.directory, &place.origin, &place.address],
+        [delivery.as_str(), &place.directory, &place.origin, &place.address],
         |r| r.get(0),
     )?)
 }
@@ -215,7 +216,7 @@ pub(crate) fn release(tx: &Connection, place: &DeliveryOrigin) -> Result<(), Arc
 /// Implements [`crate::Archive::close_delivery`].
 pub(crate) fn close(
     tx: &Connection,
-    delivery: &str,
+    delivery: &DeliveryName,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<bool, ArchiveFault> {
@@ -230,7 +231,10 @@ pub(crate) fn close(
 }
 
 /// Implements [`crate::Reader::skipped`].
-pub(crate) fn skipped(c: &Connection, delivery: &str) -> Result<Vec<SkippedEntry>, ArchiveFault> {
+pub(crate) fn skipped(
+    c: &Connection,
+    delivery: &DeliveryName,
+) -> Result<Vec<SkippedEntry>, ArchiveFault> {
     let id = delivery_id(c, delivery)?;
     let mut select = c.prepare_cached(
         "SELECT name, code, why FROM skipped WHERE delivery_id = ?1 ORDER BY name",

@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings, rounds};
 use engine::{Connection, Optional};
-use model::UseCase;
+use model::{DeliveryName, Night, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn known_files(&self, delivery: &str) -> Result<Vec<KnownFile>, ArchiveError> {
+    pub fn known_files(&self, delivery: &DeliveryName) -> Result<Vec<KnownFile>, ArchiveError> {
         self.read("list known files", |c| known_files(c, delivery))
     }
 }
@@ -157,8 +157,8 @@ fn upsert_delivery(
              closed = CASE WHEN NOT ?11 THEN delivery.closed END,
              closed_by = CASE WHEN NOT ?11 THEN delivery.closed_by END",
         params![
-            facts.name,
-            facts.night,
+            facts.name.as_str(),
+            facts.night.map(Night::get),
             facts.version,
             facts.source,
             facts.marker,
@@ -531,7 +531,10 @@ fn partners(
 }
 
 /// Implements [`crate::Reader::known_files`].
-pub(crate) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFile>, ArchiveFault> {
+pub(crate) fn known_files(
+    c: &Connection,
+    delivery: &DeliveryName,
+) -> Result<Vec<KnownFile>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.name, bytes, sha256, path, modified_ns,
              EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id AND refusal.stage = 'register'
@@ -539,7 +542,7 @@ pub(crate) fn known_files(c: &Connection, delivery: &str) -> Result<Vec<KnownFil
          FROM file JOIN delivery USING (delivery_id)
          WHERE delivery.name = ?1 ORDER BY file.name, {LATEST_OF_NAME}, file_id"
     ))?;
-    let rows = select.query_map([delivery], |r| {
+    let rows = select.query_map([delivery.as_str()], |r| {
         Ok(KnownFile {
             name: r.get(0)?,
             bytes: r.get(1)?,

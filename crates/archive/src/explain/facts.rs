@@ -16,7 +16,7 @@ use crate::status::StatusFilter;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
-use model::{RefusalCode, UseCase, frame_name};
+use model::{DeliveryName, RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -82,17 +82,17 @@ pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
 fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactsheet, ArchiveFault> {
     let status = delivery_status(c, id)?;
     let filter = RefusalFilter {
-        delivery: Some(name.to_owned()),
+        delivery: Some(status.name.clone()),
         state: Some(RefusalState::Open),
         ..RefusalFilter::default()
     };
     let staged = staged_rounds(c)?.into_iter().filter(|round| round.unit.delivery == name);
     let blocked = staged.filter_map(|r| Some((r.unit.use_case, r.unit.round, r.blocked?)));
     Ok(DeliveryFactsheet {
-        status,
-        work: delivery_work(c, name)?,
+        work: delivery_work(c, &status.name)?,
         refusals: refusals::list(c, &filter)?,
-        findings: findings(c, Some(name))?,
+        findings: findings(c, Some(&status.name))?,
+        status,
         without_successor: without_successor(c, id)?,
         blocked: blocked.collect(),
         can_come_back: can_come_back(c, id)?,
@@ -103,11 +103,11 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
 }
 
 /// Returns the names of the newer deliveries whose frames supersede those of a delivery, with the number of these frames.
-fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(String, u64)>, ArchiveFault> {
+fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(DeliveryName, u64)>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?;
     let mut named = Vec::new();
     for (newer, count) in products::superseded_by(c, delivery)? {
-        named.push((select.query_row([newer], |r| r.get(0))?, count));
+        named.push((select.query_row([newer], |r| r.name(0))?, count));
     }
     Ok(named)
 }
@@ -164,7 +164,7 @@ fn sheets(
     let rows = select.query_map(values, |r| {
         let same: (Option<String>, Option<String>) = (r.get(7)?, r.get(8)?);
         let sheet = FileFactsheet {
-            delivery: r.get(1)?,
+            delivery: r.name(1)?,
             name: r.get(2)?,
             kind: r.get(3)?,
             bytes: r.get(4)?,
@@ -413,8 +413,8 @@ fn never_registered(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, A
                                  AND file.name = refusal.file_name)
          ORDER BY 1 DESC",
     )?;
-    let rows = select.query_map(params![asked], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    let names: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    let rows = select.query_map(params![asked], |r| Ok((r.name(0)?, r.get(1)?)))?;
+    let names: Vec<(DeliveryName, String)> = rows.collect::<Result<_, _>>()?;
     let mut sheets = Vec::new();
     for (delivery, name) in names {
         let filter = RefusalFilter {

@@ -8,7 +8,7 @@ use crate::products;
 use crate::rounds::parsed;
 use crate::time::time_of;
 use engine::{Connection, Optional, Row, ToSql};
-use model::UseCase;
+use model::{DeliveryName, UseCase};
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
@@ -53,15 +53,15 @@ fn end_of(
 fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> {
     let found = c
         .prepare_cached(
-            "SELECT act, happened, event.who, event.why, coalesce(delivery.name, '')
+            "SELECT act, happened, event.who, event.why, delivery.name
              FROM event LEFT JOIN unit USING (unit_id) LEFT JOIN delivery USING (delivery_id) WHERE event_id = ?1",
         )?
         .query_row([event], |r| {
-            let texts: [String; 5] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
-            Ok(texts)
+            let texts: [String; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?];
+            Ok((texts, r.name_if_any(4)?.unwrap_or_default()))
         })
         .optional()?;
-    let Some([act, happened, who, why, delivery]) = found else { return Ok(None) };
+    let Some(([act, happened, who, why], delivery)) = found else { return Ok(None) };
     let happened = time_of(&happened)?;
     let (is_retraction, successor, supersession) = (false, None, None);
     Ok(Some(Ending {
@@ -116,12 +116,12 @@ fn retraction(
 }
 
 /// Returns the delivery and the file of an image, with its number.
-fn frame(c: &Connection, multiframe: i64) -> Result<(String, String, i64), ArchiveFault> {
+fn frame(c: &Connection, multiframe: i64) -> Result<(DeliveryName, String, i64), ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
          WHERE multiframe_id = ?1",
     )?;
-    Ok(select.query_row([multiframe], |r| Ok((r.get(0)?, r.get(1)?, multiframe)))?)
+    Ok(select.query_row([multiframe], |r| Ok((r.name(0)?, r.get(1)?, multiframe)))?)
 }
 
 /// Returns the decision in force that ended rows of a product of a multiframe in an event. That event is the one of the decision,
@@ -144,12 +144,13 @@ fn decision(
          ORDER BY supersession.use_case",
     )?;
     let rows = select.query_map([multiframe], |r| {
-        let texts: [String; 7] =
-            [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?, r.get(8)?];
-        Ok((parsed::<UseCase>(r, 0)?, r.get::<i64>(2)?, texts, r.get::<Option<i64>>(9)?))
+        let texts: [String; 5] = [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
+        let deliveries: [DeliveryName; 2] = [r.name(6)?, r.name(8)?];
+        let numbers = (r.get::<i64>(2)?, r.get::<Option<i64>>(9)?);
+        Ok((parsed::<UseCase>(r, 0)?, texts, deliveries, numbers))
     })?;
-    for (use_case, decided, texts, ended) in rows.collect::<Result<Vec<_>, _>>()? {
-        let [file, happened, who, why, newer, state, own] = texts;
+    for (use_case, texts, [newer, own], (decided, ended)) in rows.collect::<Result<Vec<_>, _>>()? {
+        let [file, happened, who, why, state] = texts;
         if of != UseCase::Metadata && of != use_case {
             continue;
         }
@@ -192,13 +193,13 @@ pub(crate) fn superseded_detectors(
          ORDER BY event.event_id, held.ext_num",
     )?;
     let rows = select.query_map([multiframe], |r| {
-        let texts: [String; 6] = [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?, r.get(7)?];
-        Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, texts))
+        let texts: [String; 5] = [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
+        Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, texts, r.name::<DeliveryName>(6)?))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut ext_nums: Vec<i64> = rows.iter().map(|(ext_num, ..)| *ext_num).collect();
     ext_nums.sort_unstable();
-    let Some((_, event, [file, happened, who, why, newer, state])) = rows.into_iter().next_back()
+    let Some((_, event, [file, happened, who, why, state], newer)) = rows.into_iter().next_back()
     else {
         return Ok(None);
     };
@@ -229,7 +230,8 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
          WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
     )?;
     let rows = select.query_map([obj_id], |r| {
-        let (delivery, use_case, round): (String, String, u32) = (r.get(4)?, r.get(5)?, r.get(6)?);
+        let (delivery, use_case, round): (DeliveryName, String, u32) =
+            (r.name(4)?, r.get(5)?, r.get(6)?);
         let sheet = ObjectFactsheet {
             obj_id,
             programme: r.get(1)?,
@@ -330,12 +332,12 @@ fn outline(r: &Row<'_>) -> engine::Result<Outline> {
 }
 
 fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, ArchiveFault> {
-    let (delivery, file): (String, String) = c
+    let (delivery, file): (DeliveryName, String) = c
         .prepare_cached(
             "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
              WHERE multiframe_id = ?1",
         )?
-        .query_row([outline.multiframe], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        .query_row([outline.multiframe], |r| Ok((r.name(0)?, r.get(1)?)))?;
     let detections: u64 = c
         .prepare_cached(
             "SELECT coalesce(sum(rows), 0) FROM detector_rows

@@ -4,9 +4,9 @@ use crate::explain::sheets::FileFactsheet;
 use crate::explain::{Explanation, Setting, Suggestion, refusal_in_words};
 use crate::refusals::RefusalState::{Open, Retried};
 use crate::refusals::{RefusalRecord, Stage};
-use model::Advice;
 use model::advice::{RefusalChoice, Target};
 use model::refusal_code::{self, Remedy};
+use model::{Advice, DeliveryName};
 
 /// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
 const NUMBERS: usize = 8;
@@ -29,7 +29,7 @@ pub(crate) fn described(file: &FileFactsheet) -> &str {
 /// shown and the rest is counted.
 pub(crate) fn explain_refusals(
     records: &[RefusalRecord],
-    delivery: Option<&str>,
+    delivery: Option<&DeliveryName>,
     setting: &Setting,
     out: &mut Explanation,
 ) {
@@ -51,7 +51,7 @@ pub(crate) fn explain_refusals(
     }
     if let (Some(first), true) = (records.first(), records.len() > LINES) {
         out.lines.push(format!("… and {} more refusals", records.len() - LINES));
-        let delivery = delivery.map_or(first.delivery.clone(), str::to_owned);
+        let delivery = delivery.unwrap_or(&first.delivery).clone();
         let list = Advice::RefusalsOf { delivery };
         out.suggestions.push(Suggestion::new("lists them all", [list]));
     }
@@ -248,7 +248,7 @@ mod tests {
         );
         RefusalRecord {
             refusal_id: 7,
-            delivery: "20071011_v1".to_owned(),
+            delivery: "20071011_v1".parse().unwrap(),
             stage: Stage::Task(UseCase::Catalogue),
             round: Some(1),
             refusal: Refusal { parked, ..Refusal::new(code, "w1_cat.fits", "a message") },
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn suggestions_have_the_words_and_the_command_of_the_register() {
-        let places = [("20071011_v1".to_owned(), "/inbox/20071011_v1".to_owned())];
+        let places = [("20071011_v1".parse().unwrap(), "/inbox/20071011_v1".to_owned())];
         let setting = Setting { places: places.into(), ..Setting::default() };
         let entries = REGISTER.iter().flat_map(|section| section.entries);
         let refusals = entries.filter(|e| matches!(e.kind, Kind::Refusal | Kind::Either));

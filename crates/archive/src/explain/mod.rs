@@ -22,7 +22,7 @@ use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::products;
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, Night, UseCase};
 use serde::{Serialize, Serializer};
 
 /// Number of lines about similar things that are shown before the rest is counted.
@@ -38,7 +38,7 @@ pub struct Setting {
     /// True when an ingester works on the site.
     pub has_ingester: bool,
     /// Directories that deliveries were fetched from and that still exist, by delivery.
-    pub places: std::collections::HashMap<String, String>,
+    pub places: std::collections::HashMap<DeliveryName, String>,
     /// True when the latest plan can be approved.
     pub is_plan_open: bool,
 }
@@ -219,7 +219,7 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
         let are = if *count == 1 { "is" } else { "are" };
         out.lines
             .push(format!("{count} frames of the delivery {are} superseded by frames of {newer}"));
-        let name = newer.clone();
+        let name = newer.to_string();
         out.suggestions
             .push(Suggestion::new("explains the newer delivery", [Advice::Explain { name }]));
     }
@@ -431,7 +431,7 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
             out.suggestions.push(Suggestion::new("", [Advice::Resume { target }]));
         }
         None if image.is_in_hand() => {
-            let name = file.delivery.clone();
+            let name = file.delivery.to_string();
             let text = "explains the rounds under way";
             out.suggestions.push(Suggestion::new(text, [Advice::Explain { name }]));
         }
@@ -440,7 +440,7 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
 }
 
 /// Suggests the commands that process everything of a delivery that is due.
-fn process(delivery: &str, setting: &Setting) -> Suggestion {
+fn process(delivery: &DeliveryName, setting: &Setting) -> Suggestion {
     let delivery = delivery.to_owned();
     match setting.places.get(&delivery) {
         _ if setting.has_scheduler => {
@@ -460,7 +460,7 @@ fn process(delivery: &str, setting: &Setting) -> Suggestion {
 }
 
 /// Suggests the command that processes a use case of a delivery.
-fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
+fn step(use_case: UseCase, delivery: &DeliveryName, setting: &Setting) -> Suggestion {
     match setting.has_scheduler {
         true => Suggestion::new("the data daemon proposes the round", [Advice::Plan]),
         false => Suggestion::new("", [Advice::Step { use_case, delivery: delivery.to_owned() }]),
@@ -468,7 +468,7 @@ fn step(use_case: UseCase, delivery: &str, setting: &Setting) -> Suggestion {
 }
 
 fn explain_night(
-    night: i32,
+    night: Night,
     deliveries: &[DeliveryStatus],
     setting: &Setting,
     out: &mut Explanation,
@@ -493,7 +493,7 @@ fn explain_night(
     out.lines_of(lines.collect(), None);
     for s in deliveries.iter().take(LINES) {
         explain_pauses(s, setting, out);
-        let name = s.name.clone();
+        let name = s.name.to_string();
         out.suggestions.push(Suggestion::new("", [Advice::Explain { name }]));
     }
 }
@@ -743,7 +743,7 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
             out.lines.push("the archive shows the object".to_owned())
         }
         None => {
-            let name = object.delivery.clone();
+            let name = object.delivery.to_string();
             out.suggestions.push(Suggestion::new("", [Advice::Explain { name }]));
         }
     }

@@ -7,7 +7,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::UseCase;
+use model::{DeliveryName, Night, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Asked {
     /// Name of a delivery or file, or DELIVERY/FILE.
     pub name: Option<String>,
     /// An observing night, yyyymmdd.
-    pub night: Option<i32>,
+    pub night: Option<Night>,
     /// A multiframe.
     pub multiframe: Option<i64>,
     /// An object id, of any programme.
@@ -32,7 +32,7 @@ pub struct Facts {
     /// The delivery, when the name is one.
     pub delivery: Option<DeliveryFactsheet>,
     /// The deliveries of the night, when there are any.
-    pub night: Option<(i32, Vec<DeliveryStatus>)>,
+    pub night: Option<(Night, Vec<DeliveryStatus>)>,
     /// Files of that name, newest content first, over all deliveries, and the file of the multiframe.
     pub files: Vec<FileFactsheet>,
     /// Total number of files of that name, those in detail included.
@@ -65,7 +65,7 @@ pub struct DeliveryFactsheet {
     /// file.
     pub without_successor: Vec<(String, String)>,
     /// Newer deliveries whose frames supersede the delivery's, with the number of these frames.
-    pub superseded_by: Vec<(String, u64)>,
+    pub superseded_by: Vec<(DeliveryName, u64)>,
     /// Staged rounds that are blocked, each with the reason.
     pub blocked: Vec<(UseCase, u32, String)>,
     /// True when undoing the delivery's retraction would restore something.
@@ -80,7 +80,7 @@ pub struct DeliveryFactsheet {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileFactsheet {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Name within it.
     pub name: String,
     /// `image`, `catalogue`, `other`, or `not registered` when the file was refused by its name.
@@ -160,11 +160,11 @@ pub struct Ending {
     /// The reason.
     pub why: String,
     /// The delivery of the round that the event was about.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// True when the rows are retracted; false when newer rows are in their place.
     pub is_retraction: bool,
     /// A newer frame that has the product: delivery, file and multiframe.
-    pub successor: Option<(String, String, i64)>,
+    pub successor: Option<(DeliveryName, String, i64)>,
     /// The decision in force about the product.
     pub supersession: Option<Decision>,
 }
@@ -186,11 +186,11 @@ pub struct Decision {
     /// The reason.
     pub why: String,
     /// The newer delivery.
-    pub newer: String,
+    pub newer: DeliveryName,
     /// The detectors concerned, when the image's own newer catalogue lacks their detections.
     pub ext_nums: Vec<i64>,
     /// The older delivery, when it retracted the product as well.
-    pub retracted: Option<String>,
+    pub retracted: Option<DeliveryName>,
     /// True when a newer frame has the product by now.
     pub is_replaced: bool,
 }
@@ -209,7 +209,7 @@ pub struct ObjectFactsheet {
     /// The round that the range was reserved for: delivery, use case and round.
     pub round: String,
     /// The delivery of the round.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// The detector that has the id: delivery, file, multiframe, extension.
     pub detector: Option<(String, String, i64, i64)>,
     /// The event that ended the object's rows; `None` when they are current.
@@ -235,7 +235,7 @@ pub struct PositionFactsheet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DetectorFactsheet {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// File.
     pub file: String,
     /// Multiframe.

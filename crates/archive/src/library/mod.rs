@@ -7,6 +7,7 @@ use crate::library::frame_names::LATEST_OF_NAME;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
+use model::DeliveryName;
 use rusqlite::params;
 
 /// The kind of a file, decided by its content.
@@ -69,7 +70,7 @@ pub struct Holding {
     /// Internal number.
     pub file_id: i64,
     /// Its delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Name within the delivery.
     pub name: String,
     /// Path below `library/` (or absolute).
@@ -123,7 +124,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn holdings(&self, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveError> {
+    pub fn holdings(&self, delivery: Option<&DeliveryName>) -> Result<Vec<Holding>, ArchiveError> {
         self.read("list the library", |c| list(c, delivery))
     }
 }
@@ -143,7 +144,10 @@ impl Archive {
 }
 
 /// Implements [`crate::Reader::holdings`].
-pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding>, ArchiveFault> {
+pub(crate) fn list(
+    c: &Connection,
+    delivery: Option<&DeliveryName>,
+) -> Result<Vec<Holding>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT file.file_id, delivery.name, file.name, file.path, file.bytes, file.modified_ns, file.sha256,
              {LATEST_OF_NAME}, scrub.outcome
@@ -151,10 +155,10 @@ pub(crate) fn list(c: &Connection, delivery: Option<&str>) -> Result<Vec<Holding
          WHERE CAST(?1 AS TEXT) IS NULL OR delivery.name = ?1
          ORDER BY coalesce(scrub.checked, ''), file.file_id"
     ))?;
-    let rows = select.query_map([delivery], |r| {
+    let rows = select.query_map([delivery.map(DeliveryName::as_str)], |r| {
         Ok(Holding {
             file_id: r.get(0)?,
-            delivery: r.get(1)?,
+            delivery: r.name(1)?,
             name: r.get(2)?,
             path: r.get(3)?,
             bytes: r.get(4)?,

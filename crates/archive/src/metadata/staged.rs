@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Server};
 use model::tables::{Column, ColumnType, Table};
-use model::{EventId, preview_name};
+use model::{DeliveryName, EventId, preview_name};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use postgres::types::IsNull;
 use rusqlite::CachedStatement as Statement;
@@ -55,7 +55,7 @@ fn misfit(path: &Path, message: impl std::fmt::Display) -> ArchiveFault {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Expected {
     /// Name of the delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// The multiframes of the task, with the names of their images.
     pub images: BTreeMap<i64, String>,
 }

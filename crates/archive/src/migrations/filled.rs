@@ -17,7 +17,7 @@ use crate::tests::plans::staging::*;
 use crate::work::ImageWork;
 use crate::{Archive, Cell, ReferenceRows};
 use engine::{Kind, quoted};
-use model::{UnitKey, UseCase};
+use model::{DeliveryName, Night, UnitKey, UseCase};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -41,10 +41,10 @@ pub(crate) fn fill(archive: &mut Archive) {
         address,
         directory: first.to_owned(),
     };
-    archive.claim_origin(&origin, first, Claim::Own, now()).unwrap();
+    archive.claim_origin(&origin, &first.parse().unwrap(), Claim::Own, now()).unwrap();
     for name in KEPT {
         deliver(archive, name);
-        let unit = stage_metadata(archive, name);
+        let unit = stage_metadata(archive, &name.parse().unwrap());
         plans::ingest(archive, &unit);
         let unit = stage_round_of(archive, name, UseCase::Preview, 1);
         plans::ingest(archive, &unit);
@@ -59,11 +59,15 @@ pub(crate) fn fill(archive: &mut Archive) {
         }
         plans::ingest(archive, &unit);
     }
-    archive.retract(second, &[], &cause(), now()).unwrap();
-    archive.restore(second, &[], &cause(), now()).unwrap();
+    archive.retract(&second.parse().unwrap(), &[], &cause(), now()).unwrap();
+    archive.restore(&second.parse().unwrap(), &[], &cause(), now()).unwrap();
     archive.supersede((second, None), &[], &cause(), now()).unwrap();
-    let files: Vec<i64> =
-        archive.holdings(Some(first)).unwrap().iter().map(|held| held.file_id).collect();
+    let files: Vec<i64> = archive
+        .holdings(Some(&first.parse().unwrap()))
+        .unwrap()
+        .iter()
+        .map(|held| held.file_id)
+        .collect();
     let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Intact)).collect();
     archive.note_soundness(&sound, now()).unwrap();
     plan(archive);
@@ -86,8 +90,12 @@ fn deliver(archive: &mut Archive, name: &str) {
         why: "its name".to_owned(),
     }];
     let version = name.split_once("_v").map(|(_, version)| version.to_owned());
-    let facts =
-        DeliveryFacts { name: name.to_owned(), night: Some(20_071_012), version, ..delivery() };
+    let facts = DeliveryFacts {
+        name: name.parse().unwrap(),
+        night: Some(Night::new(20_071_012).unwrap()),
+        version,
+        ..delivery()
+    };
     let registration = Registration {
         delivery: facts,
         arrivals: &night(3),
@@ -125,7 +133,7 @@ fn load_references(archive: &mut Archive) {
 }
 
 /// Stages metadata with rows of every table, of frames that name a camera.
-fn stage_metadata(archive: &mut Archive, delivery: &str) -> UnitKey {
+fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName) -> UnitKey {
     let unit = open_round_of(archive, delivery, UseCase::Metadata, 1, &|_| true);
     let started = start_all(archive, &unit).remove(0);
     let mut result = work_off(&started);
@@ -165,7 +173,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &str) -> UnitKey {
 /// Proposes two plans, approves one and rejects the other; starts a task at its place.
 fn plan(archive: &mut Archive) {
     let [first, second] = KEPT;
-    let ready = |archive: &mut Archive, delivery: &str| {
+    let ready = |archive: &mut Archive, delivery: &DeliveryName| {
         archive.request_again(delivery, UseCase::Preview, &cause(), now()).unwrap();
         let work = archive.delivery_work(delivery).unwrap();
         let input = |image: &ImageWork| PlannedInput {
@@ -186,19 +194,19 @@ fn plan(archive: &mut Archive) {
     let proposal = |task: &TaskKey| Proposal {
         tasks: vec![ProposedTask {
             task: task.clone(),
-            host: "n1".to_owned(),
+            host: "n1".parse().unwrap(),
             starts: now(),
             seconds: 12.5,
         }],
-        coming: vec![(second.to_owned(), UseCase::Metadata)],
+        coming: vec![(second.parse().unwrap(), UseCase::Metadata)],
         document: "{}".to_owned(),
     };
-    let approved = ready(archive, first);
+    let approved = ready(archive, &first.parse().unwrap());
     archive.propose(&proposal(&approved), &cause(), now()).unwrap();
     archive.approve(None, &Selection::default(), &cause(), now()).unwrap();
-    let place = Place { host: "n1".to_owned(), job: "17".to_owned(), memory_bytes: 1 << 20 };
+    let place = Place { host: "n1".parse().unwrap(), job: "17".to_owned(), memory_bytes: 1 << 20 };
     archive.start_attempt(&approved, &lease(), Some(&place), now()).unwrap();
-    let rejected = ready(archive, second);
+    let rejected = ready(archive, &second.parse().unwrap());
     let proposal = Proposal { coming: Vec::new(), ..proposal(&rejected) };
     archive.propose(&proposal, &cause(), now()).unwrap();
     archive.reject(None, &cause(), now()).unwrap();

@@ -8,7 +8,7 @@ use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{UnitState, UseCase};
+use model::{DeliveryName, Night, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -26,7 +26,10 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn held(&self, deliveries: &[(String, Option<i32>)]) -> Result<Vec<Held>, ArchiveError> {
+    pub fn held(
+        &self,
+        deliveries: &[(DeliveryName, Option<Night>)],
+    ) -> Result<Vec<Held>, ArchiveError> {
         self.read("list paused work", |c| held(c, deliveries))
     }
 
@@ -198,7 +201,7 @@ pub(crate) fn resume(
 ) -> Result<Vec<Subject>, ArchiveFault> {
     let standing = instructions(tx)?;
     let nights = nights(tx, &standing)?;
-    let night_of = |name: &str| nights.get(name).copied().flatten();
+    let night_of = |name: &DeliveryName| nights.get(name).copied().flatten();
     let is_meant = |s: &&Standing| match resumed {
         Resumed::Subject(subject) => s.is_stop() && subject.holds(&s.subject, &night_of),
         Resumed::Plan(plan_id) => s.plan_id == Some(*plan_id),
@@ -231,7 +234,8 @@ fn note_resumed(
              AND latest.number = (SELECT max(number) FROM unit_history AS h WHERE h.unit_id = unit.unit_id)",
     )?;
     let rows = select.query_map([], |r| {
-        let of: (String, Option<i32>, UseCase) = (r.get(1)?, r.get(2)?, parsed(r, 3)?);
+        let night = r.get::<Option<i32>>(2)?.and_then(Night::new);
+        let of: (DeliveryName, Option<Night>, UseCase) = (r.name(1)?, night, parsed(r, 3)?);
         Ok((r.get::<i64>(0)?, of))
     })?;
     let why = format!("resumed: {}", cause.why);
@@ -254,7 +258,7 @@ fn note_resumed(
 fn nights(
     c: &Connection,
     standing: &[Standing],
-) -> Result<HashMap<String, Option<i32>>, ArchiveFault> {
+) -> Result<HashMap<DeliveryName, Option<Night>>, ArchiveFault> {
     let mut nights = HashMap::new();
     for s in standing {
         if let Subject::Delivery(name) | Subject::Unit(name, _) = &s.subject {
@@ -267,7 +271,7 @@ fn nights(
 /// Implements [`crate::Reader::held`].
 pub(crate) fn held(
     c: &Connection,
-    deliveries: &[(String, Option<i32>)],
+    deliveries: &[(DeliveryName, Option<Night>)],
 ) -> Result<Vec<Held>, ArchiveFault> {
     let pauses: Vec<Standing> =
         instructions(c)?.into_iter().filter(|s| s.instruction == Instruction::Pause).collect();

@@ -10,7 +10,7 @@ use crate::Timestamp;
 use crate::history::Cause;
 use crate::rounds::TaskKey;
 use model::advice::Target;
-use model::{UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, Night, UnitKey, UnitState, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -21,15 +21,15 @@ pub enum Subject {
     /// Everything.
     All,
     /// A computer.
-    Host(String),
+    Host(HostName),
     /// A use case of every delivery.
     UseCase(UseCase),
-    /// An observing night, yyyymmdd.
-    Night(i32),
+    /// An observing night.
+    Night(Night),
     /// A delivery.
-    Delivery(String),
+    Delivery(DeliveryName),
     /// A use case of a delivery.
-    Unit(String, UseCase),
+    Unit(DeliveryName, UseCase),
 }
 
 impl Subject {
@@ -49,7 +49,8 @@ impl Subject {
     pub fn name(&self) -> String {
         match self {
             Self::All => String::new(),
-            Self::Host(name) | Self::Delivery(name) => name.clone(),
+            Self::Host(name) => name.to_string(),
+            Self::Delivery(name) => name.to_string(),
             Self::UseCase(use_case) => use_case.to_string(),
             Self::Night(night) => night.to_string(),
             Self::Unit(delivery, use_case) => format!("{delivery}/{use_case}"),
@@ -60,20 +61,20 @@ impl Subject {
     pub fn of(kind: &str, name: &str) -> Option<Self> {
         Some(match kind {
             "all" => Self::All,
-            "host" => Self::Host(name.to_owned()),
+            "host" => Self::Host(name.parse().ok()?),
             "use_case" => Self::UseCase(name.parse().ok()?),
             "night" => Self::Night(name.parse().ok()?),
-            "delivery" => Self::Delivery(name.to_owned()),
+            "delivery" => Self::Delivery(name.parse().ok()?),
             "unit" => {
                 let (delivery, use_case) = name.rsplit_once('/')?;
-                Self::Unit(delivery.to_owned(), use_case.parse().ok()?)
+                Self::Unit(delivery.parse().ok()?, use_case.parse().ok()?)
             }
             _ => return None,
         })
     }
 
     /// Returns true when the subject includes a use case of a delivery.
-    pub fn covers(&self, delivery: &str, night: Option<i32>, use_case: UseCase) -> bool {
+    pub fn covers(&self, delivery: &DeliveryName, night: Option<Night>, use_case: UseCase) -> bool {
         match self {
             Self::All => true,
             Self::Host(_) => false,
@@ -88,7 +89,7 @@ impl Subject {
 impl Subject {
     /// Returns true when everything that `other` includes is within this subject. `night_of` returns the night of a delivery. A
     /// host includes only itself.
-    pub fn holds(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+    pub fn holds(&self, other: &Self, night_of: &dyn Fn(&DeliveryName) -> Option<Night>) -> bool {
         if self == other {
             return true;
         }
@@ -105,7 +106,7 @@ impl Subject {
     }
 
     /// Returns true when some unit may belong to both subjects.
-    pub fn meets(&self, other: &Self, night_of: &dyn Fn(&str) -> Option<i32>) -> bool {
+    pub fn meets(&self, other: &Self, night_of: &dyn Fn(&DeliveryName) -> Option<Night>) -> bool {
         let is_crossed = matches!(
             (self, other),
             (Self::UseCase(_), Self::Night(_) | Self::Delivery(_))
@@ -150,7 +151,7 @@ pub enum Instruction {
     /// The urgency: higher values run first, 0 is the default.
     Priority(i64),
     /// The subject runs on that host only.
-    Move(String),
+    Move(HostName),
 }
 
 impl Instruction {
@@ -169,7 +170,7 @@ impl Instruction {
         match self {
             Self::Pause | Self::Drain => String::new(),
             Self::Priority(priority) => priority.to_string(),
-            Self::Move(host) => host.clone(),
+            Self::Move(host) => host.to_string(),
         }
     }
 
@@ -179,7 +180,7 @@ impl Instruction {
             "pause" => Self::Pause,
             "drain" => Self::Drain,
             "priority" => Self::Priority(value.parse().ok()?),
-            "move" => Self::Move(value.to_owned()),
+            "move" => Self::Move(value.parse().ok()?),
             _ => return None,
         })
     }
@@ -225,7 +226,7 @@ impl fmt::Display for Standing {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Held {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Use case.
     pub use_case: UseCase,
     /// The instruction.
@@ -275,7 +276,7 @@ pub struct InstructionChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// Its name.
-    pub name: String,
+    pub name: DeliveryName,
     /// A mark that changes with everything that decides which of the delivery's rounds can be opened: files, states of rounds,
     /// requests to redo.
     pub mark: String,
@@ -289,7 +290,7 @@ pub struct OpenTask {
     /// State of its round.
     pub state: UnitState,
     /// Observing night of its delivery, yyyymmdd.
-    pub night: Option<i32>,
+    pub night: Option<Night>,
     /// Order of registration of its delivery.
     pub order: i64,
     /// Files in it.
@@ -314,7 +315,7 @@ pub struct Assignment {
     /// The plan.
     pub plan_id: i64,
     /// The assigned host.
-    pub host: String,
+    pub host: HostName,
     /// Expected time of the start.
     pub starts: Timestamp,
     /// Expected run time in seconds.
@@ -339,7 +340,7 @@ pub struct TaskUsage {
     /// The use case.
     pub use_case: UseCase,
     /// The host.
-    pub host: String,
+    pub host: HostName,
     /// Bytes read.
     pub input_bytes: u64,
     /// Bytes written.
@@ -358,7 +359,7 @@ pub struct ProposedTask {
     /// The task.
     pub task: TaskKey,
     /// The proposed host.
-    pub host: String,
+    pub host: HostName,
     /// Expected time of the start.
     pub starts: Timestamp,
     /// Expected run time in seconds.
@@ -371,7 +372,7 @@ pub struct Proposal {
     /// Its tasks.
     pub tasks: Vec<ProposedTask>,
     /// Rounds in it that are not open yet.
-    pub coming: Vec<(String, UseCase)>,
+    pub coming: Vec<(DeliveryName, UseCase)>,
     /// The whole plan, for users and programs (JSON).
     pub document: String,
 }
@@ -389,19 +390,19 @@ impl Proposal {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selection {
     /// Only these units; all when empty.
-    pub units: Vec<(String, UseCase)>,
+    pub units: Vec<(DeliveryName, UseCase)>,
     /// Only what is planned on these hosts, which is then bound to them; all when empty.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostName>,
 }
 
 impl Selection {
     /// Returns true when the selection includes the tasks of a unit on a host.
-    pub fn covers(&self, delivery: &str, use_case: UseCase, host: &str) -> bool {
+    pub fn covers(&self, delivery: &DeliveryName, use_case: UseCase, host: &HostName) -> bool {
         self.covers_unit(delivery, use_case)
             && (self.hosts.is_empty() || self.hosts.iter().any(|h| h == host))
     }
 
-    pub(crate) fn covers_unit(&self, delivery: &str, use_case: UseCase) -> bool {
+    pub(crate) fn covers_unit(&self, delivery: &DeliveryName, use_case: UseCase) -> bool {
         self.units.is_empty() || self.units.iter().any(|(d, u)| d == delivery && *u == use_case)
     }
 }
@@ -416,7 +417,7 @@ pub struct Decided {
     /// Units of which something may start now.
     pub units: Vec<UnitKey>,
     /// Rounds that may start as soon as they are open.
-    pub coming: Vec<(String, UseCase)>,
+    pub coming: Vec<(DeliveryName, UseCase)>,
 }
 
 /// The state of a plan.
@@ -480,7 +481,7 @@ pub struct PlannedRun {
     /// The assignment in the plan.
     pub assignment: Assignment,
     /// The start whose result was accepted: host, start, seconds.
-    pub actual: Option<(String, Timestamp, f64)>,
+    pub actual: Option<(HostName, Timestamp, f64)>,
 }
 
 /// The actual run of a task whose round a plan named before the round was open.
@@ -489,7 +490,7 @@ pub struct ExpectedRun {
     /// The task.
     pub task: TaskKey,
     /// The start whose result was accepted: host, start, seconds.
-    pub actual: Option<(String, Timestamp, f64)>,
+    pub actual: Option<(HostName, Timestamp, f64)>,
 }
 
 /// The latest rows of a list, oldest first.

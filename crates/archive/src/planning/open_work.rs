@@ -6,6 +6,7 @@ use crate::planning::{Assignment, OpenTask, TaskUsage, Unfinished};
 use crate::rounds::{TaskKey, UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::Connection;
+use model::Night;
 
 impl Reader {
     /// Lists the deliveries that have work to do or may receive files, in the order of registration. Complete deliveries with
@@ -52,7 +53,7 @@ pub(crate) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, A
         let (state, arrival): (String, String) = (r.get(2)?, r.get(3)?);
         let redo: i64 = r.get(4)?;
         let more: String = r.get(5)?;
-        Ok((r.get::<i64>(0)?, r.get(1)?, format!("{state} {arrival} {redo} {more}")))
+        Ok((r.get::<i64>(0)?, r.name(1)?, format!("{state} {arrival} {redo} {more}")))
     })?;
     let mut units = c.prepare_cached(
         "SELECT unit_id, state FROM unit WHERE delivery_id = ?1 ORDER BY unit_id",
@@ -110,14 +111,14 @@ pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
         let starts: Option<String> = r.get(16)?;
         let assignment = match plan_id {
             Some(plan_id) => {
-                Some((plan_id, r.get(15)?, r.get(17)?, r.get::<i64>(18)?, r.get::<i64>(19)?))
+                Some((plan_id, r.name(15)?, r.get(17)?, r.get::<i64>(18)?, r.get::<i64>(19)?))
             }
             None => None,
         };
         let task = OpenTask {
             key: TaskKey { unit: unit.key, task: r.get(6)? },
             state: unit.state,
-            night: r.get(7)?,
+            night: r.get::<Option<i32>>(7)?.and_then(Night::new),
             order: unit.delivery_id,
             files: r.get(8)?,
             input_bytes: r.get(9)?,
@@ -158,7 +159,7 @@ pub(crate) fn recent_results(c: &Connection, most: u32) -> Result<Vec<TaskUsage>
     let rows = select.query_map([most], |r| {
         Ok(TaskUsage {
             use_case: parsed(r, 0)?,
-            host: r.get(1)?,
+            host: r.name(1)?,
             input_bytes: r.get(2)?,
             output_bytes: r.get(3)?,
             output_rows: r.get::<Option<u64>>(4)?.unwrap_or(0),

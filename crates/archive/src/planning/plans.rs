@@ -12,7 +12,7 @@ use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn approved_expected(&self) -> Result<Vec<(String, UseCase)>, ArchiveError> {
+    pub fn approved_expected(&self) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveError> {
         self.read("list approved expected rounds", approved_expected)
     }
 
@@ -56,7 +56,7 @@ impl Reader {
     /// [`ArchiveError`].
     pub fn compare_expected(
         &self,
-        delivery: &str,
+        delivery: &DeliveryName,
         use_case: UseCase,
         since: Timestamp,
     ) -> Result<Vec<ExpectedRun>, ArchiveError> {
@@ -116,7 +116,7 @@ impl Archive {
         plan_id: Option<i64>,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<(i64, Vec<(String, UseCase)>), ArchiveError> {
+    ) -> Result<(i64, Vec<(DeliveryName, UseCase)>), ArchiveError> {
         self.write("reject", of_plan("reject", plan_id), |tx| reject(tx, plan_id, cause, now))
     }
 
@@ -243,7 +243,7 @@ pub(crate) fn propose(
         .execute(params![
             task_id,
             plan_id,
-            task.host,
+            task.host.as_str(),
             text_of(task.starts),
             task.seconds
         ])?;
@@ -317,9 +317,9 @@ pub(crate) fn reject(
     plan_id: Option<i64>,
     cause: &Cause,
     now: Timestamp,
-) -> Result<(i64, Vec<(String, UseCase)>), ArchiveFault> {
+) -> Result<(i64, Vec<(DeliveryName, UseCase)>), ArchiveFault> {
     let plan_id = open_plan(tx, plan_id)?;
-    let mut paused: BTreeSet<(String, UseCase)> = BTreeSet::new();
+    let mut paused: BTreeSet<(DeliveryName, UseCase)> = BTreeSet::new();
     let units: BTreeSet<UnitKey> =
         waiting_assignments(tx, plan_id)?.into_iter().map(|(_, unit, _)| unit).collect();
     for key in units {
@@ -426,23 +426,23 @@ fn decide(
 fn waiting_assignments(
     tx: &Connection,
     plan_id: i64,
-) -> Result<Vec<(i64, UnitKey, String)>, ArchiveFault> {
+) -> Result<Vec<(i64, UnitKey, HostName)>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.task_id, host
          FROM assignment JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 AND task.state = 'open' ORDER BY task.task_id"
     ))?;
-    let rows = select.query_map([plan_id], |r| Ok((r.get(6)?, unit_of(r)?.key, r.get(7)?)))?;
+    let rows = select.query_map([plan_id], |r| Ok((r.get(6)?, unit_of(r)?.key, r.name(7)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Lists the undecided rounds of a plan that are not open yet.
-fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 ORDER BY delivery_id, use_case",
     )?;
-    let rows = select.query_map([plan_id], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
+    let rows = select.query_map([plan_id], |r| Ok((r.name(0)?, parsed(r, 1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -483,12 +483,14 @@ pub(crate) fn approve_expected(
 }
 
 /// Implements [`crate::Reader::approved_expected`].
-pub(crate) fn approved_expected(c: &Connection) -> Result<Vec<(String, UseCase)>, ArchiveFault> {
+pub(crate) fn approved_expected(
+    c: &Connection,
+) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE approved = 1 ORDER BY delivery_id, use_case",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, parsed(r, 1)?)))?;
+    let rows = select.query_map([], |r| Ok((r.name(0)?, parsed(r, 1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -541,10 +543,10 @@ pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, A
     ))?;
     let rows = select.query_map([plan_id], |r| {
         let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
-        let said: (String, String, f64, i64, i64) =
-            (r.get(7)?, r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?);
-        let done: (Option<String>, Option<String>, Option<f64>) =
-            (r.get(12)?, r.get(13)?, r.get(14)?);
+        let said: (HostName, String, f64, i64, i64) =
+            (r.name(7)?, r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?);
+        let done: (Option<HostName>, Option<String>, Option<f64>) =
+            (r.name_if_any(12)?, r.get(13)?, r.get(14)?);
         Ok((task, said, done))
     })?;
     let mut all = Vec::new();
@@ -570,7 +572,7 @@ pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, A
 /// Implements [`crate::Reader::compare_expected`].
 pub(crate) fn compare_expected(
     c: &Connection,
-    delivery: &str,
+    delivery: &DeliveryName,
     use_case: UseCase,
     since: Timestamp,
 ) -> Result<Vec<ExpectedRun>, ArchiveFault> {
@@ -584,11 +586,13 @@ pub(crate) fn compare_expected(
          WHERE delivery.name = ?1 AND unit.use_case = ?2 AND unit.opened >= ?3 AND assignment.task_id IS NULL
          ORDER BY unit.unit_id, task.number"
     ))?;
-    let rows = select.query_map(params![delivery, use_case.name(), text_of(since)], |r| {
-        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
-        let done: (Option<String>, Option<String>, Option<f64>) = (r.get(7)?, r.get(8)?, r.get(9)?);
-        Ok((task, done))
-    })?;
+    let rows =
+        select.query_map(params![delivery.as_str(), use_case.name(), text_of(since)], |r| {
+            let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+            let done: (Option<HostName>, Option<String>, Option<f64>) =
+                (r.name_if_any(7)?, r.get(8)?, r.get(9)?);
+            Ok((task, done))
+        })?;
     let mut all = Vec::new();
     for row in rows {
         let (task, done) = row?;

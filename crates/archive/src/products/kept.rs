@@ -5,7 +5,7 @@ use crate::error::ArchiveFault;
 use crate::products::detectors::DetectorProduct;
 use crate::products::{Frame, Scope, WantedFrame, groups, wanted};
 use engine::Connection;
-use model::UseCase;
+use model::{DeliveryName, UseCase};
 use std::collections::BTreeSet;
 
 /// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
@@ -50,7 +50,7 @@ impl Lack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptProduct {
     /// Delivery of the older image.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// File of the older image.
     pub file: String,
     /// The older image.
@@ -58,7 +58,7 @@ pub struct KeptProduct {
     /// The product.
     pub use_case: UseCase,
     /// Delivery of the newer image.
-    pub newer_delivery: String,
+    pub newer_delivery: DeliveryName,
     /// The newer image; the same image when its own newer catalogue lacks the detections.
     pub newer_multiframe_id: i64,
     /// File of the newer image.

@@ -13,7 +13,7 @@ use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
 use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
-use model::{EventId, UseCase, frame_name};
+use model::{DeliveryName, EventId, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -32,7 +32,10 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn kept_products(&self, newer: Option<&str>) -> Result<Vec<KeptProduct>, ArchiveError> {
+    pub fn kept_products(
+        &self,
+        newer: Option<&DeliveryName>,
+    ) -> Result<Vec<KeptProduct>, ArchiveError> {
         self.read("list kept products", |c| list(c, newer))
     }
 }
@@ -77,7 +80,7 @@ impl Archive {
 /// Implements [`crate::Reader::kept_products`].
 pub(crate) fn list(
     c: &Connection,
-    delivery: Option<&str>,
+    delivery: Option<&DeliveryName>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let kept = match delivery {
         Some(name) => beside(c, delivery_id(c, name)?)?,
@@ -153,7 +156,7 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
 /// The facts about the images of a delivery that explain a lack.
 #[derive(Default)]
 struct Arrived {
-    name: String,
+    name: DeliveryName,
     /// Images with a catalogue.
     with_catalogue: HashSet<i64>,
     /// State and outcome of the latest round of an image in a use case.
@@ -188,7 +191,7 @@ impl Arrived {
     fn of(c: &Connection, delivery: i64, images: &BTreeSet<i64>) -> Result<Self, ArchiveFault> {
         let name = c
             .prepare_cached("SELECT name FROM delivery WHERE delivery_id = ?1")?
-            .query_row([delivery], |r| r.get(0))?;
+            .query_row([delivery], |r| r.name(0))?;
         if images.is_empty() {
             return Ok(Self { name, ..Self::default() });
         }
@@ -303,8 +306,11 @@ fn refused_hdus(
 }
 
 /// Returns the kept products as findings of the newer deliveries: one per older delivery, product and cause.
-pub(crate) fn findings(c: &Connection, delivery: Option<&str>) -> Result<Vec<Drift>, ArchiveFault> {
-    let mut sums: BTreeMap<(String, String, String), Drift> = BTreeMap::new();
+pub(crate) fn findings(
+    c: &Connection,
+    delivery: Option<&DeliveryName>,
+) -> Result<Vec<Drift>, ArchiveFault> {
+    let mut sums: BTreeMap<(DeliveryName, String, String), Drift> = BTreeMap::new();
     for kept in list(c, delivery)? {
         let code = match kept.use_case.product().is_by_detector() {
             true => OLDER_DETECTIONS_KEPT,

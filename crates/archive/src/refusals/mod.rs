@@ -10,8 +10,8 @@ use crate::rounds::request_again;
 use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
-use model::RefusalCode;
 use model::RowRange;
+use model::{DeliveryName, RefusalCode};
 use model::{Finding, Refusal, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -118,7 +118,7 @@ pub struct RefusalRecord {
     /// Number shown to operators.
     pub refusal_id: i64,
     /// Delivery of the refusal.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Stage of the pipeline.
     pub stage: Stage,
     /// Round that refused it.
@@ -160,7 +160,7 @@ pub struct RefusalChange {
 #[derive(Clone, Debug, Default)]
 pub struct RefusalFilter {
     /// Only of this delivery.
-    pub delivery: Option<String>,
+    pub delivery: Option<DeliveryName>,
     /// Only in this state.
     pub state: Option<RefusalState>,
     /// Only with this code.
@@ -434,12 +434,12 @@ pub(crate) fn list(
     // Only requested fields become conditions, so that each query finds its index. The state is a literal, as in the partial
     // indexes.
     let wanted = [
-        ("delivery.name", &filter.delivery),
-        ("refusal.code", &filter.code),
-        ("refusal.file_name", &filter.file),
+        ("delivery.name", filter.delivery.as_deref()),
+        ("refusal.code", filter.code.as_deref()),
+        ("refusal.file_name", filter.file.as_deref()),
     ];
-    let wanted: Vec<(&str, &String)> =
-        wanted.into_iter().filter_map(|(column, value)| Some((column, value.as_ref()?))).collect();
+    let wanted: Vec<(&str, &str)> =
+        wanted.into_iter().filter_map(|(column, value)| Some((column, value?))).collect();
     let mut conditions: Vec<String> =
         (1..).zip(&wanted).map(|(n, (column, _))| format!("{column} = ?{n}")).collect();
     conditions.extend(filter.state.map(|state| format!("refusal.state = '{}'", state.name())));
@@ -450,7 +450,7 @@ pub(crate) fn list(
          WHERE {conditions} ORDER BY refusal.refusal_id"
     ))?;
     let values: Vec<engine::Value> =
-        wanted.iter().map(|(_, value)| engine::Value::Text((*value).clone())).collect();
+        wanted.iter().map(|(_, value)| engine::Value::Text((*value).to_owned())).collect();
     let rows = select.query_map(values, raw_record)?;
     let mut records = Vec::new();
     for row in rows {
@@ -465,7 +465,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
     let epoch = Timestamp::default();
     let record = RefusalRecord {
         refusal_id: row.get(0)?,
-        delivery: row.get(1)?,
+        delivery: row.name(1)?,
         stage: Stage::Transfer,
         round: row.get(3)?,
         refusal: Refusal {

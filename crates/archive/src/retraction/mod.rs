@@ -18,7 +18,7 @@ use crate::site::Site;
 use crate::{Archive, Timestamp};
 use engine::quoted;
 use engine::{Connection, Optional};
-use model::UnitKey;
+use model::{DeliveryName, UnitKey};
 use model::{EventId, UnitState, UseCase};
 use rusqlite::params;
 
@@ -43,7 +43,7 @@ impl Archive {
     /// [`ArchiveError`]; a conflict when nothing of it is in the archive.
     pub fn retract(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         use_cases: &[UseCase],
         cause: &Cause,
         now: Timestamp,
@@ -60,7 +60,7 @@ impl Archive {
     /// [`ArchiveError`]; a conflict when there is nothing to restore, or something was ingested in its place.
     pub fn restore(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         use_cases: &[UseCase],
         cause: &Cause,
         now: Timestamp,

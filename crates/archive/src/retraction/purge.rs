@@ -239,12 +239,12 @@ fn own_previews(tx: &Connection, unit: i64, event: i64) -> Result<Vec<String>, A
     )?;
     let rows = select.query_map([unit, event], |r| {
         let (multiframe, ext_num): (i64, i64) = (r.get(0)?, r.get(1)?);
-        let texts: [String; 3] = [r.get(2)?, r.get(3)?, r.get(4)?];
-        Ok((multiframe, ext_num, texts))
+        let texts: [String; 2] = [r.get(2)?, r.get(3)?];
+        Ok((multiframe, ext_num, texts, r.name(4)?))
     })?;
     let mut own = Vec::new();
     for row in rows {
-        let (multiframe, ext_num, [path, image, delivery]) = row?;
+        let (multiframe, ext_num, [path, image], delivery) = row?;
         if preview_name::path(&delivery, &image, multiframe, ext_num).as_ref() == Some(&path) {
             own.push(path);
         }

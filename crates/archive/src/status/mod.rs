@@ -3,6 +3,7 @@
 pub(crate) mod reports;
 
 use model::advice::Target;
+use model::{DeliveryName, HostName, Night};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -57,9 +58,9 @@ pub struct PauseStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusFilter {
     /// Only these.
-    pub deliveries: Vec<String>,
+    pub deliveries: Vec<DeliveryName>,
     /// Only of these nights.
-    pub nights: Vec<i32>,
+    pub nights: Vec<Night>,
     /// Only in this state.
     pub state: Option<String>,
     /// Maximum number of deliveries: unfinished ones first, then the latest.
@@ -72,7 +73,7 @@ pub struct Rate {
     /// Use case.
     pub use_case: String,
     /// Host.
-    pub host: String,
+    pub host: HostName,
     /// Number of tasks.
     pub tasks: u64,
     /// Bytes that the tasks read.
@@ -87,9 +88,9 @@ pub struct Rate {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct DeliveryStatus {
     /// Name.
-    pub name: String,
-    /// Observing night, yyyymmdd.
-    pub night: Option<i32>,
+    pub name: DeliveryName,
+    /// Observing night.
+    pub night: Option<Night>,
     /// `arriving`, `registered` or `complete`.
     pub state: String,
     /// Description of what is known to be still outstanding; `None` when nothing is.

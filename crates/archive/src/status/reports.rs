@@ -10,7 +10,7 @@ use crate::status::{
 };
 use crate::time::text_of;
 use engine::{Connection, Optional};
-use model::UseCase;
+use model::{DeliveryName, HostName, Night, UseCase};
 use std::collections::BTreeMap;
 
 /// Maximum number of results from which rates are computed.
@@ -45,7 +45,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn files_like(&self, begin: &str) -> Result<Vec<(String, String)>, ArchiveError> {
+    pub fn files_like(&self, begin: &str) -> Result<Vec<(DeliveryName, String)>, ArchiveError> {
         self.read("look up names", |c| files_like(c, begin))
     }
 }
@@ -54,24 +54,27 @@ impl Reader {
 pub(crate) fn files_like(
     c: &Connection,
     begin: &str,
-) -> Result<Vec<(String, String)>, ArchiveFault> {
+) -> Result<Vec<(DeliveryName, String)>, ArchiveFault> {
     // The upper end of the range is above every name with that beginning; other names are filtered below.
     let mut select = c.prepare_cached(
         "SELECT delivery.name, file.name FROM file JOIN delivery USING (delivery_id)
          WHERE file.name >= ?1 AND file.name <= ?2 AND file.state = 'current' ORDER BY file.file_id DESC LIMIT 100",
     )?;
     let rows = select.query_map([begin.to_owned(), format!("{begin}\u{10ffff}")], |r| {
-        Ok((r.get(0)?, r.get(1)?))
+        Ok((r.name(0)?, r.get(1)?))
     })?;
-    let mut names: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    let mut names: Vec<(DeliveryName, String)> = rows.collect::<Result<_, _>>()?;
     names.retain(|(_, name)| name.starts_with(begin));
     Ok(names)
 }
 
 /// Returns the internal number of a delivery, if there is one of that name.
-pub(crate) fn known_id(c: &Connection, delivery: &str) -> Result<Option<i64>, ArchiveFault> {
+pub(crate) fn known_id(
+    c: &Connection,
+    delivery: &DeliveryName,
+) -> Result<Option<i64>, ArchiveFault> {
     let mut select = c.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?;
-    Ok(select.query_row([delivery], |r| r.get(0)).optional()?)
+    Ok(select.query_row([delivery.as_str()], |r| r.get(0)).optional()?)
 }
 
 /// Implements [`crate::Reader::status`].
@@ -150,10 +153,10 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
          ORDER BY CASE WHEN state = 'complete' THEN 1 ELSE 0 END, delivery_id DESC",
     )?;
     let rows = select.query_map([filter.state.as_deref()], |r| {
-        Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<Option<i32>>(2)?))
+        Ok((r.get(0)?, r.name(1)?, r.get::<Option<i32>>(2)?.and_then(Night::new)))
     })?;
-    let rows: Vec<(i64, String, Option<i32>)> = rows.collect::<Result<_, _>>()?;
-    let is_wanted = |(_, name, night): &&(i64, String, Option<i32>)| {
+    let rows: Vec<(i64, DeliveryName, Option<Night>)> = rows.collect::<Result<_, _>>()?;
+    let is_wanted = |(_, name, night): &&(i64, DeliveryName, Option<Night>)| {
         let is_all = filter.deliveries.is_empty() && filter.nights.is_empty();
         is_all
             || filter.deliveries.contains(name)
@@ -165,7 +168,7 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
 
 /// Implements [`crate::Reader::rates`].
 pub(crate) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
-    let mut rates: BTreeMap<(UseCase, String), Rate> = BTreeMap::new();
+    let mut rates: BTreeMap<(UseCase, HostName), Rate> = BTreeMap::new();
     for took in open_work::recent_results(c, MAX_RESULTS)? {
         let rate =
             rates.entry((took.use_case, took.host)).or_insert_with_key(|(use_case, host)| {
@@ -210,8 +213,8 @@ fn delivery_statuses(c: &Connection, chosen: &Chosen) -> Result<Vec<DeliveryStat
     ))?;
     let rows = select.query_map([], |r| {
         let status = DeliveryStatus {
-            name: r.get(1)?,
-            night: r.get(2)?,
+            name: r.name(1)?,
+            night: r.get::<Option<i32>>(2)?.and_then(Night::new),
             state: r.get(3)?,
             awaited: r.get(4)?,
             last_arrival: r.get(5)?,
@@ -329,7 +332,7 @@ fn count_products(
         1 => statuses.values().next().map(|status| status.name.clone()),
         _ => None,
     };
-    for kind in supersession::findings(c, only.as_deref())? {
+    for kind in supersession::findings(c, only.as_ref())? {
         if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
             status.findings += 1;
         }

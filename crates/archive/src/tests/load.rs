@@ -11,8 +11,8 @@ use crate::retraction::Retracted;
 use crate::tests::filling::{self, Filling};
 use crate::tests::plans::staging::{self, *};
 use crate::{Archive, Site};
-use model::UnitKey;
 use model::UseCase;
+use model::{DeliveryName, Night, UnitKey};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
@@ -103,7 +103,9 @@ fn very_many_refusals_of_one_task() {
         publish(archive, &result.unit);
         // The second run follows no decision, the third a retry of each refusal.
         for (times, is_retried) in [(2, false), (3, true)] {
-            archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+            archive
+                .request_again(&NIGHT.parse().unwrap(), UseCase::Metadata, &cause(), now())
+                .unwrap();
             if is_retried {
                 archive.connection.execute_batch("UPDATE refusal SET state = 'retried'").unwrap();
             }
@@ -189,11 +191,11 @@ fn a_retraction_in_a_large_archive() {
         };
         let wanted = (night_frames as u64, night_frames as u64 * 20);
         let gone = timed(archive, &format!("retraction {name}"), |archive| {
-            archive.retract(NIGHT, &[], &cause(), now()).unwrap()
+            archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap()
         });
         assert_eq!((of(&gone, "multiframe"), of(&gone, "detection")), wanted);
         let back = timed(archive, &format!("its undo {name}"), |archive| {
-            archive.restore(NIGHT, &[], &cause(), now()).unwrap()
+            archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap()
         });
         assert_eq!((of(&back, "multiframe"), of(&back, "detection")), wanted);
     });
@@ -213,7 +215,7 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
         address,
         directory: name.clone(),
     };
-    archive.claim_origin(&origin, &name, Claim::Own, now()).unwrap();
+    archive.claim_origin(&origin, &name.parse().unwrap(), Claim::Own, now()).unwrap();
     let has_calibrations = (number / CAMERAS.len()).is_multiple_of(10);
     let mut arrivals: Vec<Arrival> = (0..frames)
         .map(|n| arrival(&format!("n{number}-{n}.fit"), &format!("{number} {n}")))
@@ -222,10 +224,11 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
         let calibration = |n| arrival(&format!("flat{n}.fit"), &format!("flat {number} {n}"));
         arrivals.extend((0..CALIBRATIONS).map(calibration));
     }
+    let date = number / 336 * 10_000 + number / 28 % 12 * 100 + number % 28;
     let registration = Registration {
         delivery: DeliveryFacts {
-            name: name.clone(),
-            night: Some(20_100_000 + i32::try_from(number).unwrap()),
+            name: name.parse().unwrap(),
+            night: Night::new(20_100_101 + i32::try_from(date).unwrap()),
             ..delivery()
         },
         arrivals: &arrivals,
@@ -243,7 +246,7 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
 }
 
 /// Stages the metadata of a delivery, whose frames name a camera and calibration frames.
-fn stage_metadata(archive: &mut Archive, delivery: &str, camera: &str) -> UnitKey {
+fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName, camera: &str) -> UnitKey {
     let unit = open_round_of(archive, delivery, UseCase::Metadata, 1, &|_| true);
     let started = start_all(archive, &unit).remove(0);
     let mut result = work_off(&started);
@@ -276,7 +279,8 @@ fn nights_of_many_origins() {
     on_both_engines(|_, archive| {
         for night in 0..nights {
             let name = record_night(archive, night, frames);
-            let unit = stage_metadata(archive, &name, CAMERAS[night % CAMERAS.len()]);
+            let unit =
+                stage_metadata(archive, &name.parse().unwrap(), CAMERAS[night % CAMERAS.len()]);
             if night % 10 == 9 || night + 1 == nights {
                 timed(archive, &format!("night {}", night + 1), |archive| publish(archive, &unit));
             } else {

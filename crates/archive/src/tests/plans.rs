@@ -14,7 +14,7 @@ use crate::retraction::purge::PurgeScope;
 use crate::tests::filling::{self, Filling};
 use crate::{Archive, Site};
 use engine::{Connection, Dialect, prepared};
-use model::{UnitKey, UseCase};
+use model::{Night, UnitKey, UseCase};
 use staging::*;
 use std::collections::BTreeSet;
 
@@ -122,9 +122,9 @@ pub(crate) fn life(archive: &mut Archive) {
     archive.end_attempt(&started.attempt, AttemptEnd::Failed, "a test", now()).unwrap();
     archive.give_up_task(&started.attempt.task, &cause(), now()).unwrap();
     ask(archive);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     archive.purge(PurgeScope::All, &cause(), now()).unwrap();
     ask(archive);
 }
@@ -137,7 +137,7 @@ fn keep_older_detections(archive: &mut Archive) {
         archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
     }
     ingest(archive, &unit);
-    archive.findings(Some(NIGHT)).unwrap();
+    archive.findings(Some(&NIGHT.parse().unwrap())).unwrap();
     archive.supersede((NIGHT, None), &[], &cause(), now()).unwrap();
     archive.facts("w00001.fit").unwrap();
     archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap();
@@ -176,7 +176,7 @@ fn ask(archive: &mut Archive) {
         }
     }
     let filter = RefusalFilter {
-        delivery: Some(NIGHT.to_owned()),
+        delivery: Some(NIGHT.parse().unwrap()),
         state: Some(RefusalState::Open),
         code: Some("bad_header".to_owned()),
         file: Some("w00001.fit".to_owned()),
@@ -188,12 +188,12 @@ fn ask(archive: &mut Archive) {
     }
     archive.status().unwrap();
     archive.rates().unwrap();
-    archive.findings(Some(NIGHT)).unwrap();
+    archive.findings(Some(&NIGHT.parse().unwrap())).unwrap();
     archive.findings(None).unwrap();
-    archive.deliveries(Some(20_071_011)).unwrap();
-    archive.source(NIGHT).unwrap();
+    archive.deliveries(Some(Night::new(20_071_011).unwrap())).unwrap();
+    archive.source(&NIGHT.parse().unwrap()).unwrap();
     archive.programmes().unwrap();
-    archive.delivery_work(NIGHT).unwrap();
+    archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     archive.staged_rounds().unwrap();
     archive.running_attempts().unwrap();
     for (attempt, _) in archive.sweepable_attempts(now()).unwrap() {
@@ -205,9 +205,9 @@ fn ask(archive: &mut Archive) {
     archive.approve_expected(now()).unwrap();
     archive.clear_abandoned().unwrap();
     archive.complete_deliveries(now()).unwrap();
-    archive.known_files(NIGHT).unwrap();
-    archive.holdings(Some(NIGHT)).unwrap();
-    archive.request_again(NIGHT, UseCase::Preview, &cause(), now()).unwrap();
+    archive.known_files(&NIGHT.parse().unwrap()).unwrap();
+    archive.holdings(Some(&NIGHT.parse().unwrap())).unwrap();
+    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Preview, &cause(), now()).unwrap();
 }
 
 /// Returns the steps in the plan of a statement that read a whole large table.

@@ -14,7 +14,7 @@ use archive::deliveries::{Arrival, DeliveryFacts, Postponed, Recorded, Registrat
 use archive::library::Soundness;
 use archive::refusals::{RefusalFilter, RefusalState, Stage, StagedRefusal};
 use archive::{Archive, Reader, Site};
-use model::UseCase;
+use model::{Night, UseCase};
 use staging::*;
 
 /// Makes a fresh archive with programme 7.
@@ -84,12 +84,12 @@ fn registering_twice_is_once(fresh: &Fresh) {
     let files = night(3);
     let first = record(&mut archive, &files);
     assert_eq!((first.images, first.catalogues, first.new_refusals), (3, 3, 0));
-    let before = archive.delivery_work(NIGHT).unwrap();
+    let before = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     let second = record(&mut archive, &files);
     assert_eq!(second, Recorded { known: 6, ..Recorded::default() });
-    assert_eq!(archive.delivery_work(NIGHT).unwrap(), before);
-    assert_eq!(archive.known_files(NIGHT).unwrap().len(), 6);
-    assert!(archive.known_files("20071012_v1").unwrap().is_empty());
+    assert_eq!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap(), before);
+    assert_eq!(archive.known_files(&NIGHT.parse().unwrap()).unwrap().len(), 6);
+    assert!(archive.known_files(&"20071012_v1".parse().unwrap()).unwrap().is_empty());
 }
 
 fn ids_count_on_in_the_order_given(fresh: &Fresh) {
@@ -99,7 +99,7 @@ fn ids_count_on_in_the_order_given(fresh: &Fresh) {
         &[arrival("b.fit", "b"), arrival("a.fit", "a"), arrival("OK_TO_COPY", "")],
     );
     record(&mut archive, &[arrival("c.fit", "c"), arrival("a.fit", "a")]);
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     let ids: Vec<(String, i64)> =
         work.images.into_iter().map(|i| (i.name, i.multiframe_id.get())).collect();
     let wanted = [("a.fit", 2), ("b.fit", 1), ("c.fit", 3)];
@@ -109,7 +109,7 @@ fn ids_count_on_in_the_order_given(fresh: &Fresh) {
 fn what_a_look_at_the_library_found_is_kept(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
-    let holdings = archive.holdings(Some(NIGHT)).unwrap();
+    let holdings = archive.holdings(Some(&NIGHT.parse().unwrap())).unwrap();
     assert_eq!(holdings.len(), 4);
     assert!(holdings.iter().all(|h| h.is_current && h.soundness.is_none()));
     let (first, second) = (holdings[0].file_id, holdings[1].file_id);
@@ -126,7 +126,7 @@ fn what_a_look_at_the_library_found_is_kept(fresh: &Fresh) {
     );
     archive.note_soundness(&[(first, Soundness::Intact)], now()).unwrap();
     assert_eq!(archive.status().unwrap().unsound_files, 0);
-    assert!(archive.holdings(Some("20990101_v1")).unwrap().is_empty());
+    assert!(archive.holdings(Some(&"20990101_v1".parse().unwrap())).unwrap().is_empty());
 }
 
 /// Catalogues without image are no news while more is known to come.
@@ -155,12 +155,12 @@ fn missing_files_are_awaited(fresh: &Fresh) {
     assert_eq!(recorded.new_refusals, 0);
     let status = &archive.status().unwrap().deliveries[0];
     assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("arriving", Some("images")));
-    assert!(archive.delivery_work(NIGHT).unwrap().arriving.is_some());
+    assert!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().arriving.is_some());
     let recorded = awaiting(None, &[], &mut archive);
     assert_eq!(recorded.new_refusals, 1, "now it is");
     let status = &archive.status().unwrap().deliveries[0];
     assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("registered", None));
-    assert!(archive.delivery_work(NIGHT).unwrap().arriving.is_none());
+    assert!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().arriving.is_none());
 }
 
 fn newer_content_supersedes(fresh: &Fresh) {
@@ -168,13 +168,13 @@ fn newer_content_supersedes(fresh: &Fresh) {
     record(&mut archive, &[arrival("a.fit", "old"), arrival("a_cat.fits", "rows")]);
     let recorded = record(&mut archive, &[arrival("a.fit", "new")]);
     assert_eq!((recorded.images, recorded.superseded), (1, 1));
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert_eq!(work.images.len(), 1);
     assert_eq!(work.images[0].multiframe_id.get(), 2);
     let catalogue = work.images[0].catalogue.as_ref().expect("it serves the new image too");
     assert_eq!((catalogue.name.as_str(), catalogue.version), ("a_cat.fits", 1));
     record(&mut archive, &[arrival("a_cat.fits", "more rows")]);
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert_eq!(work.images[0].catalogue.as_ref().unwrap().version, 2);
 }
 
@@ -184,7 +184,7 @@ fn an_earlier_content_comes_back(fresh: &Fresh) {
     record(&mut archive, &[arrival("a.fit", "new")]);
     let back = record(&mut archive, &[arrival("a.fit", "old")]);
     assert_eq!((back.images, back.superseded, back.known), (0, 1, 1));
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert_eq!(work.images[0].multiframe_id.get(), 1, "the same key has the same id");
     assert!(
         work.images[0].progress(UseCase::Metadata).redo.is_some(),
@@ -197,7 +197,7 @@ fn an_earlier_content_comes_back(fresh: &Fresh) {
 fn another_ending_is_the_same_frame(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let image = |archive: &Reader| {
-        let mut work = archive.delivery_work(NIGHT).unwrap();
+        let mut work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
         assert_eq!((work.images.len(), work.unpaired.len()), (1, 0), "{work:?}");
         let image = work.images.remove(0);
         let catalogue = image.catalogue.clone().expect("it serves the newest image");
@@ -216,9 +216,15 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     assert_eq!((recorded.images, recorded.known), (0, 1));
     assert_eq!(image(&archive), is("a.fit.gz", 2, "a_cat.fits.gz", 2));
     assert!(
-        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Metadata).redo.is_none()
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0]
+            .progress(UseCase::Metadata)
+            .redo
+            .is_none()
     );
-    assert!(archive.holdings(Some(NIGHT)).unwrap().iter().all(|h| h.is_current), "of its name");
+    assert!(
+        archive.holdings(Some(&NIGHT.parse().unwrap())).unwrap().iter().all(|h| h.is_current),
+        "of its name"
+    );
     // What is refused of the earlier file is no news, and its date at the source is noted.
     let refused = StagedRefusal {
         stage: Stage::Register,
@@ -240,7 +246,7 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     assert_eq!(archive.refusals(&open).unwrap(), []);
     let latest = |archive: &Reader, name: &str| {
-        let files = archive.known_files(NIGHT).unwrap();
+        let files = archive.known_files(&NIGHT.parse().unwrap()).unwrap();
         files.into_iter().rfind(|file| file.name == name).unwrap()
     };
     assert_eq!(latest(&archive, "a.fit").modified_ns, 9);
@@ -263,14 +269,14 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     // Names of other frames, and what is not an image, are left alone.
     let others = [arrival("a.b.fit", "x"), arrival("A.fit", "y"), arrival("a.txt", "z")];
     assert_eq!(record(&mut archive, &others).superseded, 0);
-    assert_eq!(archive.delivery_work(NIGHT).unwrap().images.len(), 3);
+    assert_eq!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images.len(), 3);
 }
 
 fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "same")]);
     let other = Registration {
-        delivery: DeliveryFacts { name: "20071011_v2".to_owned(), ..delivery() },
+        delivery: DeliveryFacts { name: "20071011_v2".parse().unwrap(), ..delivery() },
         arrivals: &[arrival("a.fit", "same")],
         unchanged: &[],
         present: Some(&[]),
@@ -285,7 +291,10 @@ fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();
     assert_eq!(facts.files[0].multiframe_id, Some(2), "another multiframe");
     assert_eq!(facts.files[0].same_content_as, Some((NIGHT.to_owned(), "a.fit".to_owned())));
-    assert_eq!(archive.deliveries(Some(20_071_011)).unwrap(), [NIGHT, "20071011_v2"]);
+    assert_eq!(
+        archive.deliveries(Some(Night::new(20_071_011).unwrap())).unwrap(),
+        [NIGHT, "20071011_v2"]
+    );
 }
 
 fn catalogues_pair_late(fresh: &Fresh) {
@@ -295,10 +304,10 @@ fn catalogues_pair_late(fresh: &Fresh) {
     let parked = archive.refusals(&RefusalFilter::default()).unwrap();
     assert_eq!(parked[0].refusal.code, "image_absent");
     assert!(parked[0].refusal.parked);
-    assert_eq!(archive.delivery_work(NIGHT).unwrap().unpaired, ["a_cat.fits"]);
+    assert_eq!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().unpaired, ["a_cat.fits"]);
     let recorded = record(&mut archive, &[arrival("a.fit", "image")]);
     assert_eq!(recorded.resolved_refusals, 1);
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.unpaired.is_empty());
     assert!(work.images[0].catalogue.is_some());
     let state = archive.refusals(&RefusalFilter::default()).unwrap()[0].state;

@@ -8,11 +8,11 @@ use archive::planning::*;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{UnitKey, UnitState, UseCase};
+use model::{Night, UnitKey, UnitState, UseCase};
 
 /// A round that is ready, and not approved as those of the other cases.
 fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     let input = |image: &ImageWork| PlannedInput {
         multiframe_id: image.multiframe_id,
         catalogue_version: image.catalogue.as_ref().map(|c| c.version),
@@ -22,7 +22,7 @@ fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
     let task =
         |inputs: &[PlannedInput]| PlannedTask { survey: "wfcam".into(), inputs: inputs.to_vec() };
     let round = PlannedRound {
-        delivery: NIGHT.to_owned(),
+        delivery: NIGHT.parse().unwrap(),
         use_case,
         recipe: String::new(),
         tasks: parts.map(task).collect(),
@@ -34,7 +34,7 @@ fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
 fn proposal(tasks: &[(&UnitKey, u32, &str)]) -> Proposal {
     let task = |(unit, task, host): &(&UnitKey, u32, &str)| ProposedTask {
         task: TaskKey { unit: (*unit).clone(), task: *task },
-        host: (*host).to_owned(),
+        host: (*host).parse().unwrap(),
         starts: now(),
         seconds: 12.5,
     };
@@ -62,7 +62,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     assert_eq!(archive.unit_state(&previews).unwrap(), UnitState::Proposed);
     assert_eq!(archive.plan(None).unwrap().unwrap().state, PlanState::Proposed);
     // What is planned on one host.
-    let of_host = Selection { hosts: vec!["n2".to_owned()], ..whole() };
+    let of_host = Selection { hosts: vec!["n2".parse().unwrap()], ..whole() };
     let decided = archive.approve(None, &of_host, &cause(), now()).unwrap();
     assert_eq!(decided.plan_id, number);
     assert_eq!((decided.tasks, decided.units), (1, vec![previews.clone()]));
@@ -78,7 +78,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     let bound = &archive.open_tasks().unwrap()[1].assignment.clone().unwrap();
     assert!(bound.is_bound && bound.host == "n2" && bound.seconds == 12.5);
     // What is left of a unit, then all.
-    let of_unit = Selection { units: vec![(NIGHT.to_owned(), UseCase::Preview)], ..whole() };
+    let of_unit = Selection { units: vec![(NIGHT.parse().unwrap(), UseCase::Preview)], ..whole() };
     assert_eq!(archive.approve(Some(number), &of_unit, &cause(), now()).unwrap().tasks, 1);
     assert_eq!(archive.approve(Some(number), &whole(), &cause(), now()).unwrap().tasks, 1);
     assert_eq!(may(&archive).len(), 3);
@@ -87,7 +87,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     assert!(archive.approve(Some(number), &whole(), &cause(), now()).unwrap_err().is_conflict());
     // A start, its place, its result, and what the plan had said of it.
     let task = TaskKey { unit: metadata, task: 1 };
-    let place = Place { host: "n3".to_owned(), job: String::new(), memory_bytes: 1 << 20 };
+    let place = Place { host: "n3".parse().unwrap(), job: String::new(), memory_bytes: 1 << 20 };
     let started = archive.start_attempt(&task, &lease(), Some(&place), now()).unwrap();
     archive.note_job(&started.attempt, "17").unwrap();
     let running = archive.running_attempts().unwrap();
@@ -112,7 +112,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     assert_eq!((rate.input_bytes, rate.rows, rate.seconds), (1000, rows, 3.5));
     let compared = archive.compare(number).unwrap();
     let actual: Vec<_> = compared.iter().filter_map(|c| c.actual.as_ref()).collect();
-    assert_eq!(actual, [&("n3".to_owned(), now(), 3.5)]);
+    assert_eq!(actual, [&("n3".parse().unwrap(), now(), 3.5)]);
     assert_eq!(compared.len(), 3);
 }
 
@@ -128,11 +128,11 @@ pub fn a_plan_is_rejected_or_superseded(fresh: &Fresh) {
     let why = Cause::new("anna", "the weather");
     let (rejected, paused) = archive.reject(None, &why, now()).unwrap();
     assert_eq!(rejected, second, "the plan that waits for a decision");
-    assert_eq!(paused, [(NIGHT.to_owned(), UseCase::Metadata)]);
+    assert_eq!(paused, [(NIGHT.parse().unwrap(), UseCase::Metadata)]);
     assert_eq!(archive.unit_state(&unit).unwrap(), UnitState::Ready);
     let standing = archive.instructions().unwrap();
     assert_eq!(standing.len(), 1);
-    assert_eq!(standing[0].subject, Subject::Unit(NIGHT.to_owned(), UseCase::Metadata));
+    assert_eq!(standing[0].subject, Subject::Unit(NIGHT.parse().unwrap(), UseCase::Metadata));
     assert_eq!(standing[0].cause.why, format!("plan {second} rejected: the weather"));
     assert!(archive.open_tasks().unwrap().iter().all(|t| t.assignment.is_none()));
     assert!(archive.reject(Some(second), &why, now()).unwrap_err().is_conflict());
@@ -145,7 +145,7 @@ pub fn rounds_to_come_are_approved(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = ready(&mut archive, UseCase::Metadata, 1);
-    let coming = vec![(NIGHT.to_owned(), UseCase::Catalogue)];
+    let coming = vec![(NIGHT.parse().unwrap(), UseCase::Catalogue)];
     let plan = Proposal { coming: coming.clone(), ..proposal(&[(&unit, 1, "n1")]) };
     let number = archive.propose(&plan, &cause(), now()).unwrap();
     let decided = archive.approve(Some(number), &whole(), &cause(), now()).unwrap();
@@ -166,18 +166,20 @@ pub fn instructions_hold_until_withdrawn(fresh: &Fresh) {
     let anna = Cause::new("anna", "new fan");
     let subjects = [
         Subject::All,
-        Subject::Host("n1".to_owned()),
+        Subject::Host("n1".parse().unwrap()),
         Subject::UseCase(UseCase::Preview),
-        Subject::Night(20_071_011),
-        Subject::Delivery(NIGHT.to_owned()),
-        Subject::Unit(NIGHT.to_owned(), UseCase::Catalogue),
+        Subject::Night(Night::new(20_071_011).unwrap()),
+        Subject::Delivery(NIGHT.parse().unwrap()),
+        Subject::Unit(NIGHT.parse().unwrap(), UseCase::Catalogue),
     ];
     for subject in &subjects {
         archive.instruct(subject, &Instruction::Pause, &anna, now()).unwrap();
     }
     archive.instruct(&subjects[4], &Instruction::Priority(3), &anna, now()).unwrap();
     archive.instruct(&subjects[4], &Instruction::Priority(-7), &anna, now()).unwrap();
-    archive.instruct(&subjects[5], &Instruction::Move("n2".to_owned()), &anna, now()).unwrap();
+    archive
+        .instruct(&subjects[5], &Instruction::Move("n2".parse().unwrap()), &anna, now())
+        .unwrap();
     let standing = archive.instructions().unwrap();
     assert_eq!(standing.len(), subjects.len() + 2);
     for subject in &subjects {

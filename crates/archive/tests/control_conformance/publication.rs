@@ -72,7 +72,10 @@ pub fn a_night_becomes_visible_once(fresh: &Fresh) {
     assert_eq!((night.multiframes, night.previews, night.detections), (3, 3, 60));
     assert_eq!(night.state, "complete");
     assert_eq!((status.programmes[0].detections, status.programmes[0].last_obj_id), (60, 60));
-    assert_eq!(archive.delivery_work(NIGHT).unwrap().images[0].programme, Some(7));
+    assert_eq!(
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0].programme,
+        Some(7)
+    );
 }
 
 pub fn reserved_ids_stay(fresh: &Fresh) {

@@ -33,7 +33,7 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
         ..refusal("unknown_project", "a.fit", None, true)
     };
     refuse_in_metadata(&mut archive, Some(of_project));
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert_eq!(
         work.images[0].progress(UseCase::Metadata).coverage.as_ref().unwrap().outcome,
         Some(Outcome::Parked)
@@ -42,7 +42,10 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
     let (id, released) = archive.add_programme("PI1", "u/05a/3", &fits, &cause(), now()).unwrap();
     assert_eq!((id.get(), released), (10001, 1));
     assert!(
-        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Metadata).redo.is_some()
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0]
+            .progress(UseCase::Metadata)
+            .redo
+            .is_some()
     );
     let again = archive.add_programme("PI1", "U/05A/3", &fits, &cause(), now()).unwrap();
     assert_eq!((again.0, again.1), (id, 0), "twice is once");
@@ -114,14 +117,17 @@ pub fn a_failed_round_is_retried(fresh: &Fresh) {
     assert_eq!(refused.len(), 1);
     assert_eq!((refused[0].refusal.code.as_str(), refused[0].round), ("batch_checksum", Some(1)));
     assert!(
-        archive.delivery_work(NIGHT).unwrap().images[0].progress(UseCase::Preview).redo.is_none()
+        archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0]
+            .progress(UseCase::Preview)
+            .redo
+            .is_none()
     );
     archive.decide(refused[0].refusal_id, Decision::Retry, &cause(), now()).unwrap();
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_some()));
     let again = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
     assert_eq!(again.round, 2);
-    let work = archive.delivery_work(NIGHT).unwrap();
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_none()), "taken up");
 }
 
@@ -174,9 +180,9 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
         open(archive).into_iter().map(|refusal| refusal.refusal_id).collect()
     };
     let said = numbers(&archive);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(awaiting(&mut archive, None, &[]).new_refusals, 0);
     assert_eq!(numbers(&archive), said);
 }
@@ -231,7 +237,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);
     assert_eq!(counts(&archive), wanted((4, 11), (1, 3)));
     // The first two are redone: one no longer has it.
-    archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Metadata, &cause(), now()).unwrap();
     round(&mut archive, &|i| i.name.as_str() < "w00002", vec![[2, 2, 2], [9, 99, 1]]);
     assert_eq!(counts(&archive), wanted((3, 9), (1, 3)));
     assert_eq!(archive.status().unwrap().deliveries[0].findings, 2);
@@ -239,8 +245,8 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     record(&mut archive, &[arrival("w00003.fit", "newer")]);
     assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
     // What is retracted has no findings, until it comes back.
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!((counts(&archive), archive.status().unwrap().deliveries[0].findings), (vec![], 0));
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(counts(&archive), wanted((2, 4), (1, 3)));
 }

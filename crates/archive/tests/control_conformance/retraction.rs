@@ -29,27 +29,36 @@ fn ingest_all(archive: &mut Archive, delivery: &str) {
 pub fn a_delivery_goes_and_comes_back(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));
-    assert!(archive.retract(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
+    assert!(
+        archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(3, 3, 60)]);
-    let gone = archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    let gone = archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(gone.rounds.len(), 3);
     assert_eq!(gone.rows.iter().find(|(t, _)| t == "detection").map(|r| r.1), Some(60));
     assert_eq!(shown(&archive), [(0, 0, 0)]);
-    assert!(archive.retract(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
-    let back = archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    assert!(
+        archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
+    let back = archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert!(back.event > gone.event);
     assert_eq!(shown(&archive), [(3, 3, 60)]);
-    assert!(archive.restore(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
+    assert!(
+        archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
     // A part of it; what refers to it goes along.
-    let gone = archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    let gone =
+        archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap();
     assert_eq!((gone.rounds.len(), shown(&archive)), (1, vec![(3, 3, 0)]));
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
-    let gone = archive.retract(NIGHT, &[UseCase::Metadata], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
+    let gone =
+        archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Metadata], &cause(), now()).unwrap();
     assert_eq!((gone.rounds.len(), shown(&archive)), (3, vec![(0, 0, 0)]));
-    let fault = archive.restore(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap_err();
+    let fault =
+        archive.restore(&NIGHT.parse().unwrap(), &[UseCase::Preview], &cause(), now()).unwrap_err();
     assert!(fault.is_conflict(), "it would refer to nothing: {fault:?}");
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 60);
 }
@@ -58,14 +67,14 @@ pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     for use_case in UseCase::ALL.iter().copied() {
-        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(&NIGHT.parse().unwrap(), use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(2, 2, 40)]);
     assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80, "ids are not used twice");
-    let fault = archive.restore(NIGHT, &[], &cause(), now()).unwrap_err();
+    let fault = archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err();
     assert!(fault.is_conflict(), "it would be there twice: {fault:?}");
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
@@ -79,7 +88,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert_eq!(nothing, Purged::default(), "nothing is retracted");
     let unknown = archive.purge(PurgeScope::Delivery("20071099_v1"), &cause(), now());
     assert!(unknown.is_err(), "a mistyped name is not a delivery without retracted rounds");
-    archive.retract(NIGHT, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap();
     let other = archive.purge(PurgeScope::Rounds(&[]), &cause(), now()).unwrap();
     assert_eq!(other, Purged::default(), "only named rounds are purged");
     let why = Cause::new("pat", "bad flat");
@@ -102,8 +111,10 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert!(line.ends_with("by pat: bad flat"), "{line}");
     let file = archive.facts(&format!("{NIGHT}/w00000.fit")).unwrap().unwrap().files.remove(0);
     assert_eq!(file.purged, [round]);
-    assert!(archive.restore(NIGHT, &[], &cause(), now()).unwrap_err().is_conflict());
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    assert!(
+        archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err().is_conflict()
+    );
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     let previews = site.previews().join("20071011_v1");
     let rounds = archive.purgeable(PurgeScope::Delivery(NIGHT)).unwrap();
     assert_eq!(rounds.len(), 2, "{rounds:?}");
@@ -113,7 +124,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     assert_eq!(shown(&archive)[0], (0, 0, 0));
     // It can be ingested again, with new ids.
     for use_case in UseCase::ALL.iter().copied() {
-        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
+        archive.request_again(&NIGHT.parse().unwrap(), use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
@@ -179,19 +190,19 @@ pub fn a_newer_processing_supersedes_file_by_file(fresh: &Fresh) {
     let sheet = facts.delivery.unwrap();
     assert_eq!(sheet.without_successor, [(NIGHT.to_owned(), "w00002.fit".to_owned())]);
     // The older processing, redone, does not supersede the newer one.
-    archive.request_again(NIGHT, UseCase::Metadata, &cause(), now()).unwrap();
+    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Metadata, &cause(), now()).unwrap();
     let unit = stage_round_of(&mut archive, NIGHT, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
     // Without the newer one the older frames are current again, and vice versa.
-    let gone = archive.retract(SECOND, &[], &cause(), now()).unwrap();
+    let gone = archive.retract(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(gone.shown_again, [1, 2]);
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
-    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    archive.restore(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(1, 1, 20), (2, 2, 40)]);
 }
 
@@ -208,7 +219,7 @@ pub fn another_ending_supersedes(fresh: &Fresh) {
         let unit = stage_round_of(&mut archive, SECOND, UseCase::Preview, 1);
         super::publication::publish(&mut archive, &unit);
         assert_eq!(shown(&archive), [(3, 1, 60), (2, 2, 0)]);
-        let kept = archive.kept_products(Some(SECOND)).unwrap();
+        let kept = archive.kept_products(Some(&SECOND.parse().unwrap())).unwrap();
         let names = |k: &KeptProduct| (k.file.clone(), k.newer_file.clone());
         let both = |n: u32| (format!("w0000{n}.fit"), format!("w0000{n}{}", endings[0]));
         assert_eq!(kept.iter().map(names).collect::<Vec<_>>(), [both(0), both(1)]);
@@ -223,7 +234,7 @@ pub fn another_ending_supersedes(fresh: &Fresh) {
         }
         super::publication::publish(&mut archive, &unit);
         assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
-        let findings = archive.findings(Some(SECOND)).unwrap();
+        let findings = archive.findings(Some(&SECOND.parse().unwrap())).unwrap();
         let found: Vec<_> = findings.iter().map(|f| (f.code.as_str(), f.files)).collect();
         assert_eq!(found, [("older_detections_kept", 1)]);
         let sheet = archive.facts(SECOND).unwrap().unwrap().delivery.unwrap();
@@ -235,9 +246,9 @@ pub fn another_ending_supersedes(fresh: &Fresh) {
             archive.undo_supersession((SECOND, Some(&file)), &[], &cause(), now()).unwrap();
             assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
         }
-        archive.retract(SECOND, &[], &cause(), now()).unwrap();
+        archive.retract(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
         assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
-        archive.restore(SECOND, &[], &cause(), now()).unwrap();
+        archive.restore(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
         assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
     }
 }
@@ -264,9 +275,9 @@ pub fn a_delivery_is_compressed_in_place(fresh: &Fresh) {
     }
     let once = [(1, 0), (3, 20), (2, 0), (4, 20)];
     assert_eq!((shown(&archive), current(&archive)), (vec![(2, 2, 40)], once.to_vec()));
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0)]);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!((shown(&archive), current(&archive)), (vec![(2, 2, 40)], once.to_vec()));
 }
 
@@ -285,7 +296,7 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
     }
     assert_eq!(shown(&archive), [(3, 0, 60), (3, 3, 0)]);
     let why = |archive: &Reader| -> Vec<(String, Lack)> {
-        let kept = archive.kept_products(Some(SECOND)).unwrap();
+        let kept = archive.kept_products(Some(&SECOND.parse().unwrap())).unwrap();
         kept.into_iter().map(|kept| (kept.file, kept.why)).collect()
     };
     let file = |n: u32| format!("w0000{n}.fit");
@@ -305,7 +316,7 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(2, 0, 40), (3, 3, 20)]);
     assert_eq!(why(&archive), [(file(0), Lack::NoCatalogue), (file(1), Lack::Refused)]);
-    let findings = archive.findings(Some(SECOND)).unwrap();
+    let findings = archive.findings(Some(&SECOND.parse().unwrap())).unwrap();
     let kinds: Vec<(&str, &str, u64)> =
         findings.iter().map(|f| (f.code.as_str(), f.subject.as_str(), f.files)).collect();
     let wanted = [
@@ -313,7 +324,7 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
         ("older_detections_kept", "20071011_v1 refused", 1),
     ];
     assert_eq!(kinds, wanted);
-    let supersede = model::Advice::Supersede { delivery: SECOND.to_owned() };
+    let supersede = model::Advice::Supersede { delivery: SECOND.parse().unwrap() };
     assert!(findings.iter().all(|f| f.advice().as_ref() == Some(&supersede)), "{findings:?}");
     assert!(
         findings.iter().all(|f| !f.message.contains("almagest")),
@@ -329,9 +340,9 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
     let nothing = archive.supersede((SECOND, None), &[], &cause(), now());
     assert!(nothing.unwrap_err().is_conflict());
     // A decision is about the newer frame: without that one the older one shows.
-    archive.retract(SECOND, &[], &cause(), now()).unwrap();
+    archive.retract(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60), (0, 0, 0)]);
-    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    archive.restore(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (3, 3, 20)]);
     let back = archive.undo_supersession((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(back.products.len(), 2);
@@ -381,7 +392,7 @@ pub fn detectors_keep_their_detections(fresh: &Fresh) {
     let absent = (3, 7, vec![2], Lack::HduAbsent);
     assert_eq!(kept(&archive), [refused.clone(), absent.clone()]);
     assert_eq!(archive.status().unwrap().kept_products, 2);
-    let findings = archive.findings(Some(SECOND)).unwrap();
+    let findings = archive.findings(Some(&SECOND.parse().unwrap())).unwrap();
     let told: Vec<(&str, &str, &str)> = findings
         .iter()
         .map(|f| (f.code.as_str(), f.subject.as_str(), f.message.as_str()))
@@ -402,20 +413,20 @@ pub fn detectors_keep_their_detections(fresh: &Fresh) {
     ];
     assert_eq!(told, wanted);
     // Without the newer ones the older detections show whole, and the other way round.
-    archive.retract(SECOND, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.retract(&SECOND.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(4, 0, 80), (4, 4, 0)]);
-    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    archive.restore(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (4, 4, 50)]);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(kept(&archive), [refused, absent]);
     // A decision ends them; a retry that accepts one of them does so too.
     archive.supersede((SECOND, Some("w00001.fit")), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(1, 0, 10), (4, 4, 50)]);
     archive.undo_supersession((SECOND, None), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 20), (4, 4, 50)]);
-    archive.request_again(SECOND, UseCase::Catalogue, &cause(), now()).unwrap();
+    archive.request_again(&SECOND.parse().unwrap(), UseCase::Catalogue, &cause(), now()).unwrap();
     publish_hdus(&mut archive, SECOND, &|multiframe, ext_num| match (multiframe, ext_num) {
         (7, 2) => Hdu::Absent,
         _ => Hdu::Whole,
@@ -457,15 +468,15 @@ pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     let whole = (3, 3, vec![2, 3], Lack::HduRefused);
     assert_eq!(kept(&archive), [refused.clone(), absent.clone(), whole.clone()]);
     assert_eq!(archive.status().unwrap().kept_products, 3);
-    let findings = archive.findings(Some(NIGHT)).unwrap();
+    let findings = archive.findings(Some(&NIGHT.parse().unwrap())).unwrap();
     let found: Vec<(&str, u64)> = findings.iter().map(|f| (f.subject.as_str(), f.files)).collect();
     assert_eq!(found, [("20071011_v1 hdu_absent", 1), ("20071011_v1 hdu_refused", 2)]);
-    let supersede = model::Advice::Supersede { delivery: NIGHT.to_owned() };
+    let supersede = model::Advice::Supersede { delivery: NIGHT.parse().unwrap() };
     assert!(findings.iter().all(|f| f.advice().as_ref() == Some(&supersede)), "{findings:?}");
     // A retraction takes all, and its undo brings all back.
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0)]);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     assert_eq!(kept(&archive), [refused, absent, whole]);
     // The operator decides about one image and about the rest.
@@ -525,8 +536,8 @@ pub fn late_catalogues_follow_the_same_rule(fresh: &Fresh) {
     late(&mut archive, &second);
     assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
     assert_eq!(archive.status().unwrap().events, before + 1, "one event, in which they end");
-    archive.retract(SECOND, &[UseCase::Catalogue], &cause(), now()).unwrap();
+    archive.retract(&SECOND.parse().unwrap(), &[UseCase::Catalogue], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 0, 40), (2, 2, 0)], "and are there when they are needed");
-    archive.restore(SECOND, &[], &cause(), now()).unwrap();
+    archive.restore(&SECOND.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(0, 0, 0), (2, 2, 40)]);
 }

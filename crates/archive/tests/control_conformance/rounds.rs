@@ -20,7 +20,7 @@ pub fn a_round_covers_its_files_once(fresh: &Fresh) {
         catalogue_version: None,
     }];
     let round = PlannedRound {
-        delivery: NIGHT.to_owned(),
+        delivery: NIGHT.parse().unwrap(),
         use_case: UseCase::Metadata,
         recipe: String::new(),
         tasks: vec![PlannedTask { survey: "wfcam".to_owned(), inputs }],

@@ -18,7 +18,7 @@ use arrow_array::{
 };
 use model::tables::{Column, ColumnType, Table};
 use model::task::{DetectorRows, FORMAT_VERSION, HduReport, RunReport, StagedFile, TaskResult};
-use model::{Refusal, UnitKey, UnitState, UseCase};
+use model::{Night, Refusal, UnitKey, UnitState, UseCase};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -172,8 +172,8 @@ pub fn pairing(partner: Partner<'_>) -> Vec<String> {
 
 pub fn delivery() -> DeliveryFacts {
     DeliveryFacts {
-        name: NIGHT.to_owned(),
-        night: Some(20_071_011),
+        name: NIGHT.parse().unwrap(),
+        night: Some(Night::new(20_071_011).unwrap()),
         version: Some("1".to_owned()),
         source: "/far/away".to_owned(),
         all_there: true,
@@ -189,7 +189,7 @@ pub fn record(archive: &mut Archive, arrivals: &[Arrival]) -> Recorded {
 pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Recorded {
     let version = name.split_once("_v").map(|(_, version)| version.to_owned());
     let registration = Registration {
-        delivery: DeliveryFacts { name: name.to_owned(), version, ..delivery() },
+        delivery: DeliveryFacts { name: name.parse().unwrap(), version, ..delivery() },
         arrivals,
         unchanged: &[],
         present: Some(&[]),
@@ -276,7 +276,7 @@ pub fn open_round_of(
     tasks: usize,
     wanted: &dyn Fn(&ImageWork) -> bool,
 ) -> UnitKey {
-    let work = archive.delivery_work(delivery).unwrap();
+    let work = archive.delivery_work(&delivery.parse().unwrap()).unwrap();
     let inputs: Vec<PlannedInput> = work
         .images
         .iter()
@@ -291,7 +291,7 @@ pub fn open_round_of(
         })
         .collect();
     let round = PlannedRound {
-        delivery: delivery.to_owned(),
+        delivery: delivery.parse().unwrap(),
         use_case,
         recipe: "1".to_owned(),
         tasks: inputs

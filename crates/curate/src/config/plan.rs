@@ -1,5 +1,6 @@
 //! Executor and order of tasks: the sections `plan`, `slurm` and `ssh`.
 
+use model::{HostName, Night};
 use serde::{Deserialize, Serialize};
 
 /// Planning and running tasks.
@@ -11,7 +12,7 @@ pub struct PlanConfig {
     /// The deliveries that are processed first.
     pub order: Order,
     /// Nights that are processed before all others, yyyymmdd.
-    pub priority_nights: Vec<i32>,
+    pub priority_nights: Vec<Night>,
     /// Maximum number of hosts in use at a time; 0 = all.
     pub max_hosts: usize,
     /// Maximum load of others per core; 0 = any.
@@ -94,7 +95,7 @@ pub struct SlurmConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct SshConfig {
     /// Names of the hosts.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostName>,
     /// Further options of ssh.
     pub options: Vec<String>,
     /// Seconds between two reports of a host; 0 = 30.

@@ -163,7 +163,7 @@ pub(crate) fn log_pass(
         );
     }
     for name in &pass.completed {
-        act!(is_shown; INFO, "completed", delivery = name, "{name} is complete");
+        act!(is_shown; INFO, "completed", delivery = name.as_str(), "{name} is complete");
     }
     for (unit, why) in pass.postponed.iter().filter(|(unit, why)| is_news(unit, why)) {
         of_round!(is_shown, act, unit; WARN, "postponed", "{}", state::waits(unit, why));

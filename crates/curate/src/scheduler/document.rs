@@ -7,7 +7,7 @@ use archive::Timestamp;
 use archive::planning::{ExpectedRun, PlannedRun, Proposal, ProposedTask};
 use chrono::TimeDelta;
 use dispatch::planner::Plan;
-use model::UseCase;
+use model::{DeliveryName, HostName, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +54,7 @@ mod iso {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HostLine {
     /// Name of the host.
-    pub host: String,
+    pub host: HostName,
     /// Cores for tasks.
     pub cores: u32,
     /// Memory for tasks, in bytes.
@@ -76,7 +76,7 @@ pub struct HostLine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct UnitLine {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Use case.
     pub use_case: UseCase,
     /// True when the round of the unit is not open yet: the numbers are estimates then.
@@ -86,7 +86,7 @@ pub struct UnitLine {
     /// Number of tasks planned.
     pub tasks: u64,
     /// Hosts of these tasks.
-    pub hosts: Vec<String>,
+    pub hosts: Vec<HostName>,
     /// Start of the first task.
     pub start_seconds: f64,
     /// End of the last task.
@@ -99,14 +99,14 @@ pub struct UnitLine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TaskLine {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Use case.
     pub use_case: UseCase,
     /// Round and number of the task; `None` when the round is not open yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<(u32, u32)>,
     /// Host of the task.
-    pub host: String,
+    pub host: HostName,
     /// Start of the task.
     pub start_seconds: f64,
     /// Duration of the task.
@@ -117,7 +117,7 @@ pub struct TaskLine {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WaitLine {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Use case.
     pub use_case: UseCase,
     /// Number of tasks or files.
@@ -137,7 +137,7 @@ pub fn document(
     plan: &Plan,
     (executor, made): (&str, Timestamp),
     is_approved: &dyn Fn(&UnitName) -> bool,
-    file_waits: &[(String, register::plan::Wait)],
+    file_waits: &[(DeliveryName, register::plan::Wait)],
 ) -> Document {
     let situation = &work.situation;
     let mut hosts = host_lines(work, plan);
@@ -226,7 +226,11 @@ fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
 }
 
 /// Returns the work that is not planned, by unit; tasks with the same cause are one line.
-fn waits(work: &Work, plan: &Plan, file_waits: &[(String, register::plan::Wait)]) -> Vec<WaitLine> {
+fn waits(
+    work: &Work,
+    plan: &Plan,
+    file_waits: &[(DeliveryName, register::plan::Wait)],
+) -> Vec<WaitLine> {
     let mut counted: BTreeMap<(UnitName, &str, String), (u64, String)> = BTreeMap::new();
     let mut count = |unit: UnitName, of: &'static str, cause: String, why: String| {
         counted.entry((unit, of, cause)).or_insert((0, why)).0 += 1;
@@ -379,7 +383,7 @@ impl Document {
                 _ => utc(self.at(host.until_seconds)),
             };
             table.row([
-                host.host.clone(),
+                host.host.to_string(),
                 host.cores.to_string(),
                 bytes(host.memory_bytes),
                 format!("{:.1}", host.load),
@@ -440,7 +444,7 @@ impl Document {
 }
 
 /// Returns a few names of hosts, or their number.
-fn in_short(hosts: &[String]) -> String {
+fn in_short(hosts: &[HostName]) -> String {
     match hosts.len() {
         0..=6 => hosts.join(" "),
         n => format!("{} … {} ({n} hosts)", hosts[0], hosts[n - 1]),
@@ -530,7 +534,7 @@ impl Compared {
         self.planned_end = self.planned_end.max(Some(end));
     }
 
-    fn happened(&mut self, (_, start, seconds): &(String, Timestamp, f64)) {
+    fn happened(&mut self, (_, start, seconds): &(HostName, Timestamp, f64)) {
         self.done += 1;
         self.actual_seconds += seconds;
         self.actual_end = self.actual_end.max(Some(after(*start, *seconds)));

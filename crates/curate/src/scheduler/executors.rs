@@ -5,6 +5,7 @@ use crate::failure;
 use crate::site::Site;
 use dispatch::command::System;
 use dispatch::{Executor, HostState, Print, Slurm, Ssh, ThisHost, print, slurm, ssh};
+use model::HostName;
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
                 ));
             }
             let or = |value: u32, default: u32| if value == 0 { default } else { value };
-            let host = |(name, host): (&String, &crate::config::HostConfig)| {
+            let host = |(name, host): (&HostName, &crate::config::HostConfig)| {
                 let memory = u64::from(or(host.memory_mb, PRINTED.1)) * 1_000_000;
                 (name.clone(), or(host.cores, PRINTED.0), memory)
             };
@@ -72,7 +73,7 @@ pub fn of(site: &Site) -> anyhow::Result<Box<dyn Executor>> {
 /// Makes the executor of this machine.
 pub fn this_machine(site: &Site) -> Box<dyn Executor> {
     let cores = u32::try_from(site.config.work.workers()).unwrap_or(u32::MAX);
-    Box::new(ThisHost::new(&files::host_name(), cores))
+    Box::new(ThisHost::new(HostName::reported(&files::host_name()), cores))
 }
 
 /// Returns the path of `almagest-node` on the hosts: as configured, or next to this program.
@@ -93,12 +94,12 @@ fn node_program(site: &Site) -> anyhow::Result<String> {
 /// Recent numbers of our tasks on each host: a load average over minutes still includes tasks that have ended.
 #[derive(Default)]
 pub struct Loads {
-    ours: HashMap<String, VecDeque<(Instant, usize)>>,
+    ours: HashMap<HostName, VecDeque<(Instant, usize)>>,
 }
 
 impl Loads {
     /// Notes the numbers of tasks that run now.
-    pub fn note(&mut self, running: &HashMap<String, usize>, hosts: &[HostState]) {
+    pub fn note(&mut self, running: &HashMap<HostName, usize>, hosts: &[HostState]) {
         let now = Instant::now();
         for host in hosts {
             let count = running.get(&host.name).copied().unwrap_or(0);

@@ -48,7 +48,7 @@ use dispatch::planner::costs::{Costs, Sample};
 use dispatch::{Executor, HostState};
 use document::Document;
 use executors::Loads;
-use model::{UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
 use situation::{ComingRound, Facts, UnderWay, UnitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -130,13 +130,13 @@ pub struct Curator {
     attempts: HashMap<AttemptKey, Memory>,
     loads: Loads,
     hosts: Vec<HostState>,
-    refused: HashMap<String, (Instant, String)>,
+    refused: HashMap<HostName, (Instant, String)>,
     /// Tasks that failed for a transient reason, with the earliest time of the next start.
     again_at: HashMap<TaskKey, Instant>,
     costs: Option<(Instant, Costs)>,
-    looked: HashMap<String, Looked>,
+    looked: HashMap<DeliveryName, Looked>,
     coming: Vec<ComingRound>,
-    file_waits: Vec<(String, register::plan::Wait)>,
+    file_waits: Vec<(DeliveryName, register::plan::Wait)>,
     /// Name of this run and number of the latest array of starts.
     names: (String, u64),
     /// Messages that were reported once, and that are no reason to stop.
@@ -429,7 +429,7 @@ impl Curator {
         }
         let costs = self.costs()?;
         let under_way = self.under_way(&open)?;
-        let mut running: HashMap<String, usize> = HashMap::new();
+        let mut running: HashMap<HostName, usize> = HashMap::new();
         for attempt in under_way.iter().filter(|u| !u.waits) {
             *running.entry(attempt.host.clone()).or_default() += 1;
         }
@@ -614,7 +614,7 @@ impl Curator {
 ///
 /// # Errors
 /// When the executor does not exist, or cannot be queried.
-pub fn hosts(site: &Site) -> anyhow::Result<Vec<String>> {
+pub fn hosts(site: &Site) -> anyhow::Result<Vec<HostName>> {
     let hosts = executors::of(site)?.hosts()?;
     Ok(hosts.into_iter().map(|host| host.name).collect())
 }

@@ -13,7 +13,7 @@ use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinish
 use archive::rounds::PlannedRound;
 use archive::work::DeliveryWork;
 use dispatch::planner::Reason;
-use model::{UnitState, UseCase};
+use model::{DeliveryName, UnitState, UseCase};
 use register::plan::Wait;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -24,7 +24,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     /// Names of the deliveries.
-    pub deliveries: Vec<String>,
+    pub deliveries: Vec<DeliveryName>,
     /// Use cases.
     pub use_cases: Vec<UseCase>,
     /// True when instructions of operators do not count.
@@ -34,7 +34,7 @@ pub struct Request {
 impl Request {
     /// Returns the deliveries of the request in the form of [`archive::Reader::unfinished_deliveries`]; finished ones are checked too.
     pub(super) fn named(&self) -> Vec<Unfinished> {
-        let named = |name: &String| Unfinished { name: name.clone(), mark: String::new() };
+        let named = |name: &DeliveryName| Unfinished { name: name.clone(), mark: String::new() };
         self.deliveries.iter().map(named).collect()
     }
 
@@ -146,12 +146,16 @@ impl Curator {
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
+    pub fn held(
+        &self,
+        deliveries: &[DeliveryName],
+        use_cases: &[UseCase],
+    ) -> anyhow::Result<Vec<Held>> {
         gate::held(&self.archive, &self.profiles, deliveries, use_cases)
     }
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
-    pub(super) fn use_cases_of(&self, delivery: &str) -> anyhow::Result<Vec<UseCase>> {
+    pub(super) fn use_cases_of(&self, delivery: &DeliveryName) -> anyhow::Result<Vec<UseCase>> {
         let Some(request) = &self.request else {
             return Ok(self.site.place.products().to_vec());
         };

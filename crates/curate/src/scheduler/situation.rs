@@ -8,15 +8,15 @@ use chrono::{TimeDelta, Timelike};
 use dispatch::HostState;
 use dispatch::planner::costs::Costs;
 use dispatch::planner::{Busy, Group, Host, Policy, Situation, Task};
-use model::UseCase;
 use model::products::{self, Scope};
+use model::{DeliveryName, HostName, Night, UseCase};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Days for which quiet hours are laid out.
 const DAYS: i64 = 14;
 
 /// A unit as the planner sees it: one use case of a delivery.
-pub type UnitName = (String, UseCase);
+pub type UnitName = (DeliveryName, UseCase);
 
 /// The work that a task of the planner represents.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +33,7 @@ pub struct UnderWay {
     /// Unit of the attempt.
     pub unit: UnitName,
     /// Host of the attempt.
-    pub host: String,
+    pub host: HostName,
     /// Bytes that the attempt reads.
     pub input_bytes: u64,
     /// Memory that the attempt may use, in bytes.
@@ -50,7 +50,7 @@ pub struct ComingRound {
     /// The round, with a tentative cut into tasks.
     pub round: PlannedRound,
     /// Observing night, yyyymmdd.
-    pub night: Option<i32>,
+    pub night: Option<Night>,
     /// Order of registration of the delivery.
     pub order: i64,
     /// Bytes that each task reads.
@@ -96,7 +96,7 @@ pub struct Work {
 
 /// Returns the planner's situation of the tasks that `wanted` picks, and of the coming rounds when `with_coming` is set.
 pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_coming: bool) -> Work {
-    let mut units: BTreeMap<UnitName, (Option<i32>, i64)> = BTreeMap::new();
+    let mut units: BTreeMap<UnitName, (Option<Night>, i64)> = BTreeMap::new();
     for task in facts.open {
         let unit = (task.key.unit.delivery.clone(), task.key.unit.use_case);
         units.insert(unit, (task.night, task.order));
@@ -164,7 +164,7 @@ fn task(facts: &Facts<'_>, group: usize, use_case: UseCase, bytes: u64, memory_b
 
 fn groups(
     facts: &Facts<'_>,
-    units: &BTreeMap<UnitName, (Option<i32>, i64)>,
+    units: &BTreeMap<UnitName, (Option<Night>, i64)>,
 ) -> (Vec<Group>, Vec<UnitName>) {
     let names: Vec<UnitName> = units.keys().cloned().collect();
     let use_cases: BTreeSet<UseCase> = names.iter().map(|(_, use_case)| *use_case).collect();
@@ -208,7 +208,7 @@ fn comes_after(unit: &UnitName, other: &UnitName) -> bool {
 }
 
 /// Returns the priority of a unit: the operator's priority first, then the nights named in the configuration.
-fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
+fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<Night>) -> i64 {
     let mut priority = 0;
     for standing in facts.standing {
         if let Instruction::Priority(p) = standing.instruction
@@ -222,8 +222,8 @@ fn priority(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> i64 {
 }
 
 /// Returns the urgency of a unit: the order of nights, then of registration.
-fn urgency(facts: &Facts<'_>, (night, order): (Option<i32>, i64)) -> (i64, i64) {
-    let age = i64::from(night.unwrap_or(i32::MAX));
+fn urgency(facts: &Facts<'_>, (night, order): (Option<Night>, i64)) -> (i64, i64) {
+    let age = night.map_or(i32::MAX.into(), i64::from);
     match facts.config.plan.order {
         Order::Oldest => (age, order),
         Order::Newest => (-age, -order),
@@ -231,7 +231,7 @@ fn urgency(facts: &Facts<'_>, (night, order): (Option<i32>, i64)) -> (i64, i64) 
 }
 
 /// Returns the reason why nothing of a unit may start; `None` when something may.
-fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<String> {
+fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<Night>) -> Option<String> {
     let covers = |s: &&Standing| {
         s.instruction == Instruction::Pause && s.subject.covers(&unit.0, night, unit.1)
     };
@@ -239,7 +239,7 @@ fn pause(facts: &Facts<'_>, unit: &UnitName, night: Option<i32>) -> Option<Strin
 }
 
 /// Returns the only host on which a task may run: that of the plan, when the task was approved for it, or that of the operator.
-fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<String> {
+fn host_of(facts: &Facts<'_>, task: &OpenTask, unit: &UnitName) -> Option<HostName> {
     if facts.is_requested {
         return None;
     }
@@ -319,17 +319,17 @@ fn hosts(facts: &Facts<'_>) -> Vec<Host> {
     facts.hosts.iter().map(host).collect()
 }
 
-fn host_instruction(facts: &Facts<'_>, name: &str) -> Option<String> {
+fn host_instruction(facts: &Facts<'_>, name: &HostName) -> Option<String> {
     let of_host = |s: &&Standing| {
-        s.subject == Subject::Host(name.to_owned())
+        s.subject == Subject::Host(name.clone())
             && matches!(s.instruction, Instruction::Pause | Instruction::Drain)
     };
     facts.standing.iter().find(of_host).map(ToString::to_string)
 }
 
 /// Returns the attempts that run on a host and, behind them, those that wait there, core by core.
-fn busy(facts: &Facts<'_>, host: &str, cores: u32) -> Vec<Busy> {
-    let here = || facts.under_way.iter().filter(|u| u.host == host);
+fn busy(facts: &Facts<'_>, host: &HostName, cores: u32) -> Vec<Busy> {
+    let here = || facts.under_way.iter().filter(|u| u.host == *host);
     let mut slots: Vec<Busy> = Vec::new();
     for attempt in here().filter(|u| !u.waits).chain(here().filter(|u| u.waits)) {
         let own = left(facts, attempt);
@@ -381,12 +381,12 @@ mod tests {
         "2026-01-02T03:00:00Z".parse().unwrap()
     }
 
-    fn task(delivery: &str, night: i32, use_case: UseCase) -> OpenTask {
+    fn task(delivery: &DeliveryName, night: i32, use_case: UseCase) -> OpenTask {
         let unit = UnitKey { delivery: delivery.to_owned(), use_case, round: 1 };
         OpenTask {
             key: TaskKey { unit, task: 1 },
             state: UnitState::Ready,
-            night: Some(night),
+            night: Some(Night::new(night).unwrap()),
             order: i64::from(night),
             files: 10,
             input_bytes: 240_000_000,
@@ -400,7 +400,7 @@ mod tests {
 
     fn host(name: &str) -> (HostState, f64) {
         let state = HostState {
-            name: name.to_owned(),
+            name: name.parse().unwrap(),
             cores: 2,
             memory_bytes: 4_000_000_000,
             load: None,
@@ -460,14 +460,14 @@ mod tests {
     #[test]
     fn nights_are_processed_in_the_order_of_the_policy() {
         let mut case = Case::new(vec![
-            task("b", 20_071_012, UseCase::Metadata),
-            task("a", 20_071_011, UseCase::Metadata),
-            task("c", 20_071_013, UseCase::Preview),
+            task(&"b".parse().unwrap(), 20_071_012, UseCase::Metadata),
+            task(&"a".parse().unwrap(), 20_071_011, UseCase::Metadata),
+            task(&"c".parse().unwrap(), 20_071_013, UseCase::Preview),
         ]);
         assert_eq!(case.order(), ["a/metadata", "b/metadata", "c/preview"]);
         case.config.plan.order = Order::Newest;
         assert_eq!(case.order(), ["c/preview", "b/metadata", "a/metadata"]);
-        case.config.plan.priority_nights = vec![20_071_012];
+        case.config.plan.priority_nights = vec![Night::new(20_071_012).unwrap()];
         assert_eq!(case.order()[0], "b/metadata");
         case.standing.push(standing(Subject::UseCase(UseCase::Preview), Instruction::Priority(5)));
         assert_eq!(case.order()[..2], ["c/preview", "b/metadata"]);
@@ -475,23 +475,24 @@ mod tests {
 
     #[test]
     fn instructions_close_units_and_hosts_and_move_tasks() {
-        let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Preview)]);
-        case.standing.push(standing(Subject::Night(20_071_011), Instruction::Pause));
-        case.standing.push(standing(Subject::Host("n2".to_owned()), Instruction::Drain));
+        let mut case = Case::new(vec![task(&"a".parse().unwrap(), 20_071_011, UseCase::Preview)]);
+        case.standing
+            .push(standing(Subject::Night(Night::new(20_071_011).unwrap()), Instruction::Pause));
+        case.standing.push(standing(Subject::Host("n2".parse().unwrap()), Instruction::Drain));
         let work = case.work();
         let closed = work.situation.groups[0].closed.as_deref();
         assert_eq!(closed, Some("night 20071011 is paused by anna: new fan"));
         let closed = work.situation.hosts[1].closed.as_deref();
         assert_eq!(closed, Some("host n2 is drained by anna: new fan"));
-        case.standing = vec![standing(Subject::All, Instruction::Move("n2".to_owned()))];
+        case.standing = vec![standing(Subject::All, Instruction::Move("n2".parse().unwrap()))];
         assert_eq!(case.work().situation.tasks[0].host, Some(1));
-        case.standing = vec![standing(Subject::All, Instruction::Move("n7".to_owned()))];
+        case.standing = vec![standing(Subject::All, Instruction::Move("n7".parse().unwrap()))];
         let closed = case.work().situation.tasks[0].closed.clone();
         assert_eq!(closed.as_deref(), Some("the task is bound to host n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
             plan_id: 1,
-            host: "n2".to_owned(),
+            host: "n2".parse().unwrap(),
             starts: now(),
             seconds: 1.0,
             approved: true,
@@ -506,7 +507,7 @@ mod tests {
         let mut open = Vec::new();
         for (name, night) in nights {
             for number in 1..=5 {
-                let mut task = task(&name, night, UseCase::Preview);
+                let mut task = task(&name.parse().unwrap(), night, UseCase::Preview);
                 task.key.task = number;
                 open.push(task);
             }
@@ -528,9 +529,9 @@ mod tests {
 
     #[test]
     fn running_tasks_keep_their_cores_and_their_successors_wait() {
-        let mut case = Case::new(vec![task("a", 20_071_011, UseCase::Catalogue)]);
-        let attempt = |host: &str, waits| UnderWay {
-            unit: ("a".to_owned(), UseCase::Metadata),
+        let mut case = Case::new(vec![task(&"a".parse().unwrap(), 20_071_011, UseCase::Catalogue)]);
+        let attempt = |host: &HostName, waits| UnderWay {
+            unit: ("a".parse().unwrap(), UseCase::Metadata),
             host: host.to_owned(),
             input_bytes: 2_500_000_000, // 10.3 s on day one
             memory_bytes: 450_000_000,
@@ -538,10 +539,10 @@ mod tests {
             waits,
         };
         case.under_way = vec![
-            attempt("n1", false),
-            attempt("n1", false),
-            attempt("n1", true),
-            attempt("n2", false),
+            attempt(&"n1".parse().unwrap(), false),
+            attempt(&"n1".parse().unwrap(), false),
+            attempt(&"n1".parse().unwrap(), true),
+            attempt(&"n2".parse().unwrap(), false),
         ];
         let work = case.work();
         let left = |h: usize| -> Vec<i64> {

@@ -10,6 +10,7 @@ use archive::planning::OpenTask;
 use archive::rounds::TaskKey;
 use dispatch::planner;
 use dispatch::{HostState, MAX_ARRAY_SIZE, Sent, Start};
+use model::HostName;
 use model::task::TaskLimits;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,7 @@ const REWRITE_AFTER: Duration = Duration::from_secs(60);
 /// A task that is to be sent now.
 struct Due {
     task: TaskKey,
-    host: String,
+    host: HostName,
     memory_bytes: u64,
     seconds: f64,
 }
@@ -177,7 +178,7 @@ impl Curator {
                 report.sent += 1;
                 let TaskKey { unit, task } = &attempt.task;
                 of_round!(
-                    note, unit; DEBUG, "sent", task, attempt = attempt.attempt, host = start.host,
+                    note, unit; DEBUG, "sent", task, attempt = attempt.attempt, host = start.host.as_str(),
                     "{unit} task {task} is sent to {}", start.host
                 );
                 if self.executor.outlives() {
@@ -192,7 +193,7 @@ impl Curator {
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 if self.is_news(&reason) {
                     of_round!(
-                        tell, unit; ERROR, "not_sent", task, attempt = attempt.attempt, host = start.host,
+                        tell, unit; ERROR, "not_sent", task, attempt = attempt.attempt, host = start.host.as_str(),
                         "{unit} task {task} was not sent to {}: {why}", start.host
                     );
                 }
@@ -203,7 +204,7 @@ impl Curator {
                 let name = &start.name;
                 let line = format!("unknown whether {name} was started: {why}");
                 if self.is_news(&line) {
-                    tell!(WARN, "start_unknown", host = start.host, "{line}");
+                    tell!(WARN, "start_unknown", host = start.host.as_str(), "{line}");
                 }
             }
         }

@@ -5,6 +5,7 @@ use super::{Curator, PassReport};
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
+use model::HostName;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -41,7 +42,7 @@ pub struct State {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostLine {
     /// Name of the host.
-    pub host: String,
+    pub host: HostName,
     /// Cores for tasks.
     pub cores: u32,
     /// Memory for tasks, in bytes.
@@ -70,7 +71,7 @@ pub struct AttemptLine {
     /// Number of the start.
     pub attempt: u32,
     /// Host of the attempt.
-    pub host: String,
+    pub host: HostName,
     /// Seconds since the attempt was sent.
     pub seconds: f64,
     /// Files done, and files in all, by the last heartbeat.
@@ -130,8 +131,8 @@ impl State {
                 }
             })
             .collect();
-        let count = |host: &str, waits: bool| {
-            self.attempts.iter().filter(|a| a.host == host && a.waits == waits).count() as u64
+        let count = |host: &HostName, waits: bool| {
+            self.attempts.iter().filter(|a| a.host == *host && a.waits == waits).count() as u64
         };
         let host = |h: &dispatch::HostState| HostLine {
             host: h.name.clone(),

@@ -222,7 +222,7 @@ mod tests {
             version: 1,
             code,
             reason: "so".to_owned(),
-            host: "n1".to_owned(),
+            host: "n1".parse().unwrap(),
             seconds: 1.0,
             peak_memory_bytes: 1,
         };

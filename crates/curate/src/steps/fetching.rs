@@ -14,6 +14,7 @@ use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use archive::Reader;
 use archive::library::{Holding, Soundness};
+use model::DeliveryName;
 use model::profile::SurveyProfile;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -114,7 +115,7 @@ impl Word {
 /// A finished fetch.
 pub struct FetchedDelivery {
     /// Name of the delivery.
-    pub name: String,
+    pub name: DeliveryName,
     /// Result of the fetch.
     pub fetched: Fetched,
     /// Description of the awaited files; `None` when there are none.
@@ -132,7 +133,7 @@ impl Night {
         origin: &Origin,
         directory: &str,
         word: &Word,
-    ) -> anyhow::Result<String> {
+    ) -> anyhow::Result<DeliveryName> {
         let naming = profiles::naming_of(&self.curator.profiles, directory);
         let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
         let judge = |fetched: &Fetched| word.judged(fetched, has_marker);
@@ -157,7 +158,7 @@ impl Night {
     ///
     /// # Errors
     /// When the archive does not know the delivery.
-    pub fn close(&mut self, name: &str) -> anyhow::Result<bool> {
+    pub fn close(&mut self, name: &DeliveryName) -> anyhow::Result<bool> {
         let closed = self.curator.archive.close_delivery(name, &self.curator.cause, site::now())?;
         self.curator.archive.complete_deliveries(site::now())?;
         Ok(closed)
@@ -169,7 +170,7 @@ impl Night {
     /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
     pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<FetchedDelivery> {
         let (name, _lock) = if coming.is_library {
-            let name = coming.directory.to_owned();
+            let name: DeliveryName = coming.directory.parse()?;
             let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
             (name, lock)
         } else {
@@ -186,7 +187,7 @@ impl Night {
     fn fetch_locked(
         &mut self,
         coming: &Coming<'_>,
-        name: String,
+        name: DeliveryName,
     ) -> anyhow::Result<FetchedDelivery> {
         self.deliveries.insert(name.clone());
         let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
@@ -233,7 +234,12 @@ impl Night {
 
     /// Returns the place from which the delivery is fetched, for the record. A delivery that joins files from elsewhere is
     /// reported.
-    fn place_of(&self, coming: &Coming<'_>, name: &str, is_known: bool) -> anyhow::Result<String> {
+    fn place_of(
+        &self,
+        coming: &Coming<'_>,
+        name: &DeliveryName,
+        is_known: bool,
+    ) -> anyhow::Result<String> {
         let place = coming.origin.source.place(coming.directory);
         if !is_known {
             return Ok(place);
@@ -246,7 +252,7 @@ impl Night {
             tell!(
                 WARN,
                 "files_join",
-                delivery = name,
+                delivery = name.as_str(),
                 "{name} came from {before} before; its files join those"
             );
         }
@@ -301,7 +307,7 @@ impl Night {
     /// Records that the replacements of unsound files are sound.
     fn note_repaired(
         &mut self,
-        delivery: &str,
+        delivery: &DeliveryName,
         arrivals: &[transfer::Arrival],
         again: &BTreeSet<String>,
     ) -> anyhow::Result<()> {
@@ -327,7 +333,7 @@ fn known_of(
     site: &Site,
     archive: &Reader,
     again: &BTreeSet<String>,
-    name: &str,
+    name: &DeliveryName,
 ) -> anyhow::Result<Ledger> {
     let mut known = register::known(name, &site.place, archive)?;
     for file in again {
@@ -346,31 +352,31 @@ pub fn prospect(
     profiles: &[Loaded],
     (origin, directory): (&Origin, &str),
     word: &Word,
-) -> anyhow::Result<(String, transfer::Prospect)> {
+) -> anyhow::Result<(DeliveryName, transfer::Prospect)> {
     let configured = crate::sources::keys(site);
     let name = identity::expected(archive, (origin, directory), &configured, &word.identity)?;
     let known = known_of(site, archive, &word.again, &name)?;
     let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
     let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
-    let to = (&coming, name.as_str());
+    let to = (&coming, &name);
     let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
     Ok((name, found))
 }
 
 /// Reports the entries that a source shows and that were not fetched.
-fn tell_skipped(name: &str, fetched: &Fetched) {
+fn tell_skipped(name: &DeliveryName, fetched: &Fetched) {
     const NAMED: usize = 20;
     for entry in fetched.skipped.iter().take(NAMED) {
         let (file, why) = (&entry.name, &entry.why);
-        tell!(WARN, "skipped", delivery = name, file, "{name}: {file} is skipped: {why}");
+        tell!(WARN, "skipped", delivery = name.as_str(), file, "{name}: {file} is skipped: {why}");
     }
     if fetched.skipped.len() > NAMED {
         let more = fetched.skipped.len() - NAMED;
         tell!(
             WARN,
             "skipped",
-            delivery = name,
+            delivery = name.as_str(),
             "{name}: {more} more entries are skipped: table skipped lists them"
         );
     }
@@ -380,7 +386,7 @@ fn tell_skipped(name: &str, fetched: &Fetched) {
 fn with_request<T>(
     site: &Site,
     profiles: &[SurveyProfile],
-    (coming, name): (&Coming<'_>, &str),
+    (coming, name): (&Coming<'_>, &DeliveryName),
     known: &Ledger,
     (stop, progress): (&AtomicBool, &(dyn Fn(transfer::Step<'_>) + Sync)),
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
@@ -400,7 +406,7 @@ fn with_request<T>(
         .collect();
     act(&transfer::Request {
         source: coming.origin.source.as_ref(),
-        delivery: coming.directory,
+        directory: coming.directory,
         volumes: &volumes,
         fill: library.fill.into(),
         mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
@@ -459,7 +465,7 @@ pub fn came_from(
                     tell!(
                         WARN,
                         "source_gone",
-                        delivery = name,
+                        delivery = name.as_str(),
                         "{name} came from {place}, which does not exist"
                     );
                 }
@@ -467,7 +473,7 @@ pub fn came_from(
                 Err(fault) => tell!(
                     ERROR,
                     "source_unknown",
-                    delivery = name,
+                    delivery = name.as_str(),
                     "{name} came from {place}: {fault:#}"
                 ),
             }

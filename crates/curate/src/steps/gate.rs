@@ -9,7 +9,7 @@ use crate::{advice, failure, scheduler};
 use archive::Reader;
 use archive::planning::{Held, Standing};
 use archive::refusals::Stage;
-use model::{Advice, UseCase};
+use model::{Advice, DeliveryName, UseCase};
 use std::path::Path;
 
 /// Refuses to work alongside a data daemon, which plans and starts the work of its site.
@@ -42,7 +42,11 @@ impl Night {
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn held(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<Vec<Held>> {
+    pub fn held(
+        &self,
+        deliveries: &[DeliveryName],
+        use_cases: &[UseCase],
+    ) -> anyhow::Result<Vec<Held>> {
         if self.is_forced {
             return Ok(Vec::new());
         }
@@ -53,7 +57,7 @@ impl Night {
     ///
     /// # Errors
     /// `Kind::Conflict`, with the instructions and the commands that end them.
-    pub fn admit(&self, deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+    pub fn admit(&self, deliveries: &[DeliveryName], use_cases: &[UseCase]) -> anyhow::Result<()> {
         admit(&self.held(deliveries, use_cases)?, deliveries, use_cases)
     }
 }
@@ -65,10 +69,10 @@ impl Night {
 pub fn held(
     archive: &Reader,
     profiles: &[Loaded],
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     use_cases: &[UseCase],
 ) -> anyhow::Result<Vec<Held>> {
-    let named = |name: &String| {
+    let named = |name: &DeliveryName| {
         let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
         (name.clone(), night.map(|found| found.night))
     };
@@ -82,13 +86,17 @@ pub fn held(
 ///
 /// # Errors
 /// As [`Night::admit`].
-pub fn admit(held: &[Held], deliveries: &[String], use_cases: &[UseCase]) -> anyhow::Result<()> {
+pub fn admit(
+    held: &[Held],
+    deliveries: &[DeliveryName],
+    use_cases: &[UseCase],
+) -> anyhow::Result<()> {
     if held.is_empty() || held.len() < deliveries.len() * use_cases.len() {
         return Ok(());
     }
     tell_held(held);
     let what = match deliveries {
-        [only] => only.clone(),
+        [only] => only.to_string(),
         many => counted(many.len() as u64, "delivery"),
     };
     Err(failure::conflict(format!("{what} is paused or rejected; --force overrides")))
@@ -117,7 +125,7 @@ pub fn tell_held(held: &[Held]) {
 }
 
 /// Returns the commands that redo the work that a stage refused of a delivery.
-pub fn redo(site: &Site, archive: &Reader, delivery: &str, stage: Stage) -> Vec<Advice> {
+pub fn redo(site: &Site, archive: &Reader, delivery: &DeliveryName, stage: Stage) -> Vec<Advice> {
     let (delivery, has_scheduler) = (delivery.to_owned(), has_scheduler(site));
     let place = archive.source(&delivery).map(|place| place.to_string_lossy().into_owned());
     let place = place.ok().filter(|p| p.contains("://") || Path::new(p).is_dir());
@@ -128,6 +136,6 @@ pub fn redo(site: &Site, archive: &Reader, delivery: &str, stage: Stage) -> Vec<
         (Stage::Task(use_case), None) => {
             vec![Advice::Step { use_case, delivery: delivery.clone() }, Advice::Ingest { delivery }]
         }
-        (_, None) => vec![Advice::Explain { name: delivery }],
+        (_, None) => vec![Advice::Explain { name: delivery.into() }],
     }
 }

@@ -11,7 +11,7 @@ use crate::{advice, failure, site};
 use anyhow::Context;
 use archive::Reader;
 use archive::deliveries::origins::{Claim, KnownOrigin};
-use model::Advice;
+use model::{Advice, DeliveryName, MAX_NAME_BYTES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -26,13 +26,11 @@ pub enum Identity {
     /// The origin decides; the content of the directory is not compared. For configured sources.
     ByOrigin,
     /// The directory is the delivery of this name (`--join`).
-    Join(String),
+    Join(DeliveryName),
     /// The directory is a delivery of its own (`--new`).
     New,
 }
 
-/// Length of the longest name of a delivery, in bytes.
-const NAME_BYTES: usize = 200;
 /// Maximum number of labels that are tried for one directory.
 const MAX_NAMESAKES: usize = 10_000;
 /// Time within which a process that holds the lock of a new delivery has to record its origin.
@@ -59,12 +57,12 @@ pub fn own<'k>(
 }
 
 /// Returns the names that a directory's delivery may have, in the order in which they are tried.
-fn candidates(directory: &str, label: &str) -> impl Iterator<Item = String> {
+fn candidates(directory: &str, label: &str) -> impl Iterator<Item = DeliveryName> {
     let numbered = |n: usize| if n == 1 { String::new() } else { format!("-{n}") };
     let labelled = (1..MAX_NAMESAKES).map(move |n| format!("@{label}{}", numbered(n)));
-    std::iter::once(String::new()).chain(labelled).map(move |mark| {
-        let room = NAME_BYTES.saturating_sub(mark.len()).min(directory.len());
-        format!("{}{mark}", &directory[..room])
+    std::iter::once(String::new()).chain(labelled).filter_map(move |mark| {
+        let room = MAX_NAME_BYTES.saturating_sub(mark.len()).min(directory.len());
+        format!("{}{mark}", directory.get(..room)?).parse().ok()
     })
 }
 
@@ -77,7 +75,7 @@ pub fn expected(
     (origin, directory): (&Origin, &str),
     configured: &BTreeSet<String>,
     identity: &Identity,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<DeliveryName> {
     let known = archive.origins(Some(directory))?;
     if let Some(own) = own(&known, origin, configured) {
         return as_said(own, identity).map(|()| own.delivery.clone());
@@ -87,7 +85,7 @@ pub fn expected(
         _ => {
             check_unlike(archive, (origin, directory), &known, identity)?;
             let taken = archive.deliveries(None)?;
-            let free = |name: &String| !taken.contains(name);
+            let free = |name: &DeliveryName| !taken.contains(name);
             candidates(directory, &origin.label()).find(free).with_context(|| many(directory))
         }
     }
@@ -108,9 +106,9 @@ fn as_said(own: &KnownOrigin, identity: &Identity) -> anyhow::Result<()> {
     }
 }
 
-fn joined(archive: &Reader, name: &str) -> anyhow::Result<String> {
+fn joined(archive: &Reader, name: &DeliveryName) -> anyhow::Result<DeliveryName> {
     match archive.deliveries(None)?.iter().any(|known| known == name) {
-        true => Ok(name.to_owned()),
+        true => Ok(name.clone()),
         false => Err(failure::gate(format!("--join {name}: the archive knows no such delivery"))),
     }
 }
@@ -123,8 +121,8 @@ fn check_unlike(
     known: &[KnownOrigin],
     identity: &Identity,
 ) -> anyhow::Result<()> {
-    let namesakes: BTreeSet<&str> =
-        known.iter().filter(|k| !k.is_reserved).map(|k| k.delivery.as_str()).collect();
+    let namesakes: BTreeSet<&DeliveryName> =
+        known.iter().filter(|k| !k.is_reserved).map(|k| &k.delivery).collect();
     if *identity != Identity::Unsaid || origin.is_source || namesakes.is_empty() {
         return Ok(());
     }
@@ -149,7 +147,7 @@ fn check_unlike(
         };
         if !listed.is_empty() && listed.iter().all(is_known) {
             let place = format!("{}/{directory}", origin.address.trim_end_matches('/'));
-            let join = Advice::RunJoin { place: place.clone(), delivery: name.to_owned() };
+            let join = Advice::RunJoin { place: place.clone(), delivery: name.clone() };
             return Err(failure::gate(format!(
                 "{directory} of {} holds {} of delivery {name}, each with the name and size that it has there, and \
                  came from {} before: if it is the same delivery, run `{}` (--join {name}); if it is another one, run \
@@ -174,7 +172,7 @@ impl Night {
         &mut self,
         (origin, directory): (&Origin, &str),
         identity: &Identity,
-    ) -> anyhow::Result<(String, files::DirLock)> {
+    ) -> anyhow::Result<(DeliveryName, files::DirLock)> {
         let configured = crate::sources::keys(&self.curator.site);
         let began = Instant::now();
         loop {
@@ -209,7 +207,7 @@ impl Night {
     fn first_free(
         &mut self,
         (origin, directory): (&Origin, &str),
-    ) -> anyhow::Result<Option<(String, files::DirLock)>> {
+    ) -> anyhow::Result<Option<(DeliveryName, files::DirLock)>> {
         for name in candidates(directory, &origin.label()) {
             if self.curator.archive.deliveries(None)?.contains(&name) {
                 continue;
@@ -234,7 +232,7 @@ impl Night {
     fn claim(
         &mut self,
         (origin, directory): (&Origin, &str),
-        name: &str,
+        name: &DeliveryName,
         claim: Claim<'_>,
     ) -> anyhow::Result<()> {
         let place = origin.place_of(directory);
@@ -242,7 +240,7 @@ impl Night {
     }
 
     /// Locks a delivery's directory in the library; returns `None` while another process holds the lock.
-    pub(super) fn locked(&self, name: &str) -> anyhow::Result<Option<files::DirLock>> {
+    pub(super) fn locked(&self, name: &DeliveryName) -> anyhow::Result<Option<files::DirLock>> {
         let library = self.curator.site.place.library().join(name);
         files::create_dir(&library)
             .with_context(|| format!("cannot make {}", library.display()))?;
@@ -261,7 +259,7 @@ mod tests {
 
     #[test]
     fn names_are_labelled_and_numbered() {
-        let first: Vec<String> = candidates("20071011_v1", "cam2").take(4).collect();
+        let first: Vec<_> = candidates("20071011_v1", "cam2").take(4).collect();
         let wanted =
             ["20071011_v1", "20071011_v1@cam2", "20071011_v1@cam2-2", "20071011_v1@cam2-3"];
         assert_eq!(first, wanted);

@@ -6,7 +6,7 @@
 //! the whole plan.
 
 use super::Seconds;
-use model::UseCase;
+use model::{HostName, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Sample {
     /// Use case.
     pub use_case: UseCase,
     /// Host.
-    pub host: String,
+    pub host: HostName,
     /// Bytes read.
     pub input_bytes: u64,
     /// Bytes written.
@@ -40,7 +40,7 @@ pub struct Sample {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
     learned: BTreeMap<UseCase, Learned>,
-    speed: BTreeMap<String, Speeds>,
+    speed: BTreeMap<HostName, Speeds>,
 }
 
 /// The costs of a use case after some results.
@@ -96,9 +96,9 @@ impl Costs {
     /// Learns costs from results, the latest last.
     pub fn learn(samples: &[Sample]) -> Self {
         let mut by_use_case: BTreeMap<UseCase, Vec<&Sample>> = BTreeMap::new();
-        let mut counted: BTreeMap<(UseCase, &str), usize> = BTreeMap::new();
+        let mut counted: BTreeMap<(UseCase, &HostName), usize> = BTreeMap::new();
         for sample in samples.iter().rev() {
-            let seen = counted.entry((sample.use_case, sample.host.as_str())).or_default();
+            let seen = counted.entry((sample.use_case, &sample.host)).or_default();
             *seen += 1;
             if *seen <= MAX_RESULTS && sample.seconds > 0.0 && sample.input_bytes > 0 {
                 by_use_case.entry(sample.use_case).or_default().push(sample);
@@ -114,7 +114,7 @@ impl Costs {
     fn learn_use_case(&mut self, use_case: UseCase, samples: &[&Sample]) {
         let default = use_case.product().costs;
         let rate_of = |s: &Sample| s.input_bytes as f64 / (s.seconds - START_SECONDS).max(0.05);
-        let mut by_host: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+        let mut by_host: BTreeMap<&HostName, Vec<f64>> = BTreeMap::new();
         for sample in samples {
             by_host.entry(&sample.host).or_default().push(rate_of(sample).ln());
         }
@@ -169,7 +169,7 @@ impl Costs {
     }
 
     /// Returns the speeds of a host; 1 for an unknown host.
-    pub fn speed(&self, host: &str) -> Speeds {
+    pub fn speed(&self, host: &HostName) -> Speeds {
         self.speed.get(host).cloned().unwrap_or_default()
     }
 }
@@ -181,7 +181,7 @@ mod tests {
     fn sample(host: &str, seconds: f64) -> Sample {
         Sample {
             use_case: UseCase::Metadata,
-            host: host.to_owned(),
+            host: host.parse().unwrap(),
             input_bytes: 100_000_000,
             output_bytes: 2_000_000,
             seconds,
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn results_take_over_from_the_default() {
         let day_one = Costs::default();
-        assert_eq!(day_one.speed("n1").of(UseCase::Metadata), 1.0);
+        assert_eq!(day_one.speed(&"n1".parse().unwrap()).of(UseCase::Metadata), 1.0);
         assert!((day_one.seconds(UseCase::Metadata, 250_000_000) - 1.3).abs() < 1e-9);
         let samples: Vec<Sample> = (0..100)
             .flat_map(|_| [sample("fast", 2.3), sample("normal", 4.3), sample("slow", 8.3)])
@@ -200,10 +200,11 @@ mod tests {
         let costs = Costs::learn(&samples);
         let expected = costs.seconds(UseCase::Metadata, 100_000_000);
         assert!((expected - 4.3).abs() < 0.2, "{expected}");
-        let speed = |host| costs.speed(host).of(UseCase::Metadata);
+        let of = |host: &str| costs.speed(&host.parse().unwrap());
+        let speed = |host| of(host).of(UseCase::Metadata);
         assert!((speed("fast") - 2.0).abs() < 0.1, "{}", speed("fast"));
         assert!((speed("slow") - 0.5).abs() < 0.05, "{}", speed("slow"));
-        assert_eq!(costs.speed("slow").of(UseCase::Preview), 1.0);
+        assert_eq!(of("slow").of(UseCase::Preview), 1.0);
         assert_eq!(costs.peak_memory_bytes(UseCase::Metadata), 200_000_000);
     }
 

@@ -17,7 +17,7 @@ mod schedule;
 mod search;
 
 use costs::Speeds;
-use model::UseCase;
+use model::{HostName, UseCase};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -33,7 +33,7 @@ pub type Seconds = f64;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Host {
     /// Name of the host, unique.
-    pub name: String,
+    pub name: HostName,
     /// Cores that tasks may use.
     pub cores: u32,
     /// Memory that tasks may use, in bytes.
@@ -185,7 +185,7 @@ pub enum Reason {
     /// The host that the operator chose cannot be used.
     HostClosed {
         /// Name of the host.
-        host: String,
+        host: HostName,
         /// Reason against the host.
         why: String,
     },

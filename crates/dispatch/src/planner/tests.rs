@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 fn host(name: &str, cores: u32, memory_bytes: u64) -> Host {
     Host {
-        name: name.to_owned(),
+        name: name.parse().unwrap(),
         cores,
         memory_bytes,
         disk: 0,
@@ -125,7 +125,7 @@ prop_compose! {
             busy: busy.map(|(left, memory_bytes)| Busy { left, threads: 1, memory_bytes }).collect(),
             closed: is_closed.then(|| "paused by anna: new fan".to_owned()),
             quiet,
-            ..host("", cores, 0)
+            ..host("h", cores, 0)
         }
     }
 }
@@ -170,7 +170,7 @@ prop_compose! {
         }
         groups[0].from = first;
         for (n, host) in hosts.iter_mut().enumerate() {
-            host.name = format!("h{n}");
+            host.name = format!("h{n}").parse().unwrap();
         }
         let tasks = match hosts.len() {
             0 => tasks.into_iter().map(|t| Task { host: None, ..t }).collect(),

@@ -33,8 +33,8 @@ fn an_attached_batch_that_was_overtaken_is_taken_up() {
     let dir = tempfile::tempdir().unwrap();
     let Some(site) = attached(&dir.path().join("site")) else { return };
     let mut archive = reopen(&site);
-    archive.retract(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap();
-    archive.restore(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Preview], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[UseCase::Preview], &cause(), now()).unwrap();
     assert_eq!(numbers(&site), "60|0|0", "later events do not show it");
     assert!(archive.clear_abandoned().unwrap().is_empty(), "it may still be published");
     verified(&site);

@@ -426,10 +426,10 @@ fn a_path_in_a_preview_row_moves_and_removes_nothing_else() {
             drop(archive);
             execute(&site, &format!("UPDATE preview_all SET path = '{path}'"));
             archive = reopen(&site);
-            archive.retract(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap();
-            archive.restore(NIGHT, &[UseCase::Preview], &cause(), now()).unwrap();
+            archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Preview], &cause(), now()).unwrap();
+            archive.restore(&NIGHT.parse().unwrap(), &[UseCase::Preview], &cause(), now()).unwrap();
         }
-        archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+        archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
         let purged = archive.purge(PurgeScope::All, &cause(), now()).unwrap();
         assert_eq!(purged.files, 0, "{purged:?}");
         assert!(victim.exists() && library.exists() && jpeg.exists());

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn round(use_case: UseCase) -> UnitKey {
-    UnitKey { delivery: NIGHT.to_owned(), use_case, round: 1 }
+    UnitKey { delivery: NIGHT.parse().unwrap(), use_case, round: 1 }
 }
 
 /// Returns the path of the staged detections of the first task.

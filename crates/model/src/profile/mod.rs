@@ -25,7 +25,7 @@ pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
 pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
-pub use naming::{DeliveryName, Naming, RunName, Stem};
+pub use naming::{NamedDelivery, Naming, RunName, Stem};
 pub use pattern::{Glob, NamePattern};
 pub use preview::PreviewProfile;
 pub use programmes::{Assignment, Programme, ProjectRule, ProjectRules};

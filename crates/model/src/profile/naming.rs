@@ -1,6 +1,7 @@
 //! File and directory names of a survey: roots, suffix chains, and which catalogue belongs to which image.
 
 use super::pattern::{Field, Glob, NamePattern};
+use crate::Night;
 use serde::Deserialize;
 
 /// Naming rules of a survey.
@@ -40,9 +41,9 @@ pub struct Naming {
 
 /// Night and version, parsed from the name of a delivery directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryName {
-    /// Observing night, yyyymmdd.
-    pub night: i32,
+pub struct NamedDelivery {
+    /// Observing night.
+    pub night: Night,
     /// Version of the pipeline as it is written, e.g. `1` or `1.3`.
     pub version: String,
 }
@@ -50,8 +51,8 @@ pub struct DeliveryName {
 /// Night and run number, parsed from a file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunName {
-    /// Observing night, yyyymmdd.
-    pub night: i32,
+    /// Observing night.
+    pub night: Night,
     /// Number of the exposure within the night.
     pub run: i32,
 }
@@ -113,12 +114,12 @@ impl Naming {
 
     /// Returns night and version of a delivery directory, or of a delivery named after one: a label of its origin, as
     /// in `20071011_v1@cam2`, is not part of them.
-    pub fn delivery(&self, name: &str) -> Option<DeliveryName> {
+    pub fn delivery(&self, name: &str) -> Option<NamedDelivery> {
         let label = || name.rmatch_indices('@').map(|(at, _)| &name[..at]);
         let fields =
             self.delivery.read(name).or_else(|| label().find_map(|d| self.delivery.read(d)))?;
         let version = fields.iter().find(|(f, _)| *f == Field::Version).map_or("", |(_, t)| t);
-        Some(DeliveryName { night: night_of(&fields)?, version: version.to_owned() })
+        Some(NamedDelivery { night: night_of(&fields)?, version: version.to_owned() })
     }
 
     /// Returns night and run number of a file.
@@ -143,15 +144,14 @@ fn strip_any<'n>(text: &'n str, endings: &[String]) -> Option<&'n str> {
         .filter(|shorter| !shorter.is_empty() && shorter.len() < text.len())
 }
 
-fn night_of(fields: &[(Field, &str)]) -> Option<i32> {
-    let night: i32 = fields.iter().find(|(f, _)| *f == Field::Night)?.1.parse().ok()?;
-    let (month, day) = (night / 100 % 100, night % 100);
-    ((1..=12).contains(&month) && (1..=31).contains(&day)).then_some(night)
+fn night_of(fields: &[(Field, &str)]) -> Option<Night> {
+    fields.iter().find(|(f, _)| *f == Field::Night)?.1.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::profile::{DeliveryName, RunName, SurveyProfile, shipped};
+    use crate::Night;
+    use crate::profile::{NamedDelivery, RunName, SurveyProfile, shipped};
 
     fn profile(name: &str) -> SurveyProfile {
         let text = shipped().iter().find(|(n, _)| *n == name).unwrap().1;
@@ -209,15 +209,19 @@ mod tests {
     #[test]
     fn nights_versions_and_runs() {
         let naming = profile("wfcam").naming;
-        let name = |night, version: &str| Some(DeliveryName { night, version: version.to_owned() });
+        let night = |number| Night::new(number).unwrap();
+        let name = |number, version: &str| {
+            Some(NamedDelivery { night: night(number), version: version.to_owned() })
+        };
         assert_eq!(naming.delivery("20071011_v1"), name(20071011, "1"));
         assert_eq!(naming.delivery("20130130_v1.3"), name(20130130, "1.3"));
         assert_eq!(naming.delivery("20071311_v1"), None, "there is no month 13");
+        assert_eq!(naming.delivery("00000101_v1"), None, "there is no year 0");
         assert_eq!(naming.delivery("../20071011_v1"), None);
         assert_eq!(naming.delivery("20071011_v1@cam2"), name(20071011, "1"));
         assert_eq!(naming.delivery("20071011_v1@cam2@x-2"), name(20071011, "1"));
         assert_eq!(naming.delivery("@20071011_v1"), None);
-        let run = Some(RunName { night: 20071011, run: 1818 });
+        let run = Some(RunName { night: night(20071011), run: 1818 });
         assert_eq!(naming.run("w20071011_01818_sf_st_cat.fits"), run);
         assert_eq!(naming.run("sky_20071011_1794_K.fit"), None);
         assert_eq!(naming.run("w20071011_99999999999.fit"), None);

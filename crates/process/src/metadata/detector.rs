@@ -1,6 +1,7 @@
 //! The rows of `multiframe_detector`: keywords of the image extension and of the catalogue extension joined.
 
 use fits::HduKind;
+use model::Night;
 use model::profile::SurveyProfile;
 
 use super::cell::Cell;
@@ -30,7 +31,7 @@ pub(super) fn row<'f>(
     row.set("multiframe_id", frame.input.multiframe_id);
     row.set("ext_num", detector.ext_num.get());
     row.set("deprecated", 0_i64);
-    row.set("night", exposure.night);
+    row.set("night", exposure.night.map(Night::get));
     let filter =
         multiframe::filter(detector.view, Some(frame.primary), profile, frame.file(), notes);
     row.set("filter_id", filter.map(|f| f.id));

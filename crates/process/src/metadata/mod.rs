@@ -41,7 +41,7 @@ use fits::FitsFile;
 use model::profile::{FrameKind, SurveyProfile};
 use model::tables::Table;
 use model::task::{CountedFinding, ProgrammeRef, TaskInput};
-use model::{Finding, Refusal};
+use model::{DeliveryName, Finding, Refusal};
 
 use batches::Accumulator;
 use frame::Frame;
@@ -82,7 +82,7 @@ impl Products {
 pub struct Extractor<'p> {
     profile: &'p SurveyProfile,
     programmes: &'p [ProgrammeRef],
-    delivery: &'p str,
+    delivery: &'p DeliveryName,
     plan: Plan,
 }
 
@@ -134,7 +134,7 @@ impl<'p> Extractor<'p> {
     pub fn new(
         profile: &'p SurveyProfile,
         programmes: &'p [ProgrammeRef],
-        delivery: &'p str,
+        delivery: &'p DeliveryName,
     ) -> Self {
         Self { profile, programmes, delivery, plan: Plan::new(profile) }
     }

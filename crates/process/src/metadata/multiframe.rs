@@ -1,7 +1,7 @@
 //! The row of `multiframe`.
 
-use model::RefusalCode;
 use model::profile::{Filter, FrameType, Mistyped, OTHER_FRAME, SurveyProfile};
+use model::{DeliveryName, Night, RefusalCode};
 
 use super::astrometry;
 use super::cell::Cell;
@@ -18,7 +18,7 @@ use crate::header_view::HeaderView;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Exposure<'p> {
     pub frame_type: Option<&'p FrameType>,
-    pub night: Option<i32>,
+    pub night: Option<Night>,
 }
 
 impl Exposure<'_> {
@@ -33,7 +33,7 @@ pub(super) fn row<'f>(
     frame: &Frame<'f>,
     plan: &Plan,
     profile: &SurveyProfile,
-    delivery: &'f str,
+    delivery: &'f DeliveryName,
     notes: &mut Notes,
 ) -> Row<'f> {
     let mut row = Row::new(Kind::Multiframe);
@@ -57,21 +57,21 @@ fn set_identity<'f>(
     row: &mut Row<'f>,
     frame: &Frame<'f>,
     profile: &SurveyProfile,
-    delivery: &'f str,
+    delivery: &'f DeliveryName,
 ) {
     let input = frame.input;
     let naming = &profile.naming;
     let run = naming.run(&input.image.name);
     let named = naming.delivery(delivery);
     let from_header = match row.get("ut_date") {
-        Cell::Int(date) => i32::try_from(*date).ok().filter(|d| time::julian_day_num(*d).is_some()),
+        Cell::Int(date) => i32::try_from(*date).ok().and_then(Night::new),
         _ => None,
     };
     let night = named.as_ref().map(|n| n.night).or(run.map(|r| r.night)).or(from_header);
     row.set("multiframe_id", input.multiframe_id);
     row.set("survey_id", profile.survey_id);
-    row.set("delivery", delivery);
-    row.set("night", night);
+    row.set("delivery", delivery.as_str());
+    row.set("night", night.map(Night::get));
     row.set("version_num", named.map(|n| n.version));
     row.set("file_name", input.image.name.as_str());
     row.set("file_bytes", i64::try_from(input.image.bytes).unwrap_or(i64::MAX));
@@ -113,7 +113,7 @@ pub(super) fn exposure<'p>(
     let stem = profile.naming.stem(frame.file());
     let frame_type = profile.frame_type(&stem, &|keyword| frame.keyword(keyword));
     let night = match row.get("night") {
-        Cell::Int(night) => i32::try_from(*night).ok(),
+        Cell::Int(night) => i32::try_from(*night).ok().and_then(Night::new),
         _ => None,
     };
     let exposure = Exposure { frame_type, night };

@@ -1,5 +1,7 @@
 //! Dates and times as headers write them (FITS 4.0, section 4.4.2.1), Modified Julian Dates, Julian day numbers.
 
+use model::Night;
+
 use super::time_scale::ends_with_leap_second;
 
 /// Days from 0000-03-01 to 1858-11-17, the zero of the Modified Julian Date.
@@ -179,9 +181,10 @@ fn iso_date(mjd: i64) -> String {
     }
 }
 
-/// Returns the Julian day number at noon of a night written as yyyymmdd.
-pub(super) fn julian_day_num(night: i32) -> Option<i32> {
-    let mjd = mjd_of_date(night / 10_000, night / 100 % 100, night % 100)?;
+/// Returns the Julian day number at noon of a night.
+pub(super) fn julian_day_num(night: Night) -> Option<i32> {
+    let number = night.get();
+    let mjd = mjd_of_date(number / 10_000, number / 100 % 100, number % 100)?;
     i32::try_from(mjd + 2_400_001).ok()
 }
 
@@ -204,7 +207,7 @@ mod tests {
         close("2000-02-29 12:00:00", 51603.5);
         close("2000-02-29  12:00:00Z", 51603.5);
         close("+02000-02-29T12:00:00", 51603.5);
-        assert_eq!(julian_day_num(20_071_011), Some(2_454_385));
+        assert_eq!(Night::new(20_071_011).and_then(julian_day_num), Some(2_454_385));
     }
 
     #[test]
@@ -288,6 +291,6 @@ mod tests {
         for text in bad {
             assert_eq!(parse(text), None, "{text:?}");
         }
-        assert_eq!(julian_day_num(20_071_131), None);
+        assert_eq!(Night::new(20_071_131).and_then(julian_day_num), None);
     }
 }

@@ -6,7 +6,7 @@ use fits::{FitsFile, HduIndex, HduKind, Limits};
 use model::preview_name as name;
 use model::profile::{FrameKind, SurveyProfile};
 use model::task::{TaskFile, TaskInput};
-use model::{ExtNum, Finding, Refusal, RefusalCode, one_line};
+use model::{DeliveryName, ExtNum, Finding, Refusal, RefusalCode, one_line};
 use sky::{Reading, Wcs};
 use std::io;
 
@@ -89,7 +89,7 @@ struct Maker<'t> {
     recipe: Recipe,
     profile: &'t SurveyProfile,
     limits: Limits,
-    delivery: &'t str,
+    delivery: &'t DeliveryName,
 }
 
 struct Jpeg {

@@ -85,7 +85,8 @@ pub fn run(profile: &SurveyProfile, image: &[u8], catalogue: &[u8]) -> Outcome {
 
 fn metadata(profile: &SurveyProfile, input: &TaskInput) -> Products {
     let programmes: Vec<_> = profile.programmes.iter().map(Programme::to_ref).collect();
-    let extractor = Extractor::new(profile, &programmes, "20110107_v1");
+    let delivery = "20110107_v1".parse().unwrap();
+    let extractor = Extractor::new(profile, &programmes, &delivery);
     let open = |file: &FileRef| FitsFile::open(&file.path, &Limits::default()).unwrap();
     let (image, catalogue) = (open(&input.image), input.catalogue.as_ref().map(|c| open(&c.file)));
     let mut rows = Rows::default();

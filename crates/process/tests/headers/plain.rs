@@ -24,7 +24,8 @@ pub fn profile() -> SurveyProfile {
 /// The rows and notes of one file.
 pub fn extract(profile: &SurveyProfile, bytes: Vec<u8>) -> Products {
     let programmes: Vec<_> = profile.programmes.iter().map(Programme::to_ref).collect();
-    let extractor = Extractor::new(profile, &programmes, "20110107_v1");
+    let delivery = "20110107_v1".parse().unwrap();
+    let extractor = Extractor::new(profile, &programmes, &delivery);
     let image = FileRef {
         path: "a.fits".into(),
         name: "a.fits".to_owned(),

@@ -55,7 +55,8 @@ pub fn extract(
     catalogue: Option<Vec<u8>>,
 ) -> Products {
     let programmes = programmes(profile);
-    let extractor = Extractor::new(profile, &programmes, "20071011_v1");
+    let delivery = "20071011_v1".parse().unwrap();
+    let extractor = Extractor::new(profile, &programmes, &delivery);
     let open = |name: &str, bytes| FitsFile::from_bytes(name, bytes, &Limits::default()).unwrap();
     let image = open(&input.image.name, image);
     let catalogue = catalogue.map(|bytes| open("catalogue", bytes));

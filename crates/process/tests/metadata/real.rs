@@ -19,7 +19,8 @@ const CUTOUT: &str = "casu_image/ukidss_wfcam_cutout.fits";
 
 fn read(profile: &SurveyProfile, dir: &Path, image: &str, catalogue: Option<&str>) -> Products {
     let programmes = programmes(profile);
-    let extractor = Extractor::new(profile, &programmes, "20140511_v1");
+    let delivery = "20140511_v1".parse().unwrap();
+    let extractor = Extractor::new(profile, &programmes, &delivery);
     let open = |name: &str| FitsFile::open(&dir.join(name), &Limits::default()).unwrap();
     let name = |path: &str| path.rsplit('/').next().unwrap().to_owned();
     let catalogue_name = catalogue.map(name);
@@ -196,7 +197,8 @@ fn headers_stored_as_text() {
         let mut loose = profile.clone();
         loose.project.unnamed = Some("ALL".to_owned());
         loose.project.keywords = vec!["PROJECT".to_owned()];
-        let extractor = Extractor::new(&loose, &programmes, name);
+        let delivery = name.parse().unwrap();
+        let extractor = Extractor::new(&loose, &programmes, &delivery);
         let file = FitsFile::from_bytes(name, bytes, &Limits::default()).unwrap();
         let mut rows = Rows::default();
         extractor.extract(&input(1, "x.fits", None), &file, None, &mut rows);
@@ -248,6 +250,11 @@ fn the_header_of_the_time_axis_paper() {
     let image = FitsFile::open(&dir.join("casu_image").join(name), &Limits::default()).unwrap();
     let profile = profile("generic");
     let mut rows = Rows::default();
-    Extractor::new(&profile, &[], "x").extract(&input(1, name, None), &image, None, &mut rows);
+    Extractor::new(&profile, &[], &"x".parse().unwrap()).extract(
+        &input(1, name, None),
+        &image,
+        None,
+        &mut rows,
+    );
     assert_eq!(refused(&rows.finish()), ["not_standard vircam_header_with_time.fits 0"]);
 }

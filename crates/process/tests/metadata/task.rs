@@ -13,7 +13,11 @@ use super::table::{found, listed, refused};
 fn task(inputs: Vec<TaskInput>, programmes: Vec<ProgrammeRef>, threads: u32) -> TaskFile {
     TaskFile {
         version: FORMAT_VERSION,
-        unit: UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Metadata, round: 1 },
+        unit: UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Metadata,
+            round: 1,
+        },
         task: 1,
         attempt: 1,
         inputs,

@@ -71,7 +71,11 @@ pub fn input(multiframe_id: i64, name: &str, path: PathBuf) -> TaskInput {
 pub fn task(inputs: &[TaskInput], threads: u32) -> TaskFile {
     TaskFile {
         version: FORMAT_VERSION,
-        unit: UnitKey { delivery: "20071011_v1".to_owned(), use_case: UseCase::Preview, round: 1 },
+        unit: UnitKey {
+            delivery: "20071011_v1".parse().unwrap(),
+            use_case: UseCase::Preview,
+            round: 1,
+        },
         task: 1,
         attempt: 1,
         inputs: inputs.to_vec(),

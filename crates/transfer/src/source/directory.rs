@@ -50,8 +50,8 @@ impl Directory {
     }
 
     /// Returns the directory of a delivery; for a link, its target.
-    fn real(&self, delivery: &str) -> Result<PathBuf, String> {
-        let path = self.root.join(delivery);
+    fn real(&self, directory: &str) -> Result<PathBuf, String> {
+        let path = self.root.join(directory);
         match std::fs::symlink_metadata(&path) {
             Ok(found) if found.is_symlink() => self.followed(&path, None),
             _ => Ok(path),
@@ -143,10 +143,10 @@ impl Source for Directory {
         Ok(found)
     }
 
-    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let shown = self.place(delivery);
+    fn list(&self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
+        let shown = self.place(directory);
         let path = self
-            .real(delivery)
+            .real(directory)
             .map_err(|why| SourceFault::lasting(RefusalCode::SYMBOLIC_LINK, shown, why))?;
         let at = |e: io::Error| fault(&path, &e);
         let mut entries = Vec::new();
@@ -164,24 +164,24 @@ impl Source for Directory {
         Ok(Box::new(self.clone()))
     }
 
-    fn place(&self, delivery: &str) -> String {
-        self.root.join(delivery).display().to_string()
+    fn place(&self, directory: &str) -> String {
+        self.root.join(directory).display().to_string()
     }
 
-    fn directory(&self, delivery: &str) -> Option<PathBuf> {
-        Some(self.real(delivery).unwrap_or_else(|_| self.root.join(delivery)))
+    fn directory(&self, directory: &str) -> Option<PathBuf> {
+        Some(self.real(directory).unwrap_or_else(|_| self.root.join(directory)))
     }
 }
 
 impl Connection for Directory {
     fn read(
         &mut self,
-        delivery: &str,
+        directory: &str,
         wanted: &Entry,
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let path = self.path_of(delivery, wanted);
+        let path = self.path_of(directory, wanted);
         let opened = match &wanted.locator {
             Some(_) => files::open_resolved(&path),
             None => files::open_regular(&path),
@@ -204,18 +204,18 @@ impl Connection for Directory {
         }
     }
 
-    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        let path = self.path_of(delivery, wanted);
+    fn stat(&mut self, directory: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        let path = self.path_of(directory, wanted);
         let found = std::fs::symlink_metadata(&path).map_err(|e| fault(&path, &e))?;
         Ok(Entry { locator: wanted.locator.clone(), ..entry(wanted.name.clone(), &found) })
     }
 }
 
 impl Directory {
-    fn path_of(&self, delivery: &str, wanted: &Entry) -> PathBuf {
+    fn path_of(&self, directory: &str, wanted: &Entry) -> PathBuf {
         match &wanted.locator {
             Some(target) => target.into(),
-            None => self.real(delivery).unwrap_or_default().join(&wanted.name),
+            None => self.real(directory).unwrap_or_default().join(&wanted.name),
         }
     }
 }

@@ -229,9 +229,9 @@ impl Http {
         Ok(Self { url, agent: agent(&access)?, access })
     }
 
-    fn url(&self, delivery: &str, name: &str) -> String {
+    fn url(&self, directory: &str, name: &str) -> String {
         let part = |text: &str| utf8_percent_encode(text, PATH_PART).to_string();
-        below(&self.url, &part(delivery), &part(name))
+        below(&self.url, &part(directory), &part(name))
     }
 
     fn authorized(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
@@ -257,8 +257,8 @@ impl Http {
         Ok((listed(url, response)?, is_framed))
     }
 
-    fn page(&self, delivery: &str) -> Result<(Page, String), SourceFault> {
-        let url = self.url(delivery, "") + "/";
+    fn page(&self, directory: &str) -> Result<(Page, String), SourceFault> {
+        let url = self.url(directory, "") + "/";
         let (text, is_framed) = self.text(&url)?;
         let at = Url::parse(&url).map_err(|e| {
             SourceFault::lasting(RefusalCode::NO_ADDRESS, &url, format!("not a valid URL: {e}"))
@@ -275,9 +275,9 @@ impl Http {
     }
 
     /// Returns the list of a delivery, before its files are queried, and the text of the list.
-    fn names(&self, delivery: &str) -> Result<(Vec<Entry>, String), SourceFault> {
+    fn names(&self, directory: &str) -> Result<(Vec<Entry>, String), SourceFault> {
         if self.access.listing.is_empty() {
-            let (page, text) = self.page(delivery)?;
+            let (page, text) = self.page(directory)?;
             let file = |(name, locator): (String, Option<String>)| Entry {
                 locator: locator.map(OsString::from),
                 ..Entry::named(name.into(), EntryKind::File)
@@ -289,7 +289,7 @@ impl Http {
             let files = page.files.into_iter().map(file);
             return Ok((files.chain(page.elsewhere.into_iter().map(link)).collect(), text));
         }
-        let (text, _) = self.text(&self.url(delivery, &self.access.listing))?;
+        let (text, _) = self.text(&self.url(directory, &self.access.listing))?;
         let mut list = Manifest::default();
         list.add(&self.access.listing, &text);
         let names = list.files().map(str::to_owned).chain([self.access.listing.clone()]);
@@ -297,15 +297,15 @@ impl Http {
     }
 
     /// Returns the URL of a file.
-    fn url_of(&self, delivery: &str, entry: &Entry) -> String {
+    fn url_of(&self, directory: &str, entry: &Entry) -> String {
         match &entry.locator {
             Some(url) => url.to_string_lossy().into_owned(),
-            None => self.url(delivery, &entry.name.to_string_lossy()),
+            None => self.url(directory, &entry.name.to_string_lossy()),
         }
     }
 
-    fn head(&self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault> {
-        let url = self.url_of(delivery, entry);
+    fn head(&self, directory: &str, entry: &Entry) -> Result<Entry, SourceFault> {
+        let url = self.url_of(directory, entry);
         let response =
             self.authorized(self.agent.head(&url)).call().map_err(|e| no_response(&url, &e))?;
         match response.status().as_u16() {
@@ -320,7 +320,7 @@ impl Http {
     }
 
     /// Queries many files at once. A fault of one file is found again when it is read, and does not affect the others.
-    fn heads(&self, delivery: &str, listed: &[Entry]) -> Result<Vec<Entry>, SourceFault> {
+    fn heads(&self, directory: &str, listed: &[Entry]) -> Result<Vec<Entry>, SourceFault> {
         let (next, silent) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let found = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
@@ -334,7 +334,7 @@ impl Http {
                         let is_queried = entry.kind == EntryKind::File
                             && crate::names::fault(&entry.name).is_none();
                         let queried = match is_queried {
-                            true => self.head(delivery, entry),
+                            true => self.head(directory, entry),
                             false => Ok(entry.clone()),
                         };
                         match &queried {
@@ -392,13 +392,13 @@ impl Source for Http {
         Ok(Found { names, skipped: Vec::new() })
     }
 
-    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let (listed, _) = self.names(delivery)?;
-        self.heads(delivery, &listed)
+    fn list(&self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
+        let (listed, _) = self.names(directory)?;
+        self.heads(directory, &listed)
     }
 
-    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
-        let (listed, text) = self.names(delivery)?;
+    fn probe(&self, directory: &str) -> Result<Probe, SourceFault> {
+        let (listed, text) = self.names(directory)?;
         let names = listed.iter().map(|e| e.name.to_string_lossy().into_owned()).collect();
         Ok(Probe { names, fingerprint: twox_hash::XxHash64::oneshot(0, text.as_bytes()) })
     }
@@ -411,27 +411,27 @@ impl Source for Http {
         Ok(Box::new(self.clone()))
     }
 
-    fn place(&self, delivery: &str) -> String {
-        below(&self.url, delivery, "")
+    fn place(&self, directory: &str) -> String {
+        below(&self.url, directory, "")
     }
 }
 
 impl Connection for Http {
     fn read(
         &mut self,
-        delivery: &str,
+        directory: &str,
         wanted: &Entry,
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let url = self.url_of(delivery, wanted);
+        let url = self.url_of(directory, wanted);
         let request = ranged(self.authorized(self.agent.get(&url)), wanted, span);
         let response = request.call().map_err(|e| no_response(&url, &e))?;
         copy_body(&url, response, wanted, span, sink)
     }
 
-    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        self.head(delivery, wanted)
+    fn stat(&mut self, directory: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        self.head(directory, wanted)
     }
 }
 

@@ -177,15 +177,15 @@ pub trait Source: Send + Sync {
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault>;
+    fn list(&self, directory: &str) -> Result<Vec<Entry>, SourceFault>;
 
     /// Returns a fingerprint that changes when anything in a delivery does; cheaper than [`Source::list`] where that queries
     /// every file.
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn probe(&self, delivery: &str) -> Result<Probe, SourceFault> {
-        self.list(delivery).map(|entries| Probe::of(&entries))
+    fn probe(&self, directory: &str) -> Result<Probe, SourceFault> {
+        self.list(directory).map(|entries| Probe::of(&entries))
     }
 
     /// Opens a separate connection.
@@ -195,7 +195,7 @@ pub trait Source: Send + Sync {
     fn connect(&self) -> Result<Box<dyn Connection>, SourceFault>;
 
     /// Returns the place of a delivery, for the record: a URL without secrets, or a path.
-    fn place(&self, delivery: &str) -> String;
+    fn place(&self, directory: &str) -> String;
 
     /// Returns true when [`Source::list`] queries every file separately.
     fn is_slow_to_list(&self) -> bool {
@@ -203,7 +203,7 @@ pub trait Source: Send + Sync {
     }
 
     /// Returns the directory of a delivery on this machine; `None` for a remote source.
-    fn directory(&self, _delivery: &str) -> Option<PathBuf> {
+    fn directory(&self, _directory: &str) -> Option<PathBuf> {
         None
     }
 }
@@ -250,7 +250,7 @@ pub trait Connection: Send {
     /// [`SourceFault`]; bytes passed to the sink before it are valid nevertheless.
     fn read(
         &mut self,
-        delivery: &str,
+        directory: &str,
         entry: &Entry,
         span: Span,
         sink: &mut Sink<'_>,
@@ -260,7 +260,7 @@ pub trait Connection: Send {
     ///
     /// # Errors
     /// [`SourceFault`].
-    fn stat(&mut self, delivery: &str, entry: &Entry) -> Result<Entry, SourceFault>;
+    fn stat(&mut self, directory: &str, entry: &Entry) -> Result<Entry, SourceFault>;
 }
 
 /// The access to a source.
@@ -308,9 +308,9 @@ pub fn open(address: &Address, access: Access) -> Result<Box<dyn Source>, Source
 }
 
 /// Returns a path below another, joined as in URLs.
-fn below(root: &str, delivery: &str, name: &str) -> String {
+fn below(root: &str, directory: &str, name: &str) -> String {
     let mut path = root.trim_end_matches('/').to_owned();
-    for part in [delivery, name].into_iter().filter(|part| !part.is_empty()) {
+    for part in [directory, name].into_iter().filter(|part| !part.is_empty()) {
         path.push('/');
         path.push_str(part);
     }

@@ -54,8 +54,8 @@ impl S3 {
         Ok(Self { place, bucket, credentials, agent: agent(&access)? })
     }
 
-    fn prefix(&self, delivery: &str) -> String {
-        let parts = [self.place.prefix.as_str(), delivery];
+    fn prefix(&self, directory: &str) -> String {
+        let parts = [self.place.prefix.as_str(), directory];
         parts.iter().filter(|p| !p.is_empty()).map(|p| format!("{p}/")).collect()
     }
 
@@ -121,8 +121,8 @@ impl S3 {
             .map_err(|e| SourceFault::passing(place, format!("the list cannot be read: {e}")))
     }
 
-    fn key(&self, delivery: &str, entry: &Entry) -> (String, String) {
-        let key = self.prefix(delivery) + &entry.name.to_string_lossy();
+    fn key(&self, directory: &str, entry: &Entry) -> (String, String) {
+        let key = self.prefix(directory) + &entry.name.to_string_lossy();
         let place = format!("s3://{}/{key}", self.place.bucket);
         (key, place)
     }
@@ -135,12 +135,12 @@ impl Source for S3 {
         Ok(Found { names, skipped: Vec::new() })
     }
 
-    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let (mut entries, below) = self.keys(&self.prefix(delivery))?;
+    fn list(&self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
+        let (mut entries, below) = self.keys(&self.prefix(directory))?;
         if entries.is_empty() && below.is_empty() {
             return Err(SourceFault::lasting(
                 RefusalCode::MISSING_FILE,
-                self.place(delivery),
+                self.place(directory),
                 "not found",
             ));
         }
@@ -157,8 +157,8 @@ impl Source for S3 {
         Ok(Box::new(self.clone()))
     }
 
-    fn place(&self, delivery: &str) -> String {
-        format!("s3://{}/{}", self.place.bucket, self.prefix(delivery))
+    fn place(&self, directory: &str) -> String {
+        format!("s3://{}/{}", self.place.bucket, self.prefix(directory))
             .trim_end_matches('/')
             .to_owned()
     }
@@ -167,20 +167,20 @@ impl Source for S3 {
 impl Connection for S3 {
     fn read(
         &mut self,
-        delivery: &str,
+        directory: &str,
         wanted: &Entry,
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let (key, place) = self.key(delivery, wanted);
+        let (key, place) = self.key(directory, wanted);
         let url = self.bucket.get_object(self.credentials.as_ref(), &key).sign(SIGNATURE_VALIDITY);
         let request = ranged(self.agent.get(url.as_str()), wanted, span);
         let response = request.call().map_err(|e| no_response(&place, &e))?;
         copy_body(&place, response, wanted, span, sink)
     }
 
-    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        let (key, place) = self.key(delivery, wanted);
+    fn stat(&mut self, directory: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        let (key, place) = self.key(directory, wanted);
         let url = self.bucket.head_object(self.credentials.as_ref(), &key).sign(SIGNATURE_VALIDITY);
         let response = self.agent.head(url.as_str()).call().map_err(|e| no_response(&place, &e))?;
         match response.status().as_u16() {

@@ -48,16 +48,16 @@ impl Sftp {
     }
 
     /// Lists a directory; over a new connection when the previous one is closed.
-    fn entries(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
+    fn entries(&self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
         let mut control = self.control.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(connection) = control.as_mut() {
-            match connection.entries(delivery) {
+            match connection.entries(directory) {
                 Err(SourceFault::Passing { .. }) => *control = None,
                 done => return done,
             }
         }
         let connection = control.insert(self.reach.connect()?);
-        let listed = connection.entries(delivery);
+        let listed = connection.entries(directory);
         if matches!(listed, Err(SourceFault::Passing { .. })) {
             *control = None;
         }
@@ -66,9 +66,9 @@ impl Sftp {
 }
 
 impl Reach {
-    fn path(&self, delivery: &str, name: &str) -> String {
+    fn path(&self, directory: &str, name: &str) -> String {
         let root = if self.place.path.is_empty() { "." } else { &self.place.path };
-        below(root, delivery, name)
+        below(root, directory, name)
     }
 
     /// Starts ssh. The operator's options precede the others, because ssh uses the first value of an option.
@@ -156,17 +156,17 @@ impl Source for Sftp {
         Ok(found)
     }
 
-    fn list(&self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        self.entries(delivery)
+    fn list(&self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
+        self.entries(directory)
     }
 
     fn connect(&self) -> Result<Box<dyn Connection>, SourceFault> {
         Ok(Box::new(self.reach.connect()?))
     }
 
-    fn place(&self, delivery: &str) -> String {
+    fn place(&self, directory: &str) -> String {
         let root = self.reach.place.to_string();
-        below(&root, delivery, "")
+        below(&root, directory, "")
     }
 }
 
@@ -244,8 +244,8 @@ impl SftpConnection {
         }
     }
 
-    fn entries(&mut self, delivery: &str) -> Result<Vec<Entry>, SourceFault> {
-        let path = self.reach.path(delivery, "");
+    fn entries(&mut self, directory: &str) -> Result<Vec<Entry>, SourceFault> {
+        let path = self.reach.path(directory, "");
         let session = Arc::clone(&self.session);
         let list = async {
             let handle = session.opendir(path.as_str()).await?.handle;
@@ -267,22 +267,22 @@ impl SftpConnection {
         let found: Vec<File> = found.ok_or_else(|| endless(&path))?;
         let real = found.into_iter().filter(|f| f.filename != "." && f.filename != "..");
         let entries = real.map(|f| entry(f.filename.into(), &f.attrs)).collect();
-        self.follow(delivery, entries)
+        self.follow(directory, entries)
     }
 
     /// Replaces the links that are followed by their targets. Many are resolved at once, because each response of a
     /// distant server is slow.
-    fn follow(&self, delivery: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
+    fn follow(&self, directory: &str, mut entries: Vec<Entry>) -> Result<Vec<Entry>, SourceFault> {
         let is_link = |e: &Entry| e.kind == EntryKind::Link;
-        if delivery.is_empty() && !entries.iter().any(is_link) {
+        if directory.is_empty() && !entries.iter().any(is_link) {
             return Ok(entries);
         }
-        let own = self.real_path(&self.reach.path(delivery, "")).ok();
+        let own = self.real_path(&self.reach.path(directory, "")).ok();
         let trees = self.trees();
-        self.check_delivery(delivery, own.as_deref(), &trees)?;
+        self.check_delivery(directory, own.as_deref(), &trees)?;
         let mut requested = Vec::new();
         for (at, entry) in entries.iter().enumerate().filter(|(_, e)| is_link(e)) {
-            let path = self.reach.path(delivery, &entry.name.to_string_lossy());
+            let path = self.reach.path(directory, &entry.name.to_string_lossy());
             let session = Arc::clone(&self.session);
             let target = async move {
                 let target = session.realpath(path).await?.files.into_iter().next();
@@ -323,12 +323,12 @@ impl SftpConnection {
     /// returns the path.
     fn check_delivery(
         &self,
-        delivery: &str,
+        directory: &str,
         own: Option<&str>,
         trees: &[String],
     ) -> Result<(), SourceFault> {
-        let Some(own) = own.filter(|_| !delivery.is_empty()) else { return Ok(()) };
-        if trees.first().is_some_and(|root| below(root, delivery, "") == own) {
+        let Some(own) = own.filter(|_| !directory.is_empty()) else { return Ok(()) };
+        if trees.first().is_some_and(|root| below(root, directory, "") == own) {
             return Ok(());
         }
         let place = format!("{}: {own}", self.reach.place.host);
@@ -356,10 +356,10 @@ impl SftpConnection {
         first.ok_or_else(|| Error::UnexpectedBehavior("a path without a name".to_owned()))
     }
 
-    fn path_of(&self, delivery: &str, wanted: &Entry) -> String {
+    fn path_of(&self, directory: &str, wanted: &Entry) -> String {
         match &wanted.locator {
             Some(target) => target.to_string_lossy().into_owned(),
-            None => self.reach.path(delivery, &wanted.name.to_string_lossy()),
+            None => self.reach.path(directory, &wanted.name.to_string_lossy()),
         }
     }
 
@@ -403,12 +403,12 @@ impl SftpConnection {
 impl Connection for SftpConnection {
     fn read(
         &mut self,
-        delivery: &str,
+        directory: &str,
         wanted: &Entry,
         span: Span,
         sink: &mut Sink<'_>,
     ) -> Result<(), SourceFault> {
-        let path = self.path_of(delivery, wanted);
+        let path = self.path_of(directory, wanted);
         let handle = self.handle(&path, wanted)?;
         let (session, max_bytes) = (Arc::clone(&self.session), self.read_bytes);
         let depth = usize::try_from(AHEAD_BYTES / max_bytes).unwrap_or(1).max(2);
@@ -456,8 +456,8 @@ impl Connection for SftpConnection {
         done
     }
 
-    fn stat(&mut self, delivery: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
-        let path = self.path_of(delivery, wanted);
+    fn stat(&mut self, directory: &str, wanted: &Entry) -> Result<Entry, SourceFault> {
+        let path = self.path_of(directory, wanted);
         let session = Arc::clone(&self.session);
         let found = self
             .runtime

@@ -208,7 +208,7 @@ impl Desk {
         let known = &self.known;
         let request = Request {
             source,
-            delivery: NIGHT,
+            directory: NIGHT,
             volumes: &self.volumes,
             fill: Fill::InOrder,
             mode: self.mode,

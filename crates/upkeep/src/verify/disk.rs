@@ -28,7 +28,7 @@ pub(super) fn library(
         let path = site.library_file(&row.get::<String>(0)?);
         let wanted: u64 = row.get(1)?;
         let of = || -> Result<Delivered, ArchiveFault> {
-            Ok(Delivered { delivery: row.get(3)?, name: row.get(4)? })
+            Ok(Delivered { delivery: row.name(3)?, name: row.get(4)? })
         };
         match length(&path) {
             None => {
@@ -77,7 +77,7 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
     report.findings.extend(seen.into_iter().map(|path| {
         let directory = path.ancestors().find(|dir| dir.parent() == Some(&library));
         let delivery = directory.filter(|dir| known.contains(*dir)).and_then(Path::file_name);
-        let delivery = delivery.map(|name| name.to_string_lossy().into_owned());
+        let delivery = delivery.and_then(|name| name.to_str()?.parse().ok());
         Finding::LibraryFileStray { delivery, path }
     }));
     Ok(())
@@ -169,11 +169,11 @@ pub(super) fn previews(
         let found = files::open_below(&site.previews(), &path).ok();
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
-                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
                 report.findings.push(Finding::PreviewMissing { delivery, multiframe_id, path });
             }
             Some(found) if found != wanted => {
-                let (multiframe_id, delivery) = (row.get(0)?, row.get(3)?);
+                let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
                 let finding =
                     Finding::PreviewLength { delivery, multiframe_id, path, found, wanted };
                 report.findings.push(finding);

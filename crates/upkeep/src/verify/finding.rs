@@ -1,5 +1,6 @@
 //! Findings of `verify`.
 
+use model::DeliveryName;
 use model::refusal_code::{self, RefusalCode};
 use std::fmt;
 use std::path::PathBuf;
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
     /// Delivery.
-    pub delivery: String,
+    pub delivery: DeliveryName,
     /// Name within it.
     pub name: String,
 }
@@ -190,7 +191,7 @@ pub enum Finding {
     /// A preview is missing.
     PreviewMissing {
         /// Delivery of the image.
-        delivery: String,
+        delivery: DeliveryName,
         /// Multiframe.
         multiframe_id: i64,
         /// The file.
@@ -199,7 +200,7 @@ pub enum Finding {
     /// A preview has another length.
     PreviewLength {
         /// Delivery of the image.
-        delivery: String,
+        delivery: DeliveryName,
         /// Multiframe.
         multiframe_id: i64,
         /// The file.
@@ -255,7 +256,7 @@ pub enum Finding {
     /// A file is in the library that no delivery contains.
     LibraryFileStray {
         /// The delivery in whose directory it is, if the archive knows one.
-        delivery: Option<String>,
+        delivery: Option<DeliveryName>,
         /// The file.
         path: PathBuf,
     },

@@ -4,6 +4,7 @@ use super::{Finding, Report};
 use archive::error::ArchiveError;
 use archive::history::Cause;
 use archive::{Archive, Reader, Timestamp};
+use model::DeliveryName;
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
@@ -95,7 +96,7 @@ fn realigned(
 /// [`ArchiveError`].
 pub fn request_lost_previews(
     archive: &mut Archive,
-    deliveries: &[String],
+    deliveries: &[DeliveryName],
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveError> {
