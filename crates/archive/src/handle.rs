@@ -285,6 +285,16 @@ impl Archive {
         self
     }
 
+    /// Waits for another process to change the archive, for a limited time. Returns `true` when one did. A change may be missed,
+    /// so the result is only a hint.
+    ///
+    /// # Errors
+    /// [`ArchiveError`] when the archive cannot be reached.
+    pub fn await_change(&mut self, at_most: Duration) -> Result<bool, ArchiveError> {
+        let changed = self.connection.await_change(at_most, &self.stop);
+        changed.map_err(ArchiveError::during("wait for changes"))
+    }
+
     /// Returns true when every write is rolled back.
     pub fn is_rehearsal(&self) -> bool {
         self.rehearsed.is_some()

@@ -18,7 +18,6 @@ use archive::deliveries::{
 use archive::library::{Content, FileKind};
 use archive::refusals::{Stage, StagedRefusal};
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
-use model::Finding;
 use model::profile::SurveyProfile;
 use model::{DeliveryName, Finding};
 use std::collections::HashMap;

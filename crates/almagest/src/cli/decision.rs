@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::report::say;
 use archive::history::Cause;
 use curate::{log, site};
+use model::DeliveryName;
 use serde_json::{Map, Value};
 
 /// The reason of a decision.
@@ -71,6 +72,6 @@ pub fn cause(reason: &str) -> Cause {
 }
 
 /// Returns a unit as `DELIVERY/USE_CASE`.
-pub fn unit_name((delivery, use_case): &(String, model::UseCase)) -> String {
+pub fn unit_name((delivery, use_case): &(DeliveryName, model::UseCase)) -> String {
     format!("{delivery}/{use_case}")
 }

@@ -133,16 +133,12 @@ fn rehearse(
     };
     let is_requested = |image: &ImageWork| match redo {
         Redo::None => false,
-        Redo::All => use_case != UseCase::Catalogue || image.catalogue.is_some(),
+        Redo::All => use_case.product().inputs.images || image.catalogue.is_some(),
         Redo::LostPreviews => lost.contains(&image.multiframe_id.get()),
     };
     let planned = planned_with(site, &admitted, |image| {
         if is_requested(image) {
-            let progress = match use_case {
-                UseCase::Preview => &mut image.preview,
-                UseCase::Metadata => &mut image.metadata,
-                UseCase::Catalogue => &mut image.catalogue_progress,
-            };
+            let progress = image.products.entry(use_case).or_default();
             progress.redo.get_or_insert_with(|| "requested again".to_owned());
         }
     })?;
@@ -211,7 +207,7 @@ pub fn planned(
 /// Deliveries and use cases, and the instructions that stop some of them.
 struct Admitted<'a> {
     use_cases: &'a [UseCase],
-    deliveries: &'a [String],
+    deliveries: &'a [DeliveryName],
     held: Vec<Held>,
 }
 
@@ -221,9 +217,9 @@ impl Admitted<'_> {
         gate::admit(&self.held, self.deliveries, self.use_cases)
     }
 
-    fn use_cases_of(&self, delivery: &str) -> Vec<UseCase> {
+    fn use_cases_of(&self, delivery: &DeliveryName) -> Vec<UseCase> {
         let is_held =
-            |u: &UseCase| self.held.iter().any(|h| h.delivery == delivery && h.use_case == *u);
+            |u: &UseCase| self.held.iter().any(|h| h.delivery == *delivery && h.use_case == *u);
         self.use_cases.iter().copied().filter(|use_case| !is_held(use_case)).collect()
     }
 }
@@ -231,7 +227,7 @@ impl Admitted<'_> {
 fn admitted<'a>(
     site: &Site,
     use_cases: &'a [UseCase],
-    deliveries: &'a [String],
+    deliveries: &'a [DeliveryName],
     is_forced: bool,
 ) -> anyhow::Result<Admitted<'a>> {
     let held = match is_forced {

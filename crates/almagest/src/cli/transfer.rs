@@ -132,7 +132,8 @@ fn closed(
         }
         exit = ended(&mut night);
     }
-    let as_json = |(name, is_new): &(String, bool)| json!({"delivery": name, "is_new": is_new});
+    let as_json =
+        |(name, is_new): &(DeliveryName, bool)| json!({"delivery": name, "is_new": is_new});
     let details = json!({"deliveries": closed.iter().map(as_json).collect::<Vec<_>>()});
     let form = Form { dry_run, json };
     form.report(("close", &names.join(", ")), &cause, details, || {

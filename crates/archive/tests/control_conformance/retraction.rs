@@ -136,19 +136,19 @@ pub fn a_purge_of_a_round_leaves_a_later_one(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     let first = archive.purgeable(PurgeScope::All).unwrap();
-    for use_case in UseCase::ALL {
-        archive.request_again(NIGHT, use_case, &cause(), now()).unwrap();
+    for use_case in UseCase::ALL.iter().copied() {
+        archive.request_again(&NIGHT.parse().unwrap(), use_case, &cause(), now()).unwrap();
     }
     ingest_all(&mut archive, NIGHT);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(archive.purgeable(PurgeScope::All).unwrap().len(), 2 * first.len());
     let purged = archive.purge(PurgeScope::Rounds(&first), &cause(), now()).unwrap();
     assert_eq!(purged.rounds, first);
     assert!(purged.rows >= 40, "{purged:?}");
     assert_eq!(shown(&archive), [(0, 0, 0)]);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 
@@ -157,14 +157,14 @@ pub fn a_purge_is_of_a_retraction_and_not_of_its_rounds(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     ingest_all(&mut archive, NIGHT);
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     let named = archive.purgeable(PurgeScope::Delivery(NIGHT)).unwrap();
     assert_eq!(named.len(), 3);
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
-    archive.retract(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
+    archive.retract(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     let purged = archive.purge(PurgeScope::Rounds(&named), &cause(), now()).unwrap();
     assert_eq!(purged, Purged::default(), "another retraction of the same rounds was not named");
-    archive.restore(NIGHT, &[], &cause(), now()).unwrap();
+    archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(2, 2, 40)]);
 }
 

@@ -44,7 +44,7 @@ fn planned(archive: &Archive) -> Vec<archive::rounds::PlannedRound> {
         sizes: register::cut::Sizes::default(),
         min_early_images: 0,
     };
-    plan(&archive.delivery_work(NIGHT).unwrap(), PRODUCTS, &policy).rounds
+    plan(&archive.delivery_work(&NIGHT.parse().unwrap()).unwrap(), PRODUCTS, &policy).rounds
 }
 
 fn use_cases(archive: &Archive) -> Vec<UseCase> {
@@ -124,9 +124,9 @@ fn a_product_that_is_added_is_planned_made_and_published() {
         assert_eq!(report.published.len(), 2, "{report:?}");
         assert_eq!(products(&site), "3|0|0");
         assert_eq!(use_cases(&archive), [UseCase::Preview, UseCase::Catalogue]);
-        archive.retract(NIGHT, &[UseCase::Invented], &cause(), now()).unwrap();
+        archive.retract(&NIGHT.parse().unwrap(), &[UseCase::Invented], &cause(), now()).unwrap();
         assert_eq!(products(&site), "0|0|3");
-        archive.restore(NIGHT, &[UseCase::Invented], &cause(), now()).unwrap();
+        archive.restore(&NIGHT.parse().unwrap(), &[UseCase::Invented], &cause(), now()).unwrap();
         assert_eq!(products(&site), "3|0|0");
         verified(&site);
     });

@@ -114,7 +114,10 @@ pub fn request_lost_previews(
 ///
 /// # Errors
 /// [`ArchiveError`].
-pub fn lost_previews(archive: &Reader, deliveries: &[String]) -> Result<Vec<i64>, ArchiveError> {
+pub fn lost_previews(
+    archive: &Reader,
+    deliveries: &[DeliveryName],
+) -> Result<Vec<i64>, ArchiveError> {
     let site = archive.site().clone();
     let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
