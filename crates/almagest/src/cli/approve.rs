@@ -11,7 +11,7 @@ use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;
 use curate::site::{self, Site};
-use model::{Advice, UseCase};
+use model::{Advice, PlanId, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -28,7 +28,7 @@ pub struct Arguments {
     host: Vec<String>,
     /// The plan that is meant; the latest when left out.
     #[arg(long, value_name = "N")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     /// Why, for the history.
     #[arg(long, default_value = "approved")]
     reason: String,
@@ -79,7 +79,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the numbers of tasks and units that were approved, as in the plan's header.
-fn approved(archive: &Reader, number: i64, decided: &Decided) -> anyhow::Result<String> {
+fn approved(archive: &Reader, number: PlanId, decided: &Decided) -> anyhow::Result<String> {
     let mut text = format!(
         "{} of {} may start",
         counted(decided.tasks, "task"),

@@ -17,7 +17,7 @@ use curate::advice;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::steps::gate;
-use model::Advice;
+use model::{Advice, RefusalId};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ struct List {
 struct Numbers {
     /// Numbers of refusals, as `list` shows them.
     #[arg(required = true, value_name = "NUMBER")]
-    numbers: Vec<i64>,
+    numbers: Vec<RefusalId>,
     /// As one JSON array.
     #[arg(long)]
     json: bool,
@@ -87,7 +87,7 @@ struct Accept {
 struct Decide {
     /// Numbers of refusals, as `list` shows them.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
-    numbers: Vec<i64>,
+    numbers: Vec<RefusalId>,
     /// All open ones with this code.
     #[arg(long, conflicts_with = "numbers")]
     code: Option<String>,
@@ -263,7 +263,7 @@ fn state_of(record: &RefusalRecord) -> String {
     format!("{}{taken}", record.state.name())
 }
 
-fn find(records: &[RefusalRecord], number: i64) -> anyhow::Result<&RefusalRecord> {
+fn find(records: &[RefusalRecord], number: RefusalId) -> anyhow::Result<&RefusalRecord> {
     records
         .iter()
         .find(|r| r.refusal_id == number)

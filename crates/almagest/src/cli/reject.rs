@@ -7,7 +7,7 @@ use crate::report::{counted, say};
 use archive::history::Cause;
 use curate::advice;
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, PlanId};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -18,7 +18,7 @@ pub struct Arguments {
     reason: String,
     /// The plan that is meant; the latest when left out.
     #[arg(long, value_name = "N")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     /// Only say what would be rejected.
     #[arg(long)]
     dry_run: bool,

@@ -10,6 +10,7 @@ use archive::history::Cause;
 use archive::planning::{Resumed, Standing, Subject};
 use curate::advice;
 use curate::site::{self, Site};
+use model::PlanId;
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -22,7 +23,7 @@ pub struct Arguments {
     about: About,
     /// What the rejection of this plan paused.
     #[arg(long, value_name = "N", conflicts_with = "About")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     /// Why, for the history.
     #[arg(long, default_value = "it may go on")]
     reason: String,

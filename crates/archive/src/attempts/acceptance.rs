@@ -7,7 +7,7 @@ use crate::attempts::results::Input;
 use crate::error::ArchiveFault;
 use crate::rounds::Task;
 use model::task::{JPEG, StagedFile, TaskResult};
-use model::{UseCase, one_line, preview_name};
+use model::{MultiframeId, UseCase, one_line, preview_name};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Name of the check in messages.
@@ -128,8 +128,8 @@ fn check_catalogues(
             None => Ok(()),
         };
     }
-    let mine: HashMap<i64, &Input> = inputs.iter().map(|i| (i.multiframe, i)).collect();
-    let mut read: BTreeMap<i64, u64> = BTreeMap::new();
+    let mine: HashMap<MultiframeId, &Input> = inputs.iter().map(|i| (i.multiframe, i)).collect();
+    let mut read: BTreeMap<MultiframeId, u64> = BTreeMap::new();
     for hdu in &result.hdus {
         let input = mine.get(&hdu.multiframe_id).ok_or_else(|| foreign(hdu.multiframe_id))?;
         if input.catalogue.as_ref().is_none_or(|(name, _)| *name != hdu.file) {
@@ -159,6 +159,6 @@ fn check_catalogues(
     Ok(())
 }
 
-fn foreign(multiframe: i64) -> ArchiveFault {
+fn foreign(multiframe: MultiframeId) -> ArchiveFault {
     refused(format!("the result reports multiframe {multiframe}, which is none of the task's"))
 }

@@ -62,9 +62,9 @@ pub(crate) fn fill(archive: &mut Archive) {
     archive.retract(second, &[], &cause(), now()).unwrap();
     archive.restore(second, &[], &cause(), now()).unwrap();
     archive.set_aside((second, None), &[], &cause(), now()).unwrap();
-    let files: Vec<i64> =
+    let files: Vec<model::FileId> =
         archive.holdings(Some(first)).unwrap().iter().map(|held| held.file_id).collect();
-    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Sound)).collect();
+    let sound: Vec<_> = files.iter().map(|id| (*id, Soundness::Sound)).collect();
     archive.note_soundness(&sound, now()).unwrap();
     plan(archive);
     // Acts of `upkeep`, and of a process that was killed.
@@ -135,7 +135,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &str) -> UnitKey {
         .iter()
         .map(|input| {
             row([
-                ("multiframe_id", Value::Integer(input.multiframe_id)),
+                ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                 ("file_name", text(&input.image.name)),
                 ("instrument", text("WFCAM")),
             ])
@@ -150,7 +150,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &str) -> UnitKey {
             .iter()
             .map(|input| {
                 row([
-                    ("multiframe_id", Value::Integer(input.multiframe_id)),
+                    ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                     ("ext_num", Value::Integer(2)),
                 ])
             })

@@ -17,7 +17,7 @@ use crate::{Archive, Timestamp, partitions};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
-use model::{UnitState, UseCase, preview_name};
+use model::{MultiframeId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -192,7 +192,7 @@ fn own_previews(tx: &Connection, unit: i64, event: i64) -> Result<Vec<String>, A
          WHERE task.unit_id = ?1 AND preview_all.end_event <= ?2",
     )?;
     let rows = select.query_map([unit, event], |r| {
-        let (multiframe, ext_num): (i64, i64) = (r.get(0)?, r.get(1)?);
+        let (multiframe, ext_num): (MultiframeId, i64) = (r.id(0)?, r.get(1)?);
         let texts: [String; 3] = [r.get(2)?, r.get(3)?, r.get(4)?];
         Ok((multiframe, ext_num, texts))
     })?;

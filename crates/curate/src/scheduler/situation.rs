@@ -484,7 +484,7 @@ mod tests {
         assert_eq!(closed.as_deref(), Some("it is to run on n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
-            plan_id: 1,
+            plan_id: model::PlanId::new(1).unwrap(),
             host: "n2".to_owned(),
             starts: now(),
             seconds: 1.0,

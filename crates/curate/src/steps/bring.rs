@@ -266,7 +266,7 @@ impl Night {
         };
         let mut new_refusals = 0;
         let (site, archive) = (&self.curator.site, &mut self.curator.archive);
-        let mut landed = |group: &[transfer::Arrival]| {
+        let mut landed = |group: &[transfer::FetchedFile]| {
             let now = site::now();
             let recorded =
                 register::record_group(delivery, group, &profiles, &site.place, archive, now)?;
@@ -300,7 +300,7 @@ impl Night {
     fn note_repaired(
         &mut self,
         delivery: &str,
-        arrivals: &[transfer::Arrival],
+        arrivals: &[transfer::FetchedFile],
         again: &BTreeSet<String>,
     ) -> anyhow::Result<()> {
         if again.is_empty() {

@@ -233,7 +233,7 @@ fn programmes_come_one_after_the_other() {
         .report
         .detectors
         .iter()
-        .map(|d| (d.file.as_str(), d.multiframe_id, d.first_row, d.rows))
+        .map(|d| (d.file.as_str(), d.multiframe_id.get(), d.first_row, d.rows))
         .collect();
     let wanted = [
         ("detection.11.parquet", 2, 0, 20),

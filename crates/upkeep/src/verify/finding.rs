@@ -1,5 +1,6 @@
 //! Findings of `verify`.
 
+use model::FileId;
 use model::refusal_code::{self, RefusalCode};
 use std::fmt;
 use std::path::PathBuf;
@@ -182,8 +183,8 @@ pub enum Finding {
     LibraryFileContent {
         /// Its delivery and name.
         of: Delivered,
-        /// Its internal number.
-        file_id: i64,
+        /// Its identity.
+        file_id: FileId,
         /// The file.
         path: PathBuf,
     },
