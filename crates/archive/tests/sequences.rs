@@ -576,13 +576,13 @@ fn worked_off(
     hdus: &BTreeMap<(i64, usize), Hdu>,
 ) -> model::task::TaskResult {
     let mut accepted = started.clone();
-    accepted.inputs.retain(|input| !refused.contains(&input.multiframe_id));
+    accepted.inputs.retain(|input| !refused.contains(&input.multiframe_id.get()));
     let mut result = work_off_hdus(&accepted, &|multiframe, ext_num| {
         let at = DETECTORS.iter().position(|ext| *ext == ext_num).unwrap();
         hdus[&(multiframe, at)]
     });
     for input in &started.inputs {
-        if refused.contains(&input.multiframe_id) {
+        if refused.contains(&input.multiframe_id.get()) {
             let catalogue = input.catalogue.as_ref().map(|c| c.file.name.clone());
             let name = catalogue
                 .filter(|_| started.attempt.task.unit.use_case == UseCase::Catalogue)
@@ -599,10 +599,10 @@ fn worked_off(
         .map(|input| {
             let version = input.catalogue.as_ref().map(|c| Value::Integer(c.version.into()));
             let frame = [
-                ("multiframe_id", Value::Integer(input.multiframe_id)),
+                ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                 ("file_name", Value::Text(input.image.name.clone())),
-                ("dark_name", named("dark", input.multiframe_id)),
-                ("flat_name", named("flat", input.multiframe_id)),
+                ("dark_name", named("dark", input.multiframe_id.get())),
+                ("flat_name", named("flat", input.multiframe_id.get())),
             ];
             row(frame.into_iter().chain(version.map(|version| ("cat_version", version))))
         })
@@ -612,9 +612,9 @@ fn worked_off(
         .iter()
         .map(|input| {
             row([
-                ("multiframe_id", Value::Integer(input.multiframe_id)),
+                ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                 ("role", Value::Text("dark".to_owned())),
-                ("component_name", named("dark", input.multiframe_id)),
+                ("component_name", named("dark", input.multiframe_id.get())),
             ])
         })
         .collect();

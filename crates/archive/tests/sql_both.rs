@@ -95,8 +95,9 @@ fn with_values(result: &TaskResult) -> Vec<Row> {
     ];
     let mut rows = Vec::new();
     for detector in &result.detectors {
+        let multiframe = detector.multiframe_id.get();
         for n in 1..=i64::try_from(detector.rows).unwrap() {
-            let (ra, dec) = CENTRES[usize::try_from(detector.multiframe_id - 1).unwrap() % 12];
+            let (ra, dec) = CENTRES[usize::try_from(multiframe - 1).unwrap() % 12];
             let step = 0.001 * n as f64 + 0.01 * f64::from(detector.ext_num);
             let ra = (ra + step).rem_euclid(360.0);
             let dec = (dec + 0.0005 * n as f64).min(89.9999);
@@ -104,7 +105,7 @@ fn with_values(result: &TaskResult) -> Vec<Row> {
             let mut values = row([
                 ("obj_id", Value::Integer(temporary)),
                 ("programme_id", Value::Integer(7)),
-                ("multiframe_id", Value::Integer(detector.multiframe_id)),
+                ("multiframe_id", Value::Integer(multiframe)),
                 ("ext_num", Value::Integer(detector.ext_num.into())),
                 ("version", Value::Integer(detector.version.into())),
                 ("seq_num", Value::Integer(n)),
@@ -113,9 +114,9 @@ fn with_values(result: &TaskResult) -> Vec<Row> {
             ]);
             let flux = match n {
                 3 => None,
-                4 if detector.multiframe_id == 1 => Some(f64::INFINITY),
-                5 if detector.multiframe_id == 2 => Some(f64::NEG_INFINITY),
-                n => Some(0.1 * n as f64 * detector.multiframe_id as f64),
+                4 if multiframe == 1 => Some(f64::INFINITY),
+                5 if multiframe == 2 => Some(f64::NEG_INFINITY),
+                n => Some(0.1 * n as f64 * multiframe as f64),
             };
             if let Some(flux) = flux {
                 values.insert("aper_flux3", Value::Real(flux));

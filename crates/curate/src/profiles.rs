@@ -102,7 +102,8 @@ fn real(number: Option<f32>) -> Cell {
 fn surveys(loaded: &[Loaded]) -> ReferenceRows {
     let each = |one: &Loaded| {
         let p = &one.profile;
-        let sum = files::sha256(one.text.as_bytes()).map(|(sum, _)| sum).unwrap_or_default();
+        let sum =
+            files::sha256(one.text.as_bytes()).map(|(sum, _)| files::hex(&sum)).unwrap_or_default();
         vec![integer(p.survey_id), text(&p.name), text(&p.title), text(&p.description), text(&sum)]
     };
     let columns = ["survey_id", "name", "title", "description", "profile_sha256"];

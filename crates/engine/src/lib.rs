@@ -299,6 +299,24 @@ impl Row<'_> {
         T::column_result(ValueRef::from(&value))
             .map_err(|fault| EngineError::Value { column, reason: format!("{fault} ({value:?})") })
     }
+
+    /// Returns a column's number as an identity, which checks it.
+    pub fn id<T: TryFrom<i64, Error = String>>(&self, column: usize) -> Result<T> {
+        T::try_from(self.get(column)?).map_err(|reason| EngineError::Value { column, reason })
+    }
+
+    /// Returns a column's number as an identity, `None` for NULL.
+    pub fn optional_id<T: TryFrom<i64, Error = String>>(&self, column: usize) -> Result<Option<T>> {
+        let number: Option<i64> = self.get(column)?;
+        let id = number.map(T::try_from).transpose();
+        id.map_err(|reason| EngineError::Value { column, reason })
+    }
+
+    /// Returns a column's text as a value of a type that checks it.
+    pub fn parsed<T: FromStr<Err = String>>(&self, column: usize) -> Result<T> {
+        let text: String = self.get(column)?;
+        text.parse().map_err(|reason| EngineError::Value { column, reason })
+    }
 }
 
 impl Row<'_> {

@@ -1,6 +1,6 @@
 //! A writer that counts and hashes the bytes written through it.
 
-use crate::{Published, hex};
+use crate::Published;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
 
@@ -19,7 +19,7 @@ impl<W: Write> Hashing<W> {
 
     /// Returns the writer, and the length and hash of the bytes written; nothing is flushed.
     pub fn finish(self) -> (W, Published) {
-        let published = Published { bytes: self.bytes, sha256: hex(&self.hash.finalize()) };
+        let published = Published { bytes: self.bytes, sha256: self.hash.finalize().into() };
         (self.inner, published)
     }
 }

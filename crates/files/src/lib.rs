@@ -49,14 +49,14 @@ pub fn hex(digest: &[u8]) -> String {
 ///
 /// # Errors
 /// Errors of the reader.
-pub fn sha256(mut reader: impl Read) -> io::Result<(String, u64)> {
+pub fn sha256(mut reader: impl Read) -> io::Result<([u8; 32], u64)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0_u8; 1 << 17];
     let mut bytes = 0;
     loop {
         let n = reader.read(&mut buffer)?;
         if n == 0 {
-            return Ok((hex(&hash.finalize()), bytes));
+            return Ok((hash.finalize().into(), bytes));
         }
         hash.update(&buffer[..n]);
         bytes += n as u64;

@@ -1,7 +1,7 @@
 //! Publishing a file whole or not at all.
 
 use crate::hashing::Hashing;
-use crate::{crash_point, hex, side_by_side};
+use crate::{crash_point, side_by_side};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -26,8 +26,8 @@ pub struct PublishFault {
 pub struct Published {
     /// Length of the file.
     pub bytes: u64,
-    /// SHA-256 of its content, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
 }
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -182,7 +182,7 @@ pub fn publish_bytes(path: &Path, bytes: &[u8]) -> Result<Published, PublishFaul
     publish(path, |file| {
         file.write_all(bytes).map_err(|source| PublishFault { path: path.to_owned(), source })
     })?;
-    Ok(Published { bytes: bytes.len() as u64, sha256: hex(&Sha256::digest(bytes)) })
+    Ok(Published { bytes: bytes.len() as u64, sha256: Sha256::digest(bytes).into() })
 }
 
 /// Publishes as [`publish`] does, through a writer that counts and hashes the bytes (a writer that never seeks).

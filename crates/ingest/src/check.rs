@@ -3,7 +3,7 @@
 use crate::previews;
 use archive::batches::{RowsOfProgramme, StagedBatch, StagedTask};
 use model::task::{FORMAT_VERSION, StagedFile, TaskResult};
-use model::{ProgrammeId, one_line, preview_name};
+use model::{MultiframeId, ProgrammeId, one_line, preview_name};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -149,7 +149,7 @@ fn check_result(
     stage::examine(result).map_err(|fault| {
         failed(Check::Result, format!("the result of task {}: {}", task.task, one_line(&fault)))
     })?;
-    let mine: BTreeSet<i64> = task.inputs.iter().map(|i| i.multiframe_id.get()).collect();
+    let mine: BTreeSet<MultiframeId> = task.inputs.iter().map(|i| i.multiframe_id).collect();
     let named = result.hdus.iter().map(|h| h.multiframe_id);
     let named = named.chain(result.detectors.iter().map(|d| d.multiframe_id));
     let named = named.chain(result.kept.iter().map(|k| k.multiframe_id));
@@ -232,7 +232,7 @@ fn check_file(
         ));
     }
     let (sum, _) = files::sha256(&mut opened).map_err(passing)?;
-    if sum != file.sha256 {
+    if model::Sha256::new(sum) != file.sha256 {
         return Err(failed(
             Check::Checksum,
             format!("{} has a SHA-256 other than that in the manifest", path.display()),
@@ -257,10 +257,10 @@ fn check_file(
 fn check_detectors(
     task: &StagedTask,
     result: &TaskResult,
-    seen: &mut BTreeSet<(i64, i16)>,
+    seen: &mut BTreeSet<(MultiframeId, i16)>,
 ) -> Result<(), Failure> {
-    let versions: BTreeMap<i64, Option<i32>> =
-        task.inputs.iter().map(|i| (i.multiframe_id.get(), i.catalogue_version)).collect();
+    let versions: BTreeMap<MultiframeId, Option<i32>> =
+        task.inputs.iter().map(|i| (i.multiframe_id, i.catalogue_version)).collect();
     let mut next: BTreeMap<&str, u64> = BTreeMap::new();
     for detector in &result.detectors {
         let place = format!("multiframe {} extension {}", detector.multiframe_id, detector.ext_num);

@@ -83,7 +83,7 @@ fn settle_one(jpeg: &StagedFile, from: Option<&Dir>, home: &Dir) -> Result<(), F
     };
     let (_, published) =
         files::publish_hashed(&to, copy).map_err(|fault| passing(&to, model::one_line(&fault)))?;
-    if published.sha256 != jpeg.sha256 {
+    if model::Sha256::new(published.sha256) != jpeg.sha256 {
         home.remove_file(name).map_err(|fault| passing(&to, fault))?;
         return Err(failed(Check::Checksum, format!("{} changed during the read", jpeg.name)));
     }

@@ -89,7 +89,8 @@ fn dump_of_files(site: &Site, directories: &[&str]) -> String {
             .flatten()
             .map(|e| e.unwrap())
             .map(|e| {
-                let sum = files::sha256(std::fs::File::open(e.path()).unwrap()).unwrap().0;
+                let sum =
+                    files::hex(&files::sha256(std::fs::File::open(e.path()).unwrap()).unwrap().0);
                 format!("{directory}/{} {sum}\n", e.file_name().to_string_lossy())
             })
             .filter(|line| !line.contains("/.publishing-"))

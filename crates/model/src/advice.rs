@@ -4,7 +4,7 @@
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
 //! kind has no situation. A new recommendation is a new variant with its words, and a situation in that test.
 
-use crate::{DeliveryName, HostName, Night, UseCase};
+use crate::{DeliveryName, HostName, Night, PlanId, RefusalId, UseCase};
 use std::fmt;
 
 /// The part of the work that a command is about.
@@ -23,7 +23,7 @@ pub enum Target {
     /// A use case of a delivery.
     Unit(DeliveryName, UseCase),
     /// The units of a rejected plan.
-    Plan(i64),
+    Plan(PlanId),
 }
 
 impl Target {
@@ -46,7 +46,7 @@ impl Target {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RefusalChoice {
     /// Their numbers.
-    Numbers(Vec<i64>),
+    Numbers(Vec<RefusalId>),
     /// All open refusals with a code in a delivery.
     Code {
         /// The code.
@@ -59,7 +59,7 @@ pub enum RefusalChoice {
 impl RefusalChoice {
     fn words(&self) -> Vec<String> {
         match self {
-            Self::Numbers(numbers) => numbers.iter().map(i64::to_string).collect(),
+            Self::Numbers(numbers) => numbers.iter().map(RefusalId::to_string).collect(),
             Self::Code { code, delivery } => {
                 ["--code", code, "--delivery", delivery].map(str::to_owned).to_vec()
             }
@@ -90,7 +90,7 @@ impl Part for String {
     }
 }
 
-impl Part for i64 {
+impl Part for RefusalId {
     fn add_to(&self, words: &mut Vec<String>) {
         words.push(self.to_string());
     }
@@ -393,12 +393,12 @@ advice! {
     /// Reports everything about a refusal.
     RefusalsShow {
         /// Its number.
-        number: i64,
+        number: RefusalId,
     } => ["refusals", "show", number],
     /// Admits refused data.
     RefusalsTake {
         /// The number of their refusal.
-        number: i64,
+        number: RefusalId,
     } => ["refusals", "accept", number, "--take", Reason],
     /// Accepts refusals.
     RefusalsAccept {

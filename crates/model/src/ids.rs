@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 macro_rules! positive_id {
     ($(#[$doc:meta])* $name:ident, $raw:ty) => {
@@ -38,6 +39,14 @@ macro_rules! positive_id {
             }
         }
 
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                let number: i64 = text.parse().map_err(|fault| format!("{fault}"))?;
+                Self::try_from(number)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
@@ -61,6 +70,18 @@ positive_id! {
 positive_id! {
     /// A detection, unique within its programme.
     ObjectId, i64
+}
+positive_id! {
+    /// One content of a registered file: newer content of the same name is another one.
+    FileId, i64
+}
+positive_id! {
+    /// A plan, as operators name it.
+    PlanId, i64
+}
+positive_id! {
+    /// A refusal, as operators name it.
+    RefusalId, i64
 }
 positive_id! {
     /// Extension number of the archive: counts HDUs with the primary as 1 (WFCAM detectors are 2-5).

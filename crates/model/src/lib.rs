@@ -1,4 +1,4 @@
-//! The basic types of the archive: identities, tables, survey profiles, task files. No I/O.
+//! The basic types of the archive: identities, kinds and digests of files, tables, survey profiles, task files. No I/O.
 //!
 //! All other crates use these types. A new column begins in `tables/*.toml` ([`tables`]); a new survey is a file in
 //! `surveys/` ([`profile`]); the input and output of a node are in [`task`]; commands that messages recommend are in
@@ -7,6 +7,7 @@
 
 pub mod advice;
 pub mod detector;
+mod file;
 mod frame_name;
 pub mod ids;
 mod names;
@@ -23,8 +24,11 @@ pub mod task;
 pub mod unit;
 
 pub use advice::Advice;
+pub use file::{FileKind, Sha256, Verification};
 pub use frame_name::frame_name;
-pub use ids::{EventId, ExtNum, MultiframeId, ObjectId, ProgrammeId, ext_num_of};
+pub use ids::{
+    EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId, RefusalId, ext_num_of,
+};
 pub use names::{DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, name_fault};
 pub use night::Night;
 pub use one_line::one_line;

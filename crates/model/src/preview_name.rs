@@ -2,7 +2,7 @@
 //!
 //! Nodes name their JPEGs by these rules, and the curator accepts, moves and deletes no file of another name.
 
-use crate::{DeliveryName, ExtNum};
+use crate::{DeliveryName, ExtNum, MultiframeId};
 
 /// Longest name of an image that is used unchanged in a name; file systems allow 255 bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -27,7 +27,7 @@ pub fn of_mosaic(root: &str) -> String {
 pub fn path(
     delivery: &DeliveryName,
     image: &str,
-    multiframe_id: i64,
+    multiframe_id: MultiframeId,
     ext_num: i64,
 ) -> Option<String> {
     let root = root(image, multiframe_id);
@@ -54,7 +54,7 @@ pub fn parts(jpeg: &str) -> Option<(&str, i16)> {
 /// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may exist
 /// beside `a.fit`. So is the ending of a name whose root resembles that of a detector (`dark_1.fit` beside `dark.fit`).
 /// Names with unusual characters, or without an ending, get the number of the multiframe.
-pub fn root(image: &str, multiframe_id: i64) -> String {
+pub fn root(image: &str, multiframe_id: MultiframeId) -> String {
     // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. No root
     // of the first two kinds equals another root with an extension number.
     if let Some(root) = image.strip_suffix(".fit")
@@ -106,6 +106,10 @@ mod tests {
     use super::*;
     use std::collections::HashSet;
 
+    fn seven() -> MultiframeId {
+        MultiframeId::new(7).unwrap()
+    }
+
     #[test]
     fn roots() {
         let cases = [
@@ -125,30 +129,33 @@ mod tests {
             ("---", "image.m7"),
         ];
         for (name, wanted) in cases {
-            let root = root(name, 7);
+            let root = root(name, seven());
             assert!(root.ends_with(wanted) && root.len() <= wanted.len() + 1, "{name:?}: {root}");
             assert!(!root.contains('/') && !root.contains(".."), "{name:?}: {root}");
         }
-        assert!(root(&"ä".repeat(5000), 7).len() < 255);
+        assert!(root(&"ä".repeat(5000), seven()).len() < 255);
     }
 
     #[test]
     fn a_name_has_one_root_and_number() {
         for image in ["w1_st.fit", "dark_1.fit", "a.fits_2", "image", "night 1/$(rm).fit"] {
-            let root = root(image, 7);
+            let root = root(image, seven());
             assert_eq!(parts(&of_mosaic(&root)), Some((root.as_str(), 0)), "{image}");
             for number in [1, 2, i16::MAX] {
                 let jpeg = of_detector(&root, ExtNum::new(number).unwrap());
                 assert_eq!(parts(&jpeg), Some((root.as_str(), number)), "{image}");
                 let wanted = format!("night/{jpeg}");
-                assert_eq!(path(&"night".parse().unwrap(), image, 7, number.into()), Some(wanted));
+                assert_eq!(
+                    path(&"night".parse().unwrap(), image, seven(), number.into()),
+                    Some(wanted)
+                );
             }
         }
         for odd in ["w1", "w1_40000.jpg", ".jpg/x"] {
             assert_eq!(parts(odd), None, "{odd}");
         }
-        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", 7, -1), None);
-        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", 7, 40_000), None);
+        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", seven(), -1), None);
+        assert_eq!(path(&"night".parse().unwrap(), "w1.fit", seven(), 40_000), None);
     }
 
     #[test]
@@ -160,7 +167,7 @@ mod tests {
             names.extend(endings.iter().map(|ending| format!("{stem}{ending}")));
         }
         let mut given = HashSet::new();
-        for (id, name) in (1..).zip(&names) {
+        for (id, name) in (1..).filter_map(MultiframeId::new).zip(&names) {
             let root = root(name, id);
             let mut jpegs = vec![of_mosaic(&root)];
             jpegs.extend((1..40).map(|n| of_detector(&root, ExtNum::new(n).unwrap())));

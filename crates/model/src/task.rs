@@ -3,7 +3,7 @@
 //! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
 //! attempt's directory without it is unfinished work.
 
-use crate::{Finding, HostName, Refusal, UnitKey, shown_briefly};
+use crate::{Finding, HostName, MultiframeId, Refusal, Sha256, UnitKey, shown_briefly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ pub struct FileRef {
     pub name: String,
     /// Its length.
     pub bytes: u64,
-    /// SHA-256 of its content, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// HDUs that were refused on arrival (primary = 0) and must not be used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused_hdus: Vec<u16>,
@@ -61,7 +61,7 @@ pub struct DoneHdu {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TaskInput {
     /// Identity of the image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// The image.
     pub image: FileRef,
     /// Its catalogue, when there is one.
@@ -131,8 +131,8 @@ pub struct StagedFile {
     pub rows: u64,
     /// Length.
     pub bytes: u64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// Version of the table's definition.
     pub schema_version: u32,
     /// For `detection`: the programme of all its rows.
@@ -170,7 +170,7 @@ pub struct DetectorRows {
     /// Owner of the rows.
     pub programme_id: i32,
     /// The image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// The detector.
     pub ext_num: i16,
     /// Version of the catalogue.
@@ -185,7 +185,7 @@ pub struct DetectorRows {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptDetector {
     /// The image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// The detector.
     pub ext_num: i16,
     /// Version of the catalogue.
@@ -198,7 +198,7 @@ pub struct HduReport {
     /// Name of the file within its delivery.
     pub file: String,
     /// The image it belongs to.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// HDU, primary = 0.
     pub hdu: u16,
     /// Detector that it belongs to; `None` when none does.

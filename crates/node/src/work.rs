@@ -4,7 +4,7 @@ use crate::NodeFault;
 use model::profile::SurveyProfile;
 use model::tables::Table;
 use model::task::{CountedFinding, DetectorRows, HduReport, KeptDetector, StagedFile, TaskFile};
-use model::{Finding, MultiframeId, ProgrammeId, Refusal, UseCase};
+use model::{Finding, ProgrammeId, Refusal, Sha256, UseCase};
 use process::catalogue::{self, CatalogueTask, DetectionSink};
 use process::{metadata, preview};
 use stage::{StageError, StagedWriter};
@@ -89,7 +89,7 @@ fn run_preview(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeF
             name: name.to_owned(),
             rows: 0,
             bytes: length,
-            sha256,
+            sha256: Sha256::new(sha256),
             schema_version: 1,
             programme_id: None,
         });
@@ -123,7 +123,7 @@ fn stage_table(
 }
 
 fn run_catalogue(task: &TaskFile, profile: &SurveyProfile) -> Result<Output, NodeFault> {
-    let mine = task.inputs.iter().filter_map(|i| MultiframeId::new(i.multiframe_id)).collect();
+    let mine = task.inputs.iter().map(|i| i.multiframe_id).collect();
     let names = profile.catalogue.name_keywords();
     let detectors = stage::metadata::read(&task.metadata, &mine, &names)?;
     let work = CatalogueTask { inputs: &task.inputs, detectors: &detectors, profile };

@@ -43,12 +43,12 @@ impl Bench {
         let output_dir = self.directory.path().join(format!("staging/{attempt}"));
         std::fs::create_dir_all(&output_dir).unwrap();
         let input = |(id, path): (i64, &PathBuf)| TaskInput {
-            multiframe_id: id,
+            multiframe_id: model::MultiframeId::new(id).unwrap(),
             image: FileRef {
                 path: path.clone(),
                 name: path.file_name().unwrap().to_string_lossy().into_owned(),
                 bytes: std::fs::metadata(path).unwrap().len(),
-                sha256: "00".repeat(32),
+                sha256: model::Sha256::new([0; 32]),
                 refused_hdus: Vec::new(),
             },
             catalogue: None,

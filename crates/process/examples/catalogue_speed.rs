@@ -146,11 +146,11 @@ fn night(
             path,
             name,
             bytes: length,
-            sha256: String::new(),
+            sha256: model::Sha256::new([0; 32]),
             refused_hdus: Vec::new(),
         };
         inputs.push(TaskInput {
-            multiframe_id: id.get(),
+            multiframe_id: id,
             image: file(format!("w20071011_{n:05}_st.fit"), PathBuf::new()),
             catalogue: Some(CatalogueRef { file: file(name, path), version: 1, done: Vec::new() }),
         });

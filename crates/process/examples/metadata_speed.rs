@@ -43,13 +43,13 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
     let file = |name: String, bytes: &[u8]| {
         let path = directory.join(&name);
         std::fs::write(&path, bytes).expect("room on the disk");
-        let sha256 = "0".repeat(64);
+        let sha256 = model::Sha256::new([0; 32]);
         FileRef { path, name, bytes: bytes.len() as u64, sha256, refused_hdus: Vec::new() }
     };
     let inputs = (1..=pairs).map(|n| {
         let root = format!("w20071011_{n:05}_st");
         TaskInput {
-            multiframe_id: i64::from(n),
+            multiframe_id: model::MultiframeId::new(n.into()).unwrap(),
             image: file(format!("{root}.fit"), &image),
             catalogue: Some(CatalogueRef {
                 file: file(format!("{root}_cat.fits"), &catalogue),

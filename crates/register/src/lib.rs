@@ -15,11 +15,11 @@ pub mod plan;
 use archive::deliveries::{
     Arrival, DeliveryFacts, Postponed, Recorded, Registration, SkippedEntry, TransferRecord,
 };
-use archive::library::{Content, FileKind};
+use archive::library::Content;
 use archive::refusals::{Stage, StagedRefusal};
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
 use model::profile::SurveyProfile;
-use model::{DeliveryName, Finding};
+use model::{DeliveryName, FileKind, Finding};
 use std::collections::HashMap;
 use transfer::{Fetched, Known};
 
@@ -46,7 +46,7 @@ pub struct Delivery<'a> {
 /// [`ArchiveError`]; nothing is recorded then.
 pub fn record_group(
     delivery: &Delivery<'_>,
-    arrivals: &[transfer::Arrival],
+    arrivals: &[transfer::FetchedFile],
     profiles: &[SurveyProfile],
     site: &Site,
     archive: &mut Archive,
@@ -150,13 +150,11 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
 
 /// Returns the entry of a fetched file. A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired
 /// one replaces it.
-fn arrival(fetched: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival {
+fn arrival(fetched: &transfer::FetchedFile, site: &Site, now: Timestamp) -> Arrival {
     let content = &fetched.content;
     let kind = match content.kind {
         _ if content.is_refused() => FileKind::Other,
-        transfer::FileKind::Image => FileKind::Image,
-        transfer::FileKind::Catalogue => FileKind::Catalogue,
-        transfer::FileKind::Other => FileKind::Other,
+        kind => kind,
     };
     let counted = content.hdus.iter().filter(|h| match kind {
         FileKind::Image => h.is_image,
@@ -168,7 +166,7 @@ fn arrival(fetched: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         path: site.stored_path(&fetched.path).to_string_lossy().into_owned(),
         modified_ns: fetched.modified_ns,
         bytes: fetched.bytes,
-        sha256: fetched.sha256.clone(),
+        sha256: fetched.sha256,
         content: Content {
             kind,
             format: if content.hdus.is_empty() { "other" } else { "fits" }.to_owned(),
@@ -181,7 +179,7 @@ fn arrival(fetched: &transfer::Arrival, site: &Site, now: Timestamp) -> Arrival 
         transfer_record: TransferRecord {
             tries: fetched.tries,
             resumed_bytes: fetched.resumed_bytes,
-            verified_by: fetched.verified_by.name(),
+            verified_by: fetched.verified_by,
         },
     }
 }

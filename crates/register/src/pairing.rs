@@ -1,7 +1,7 @@
 //! Pairing of catalogues with images: by the common part of their names under the survey's rules.
 
 use archive::deliveries::Partner;
-use archive::library::FileKind;
+use model::FileKind;
 use model::profile::{Naming, SurveyProfile};
 
 /// Returns the pairing rule of some profiles. A catalogue is read by its own survey's names first, then by the others': its

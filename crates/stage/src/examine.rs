@@ -6,7 +6,7 @@
 
 use crate::fault::StageFault;
 use model::task::{DetectorRows, HduReport, RESULT_NAME, RunReport, StagedFile, TaskResult};
-use model::{Finding, Refusal, RowRange, is_clean, shown, shown_briefly};
+use model::{Finding, MultiframeId, Refusal, RowRange, is_clean, shown, shown_briefly};
 use std::collections::HashSet;
 
 /// Greatest number of entries of each list of a result. A bad night of 100 000 refusals in one task stays below.
@@ -120,9 +120,6 @@ fn examine_file(file: &StagedFile) -> Checked {
     limited("name", &file.name, FILE_BYTES)?;
     count("rows", file.rows)?;
     count("bytes", file.bytes)?;
-    let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-    let is_sum = file.sha256.len() == 64 && file.sha256.bytes().all(is_hex);
-    ensure(is_sum, "sha256", || format!("{} is not a SHA-256", brief(&file.sha256)))?;
     match file.programme_id {
         Some(programme) => id("programme_id", programme.into()),
         None => Ok(()),
@@ -145,7 +142,6 @@ fn hdus(hdus: &[HduReport]) -> Checked {
 
 fn examine_hdu(hdu: &HduReport) -> Checked {
     file_name("file", &hdu.file)?;
-    id("multiframe_id", hdu.multiframe_id)?;
     // Extension numbers, which count from 1, are numbers of 16 bits.
     ensure(hdu.hdu < i16::MAX as u16, "hdu", || format!("{} is not an HDU", hdu.hdu))?;
     if let Some(ext_num) = hdu.ext_num {
@@ -168,8 +164,7 @@ fn examine_hdu(hdu: &HduReport) -> Checked {
 
 fn detectors(result: &TaskResult) -> Checked {
     let mut seen = HashSet::new();
-    let mut once = |multiframe: i64, ext_num: i16, version: i32| -> Checked {
-        id("multiframe_id", multiframe)?;
+    let mut once = |multiframe: MultiframeId, ext_num: i16, version: i32| -> Checked {
         id("ext_num", ext_num.into())?;
         id("version", version.into())?;
         ensure(seen.insert((multiframe, ext_num)), "ext_num", || {

@@ -3,6 +3,7 @@
 use crate::examine::{MAX_ENTRIES, clean, examine};
 use crate::fault::{StageError, StageFault};
 use files::Dir;
+use model::Sha256;
 use model::task::{FORMAT_VERSION, RESULT_NAME, StagedFile, TaskResult};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use std::ffi::OsStr;
@@ -141,7 +142,9 @@ fn verify(dir: &Dir, staged: &StagedFile, verification: Verification) -> Result<
     if found != staged.bytes {
         return Err(StageFault::Length { name: staged.name.clone(), found, stated: staged.bytes });
     }
-    if verification == Verification::Checksums && files::sha256(file)?.0 != staged.sha256 {
+    if verification == Verification::Checksums
+        && Sha256::new(files::sha256(file)?.0) != staged.sha256
+    {
         return Err(StageFault::Checksum(staged.name.clone()));
     }
     Ok(())

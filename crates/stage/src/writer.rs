@@ -6,6 +6,7 @@ use crate::parquet_format::{PAGE_ROWS, lake_writer_properties, metadata_writer_p
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use files::{Hashing, is_plain};
+use model::Sha256;
 use model::tables::Table;
 use model::task::StagedFile;
 use parquet::arrow::ArrowSchemaConverter;
@@ -187,7 +188,7 @@ impl StagedWriter {
             name,
             rows,
             bytes,
-            sha256,
+            sha256: Sha256::new(sha256),
             schema_version: table.schema_version,
             programme_id,
         })

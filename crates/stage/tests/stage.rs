@@ -12,7 +12,7 @@ use arrow_schema::DataType;
 use model::detector::CardValue;
 use model::tables::{Column, ColumnType, Table, table};
 use model::task::{FORMAT_VERSION, RunReport, StagedFile, TaskResult};
-use model::{ExtNum, MultiframeId, ProgrammeId, UnitKey, UseCase};
+use model::{ExtNum, MultiframeId, ProgrammeId, Sha256, UnitKey, UseCase};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use stage::{StageFault, StagedWriter, Verification, read_result, read_table, write_result};
@@ -84,7 +84,7 @@ fn the_same_rows_give_the_same_bytes() {
     }
     let bytes = fs::read(dir.path().join("a.parquet")).unwrap();
     assert_eq!(bytes.len() as u64, first.bytes);
-    assert_eq!(files::sha256(&bytes[..]).unwrap().0, first.sha256);
+    assert_eq!(Sha256::new(files::sha256(&bytes[..]).unwrap().0), first.sha256);
     assert_eq!(first.schema_version, detection.schema_version);
     // An older file of the name is replaced.
     let shorter = write(dir.path(), "a.parquet", detection, &[whole.slice(0, 10)]);
@@ -224,7 +224,7 @@ fn a_result_names_plain_files_of_its_own_directory() {
         name: name.into(),
         rows: 0,
         bytes: 0,
-        sha256: String::new(),
+        sha256: Sha256::new([0; 32]),
         schema_version: 1,
         programme_id: None,
     };

@@ -15,7 +15,7 @@ use crate::partial::{self, Partial};
 use crate::source::{Connection, Entry, SourceFault, Span};
 use crate::tuner::Tuner;
 use crate::{Fetched, Request, Step, TransferFault};
-use model::{Refusal, RefusalCode};
+use model::{Refusal, RefusalCode, Sha256};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
@@ -167,7 +167,7 @@ struct Progress {
     since: Instant,
     contents: u32,
     /// SHA-256 of a copy that failed its own checksums.
-    suspect: Option<String>,
+    suspect: Option<Sha256>,
 }
 
 impl Progress {
@@ -705,9 +705,9 @@ impl Worker<'_> {
         let (path, sums) = partial.finish()?;
         let (entry, tries, suspect) = {
             let progress = locked(&file.progress);
-            (progress.entry.clone(), progress.contents, progress.suspect.clone())
+            (progress.entry.clone(), progress.contents, progress.suspect)
         };
-        let sha256 = sums.sha256.clone();
+        let sha256 = sums.sha256;
         let by = match landing::confirmed(
             &wanted.name,
             stated,
@@ -718,7 +718,7 @@ impl Worker<'_> {
             // The transfer may have damaged the file; damage that is the same twice is the source's own.
             Err(refusal) => {
                 partial::discard(&path);
-                if suspect.as_deref() == Some(sha256.as_str()) {
+                if suspect == Some(sha256) {
                     return Ok(Some(Outcome::Refused(*refusal)));
                 }
                 return self.refetch(file, entry, sha256);
@@ -734,7 +734,6 @@ impl Worker<'_> {
             began: file.began,
         };
         let mut is_unchanged = || self.is_unchanged(&entry);
-        let suspect = suspect.as_deref();
         match landing::settle(board.request, wanted, complete, by, suspect, &mut is_unchanged) {
             Ok(Verdict::Done(outcome)) => Ok(Some(outcome)),
             Ok(Verdict::Suspect(sha256)) => self.refetch(file, entry, sha256),
@@ -765,7 +764,7 @@ impl Worker<'_> {
         &mut self,
         file: &Arc<ActiveFile>,
         entry: Entry,
-        sha256: String,
+        sha256: Sha256,
     ) -> Result<Option<Outcome>, Judgement> {
         let wanted = &self.board.wanted[file.index];
         let queried = self

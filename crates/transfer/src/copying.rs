@@ -158,8 +158,8 @@ fn fetch_one(
             began,
             sums,
         };
-        let sha256 = complete.sums.sha256.clone();
-        return match landing::settle(request, wanted, complete, by, Some(&sha256), &mut || true)? {
+        let sha256 = complete.sums.sha256;
+        return match landing::settle(request, wanted, complete, by, Some(sha256), &mut || true)? {
             Verdict::Done(outcome) => Ok(outcome),
             Verdict::Suspect(_) => unreachable!("the same copy is not suspect twice"),
         };
@@ -227,7 +227,7 @@ fn copy_one(
             .map_err(CopyFault::Library)?;
     }
     let md5 = md5.map(|m| files::hex(&m.finalize()));
-    Ok(Sums { bytes, sha256: files::hex(&sha.finalize()), md5 })
+    Ok(Sums { bytes, sha256: model::Sha256::new(sha.finalize().into()), md5 })
 }
 
 /// Makes a second name for the open file, even if its first name now refers to another file.

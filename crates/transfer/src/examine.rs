@@ -3,30 +3,8 @@
 use fits::checksum::{self, Verdict};
 use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
 use model::profile::StaleChecksum;
-use model::{Finding, Refusal, RefusalCode, one_line};
+use model::{FileKind, Finding, Refusal, RefusalCode, one_line};
 use std::path::Path;
-
-/// The kind of a file in the archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileKind {
-    /// FITS with pixels: becomes a multiframe.
-    Image,
-    /// FITS with binary tables and no pixels: a catalogue of an image.
-    Catalogue,
-    /// Anything else; registered and stored.
-    Other,
-}
-
-impl FileKind {
-    /// Returns the name in tables and reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Catalogue => "catalogue",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// One HDU as later stages need it before they open the file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@
 
 use crate::listing::Wanted;
 use crate::partial::Sums;
-use crate::{Arrival, Content, Fetched, Known, Request, TransferFault, Verification, examine};
+use crate::{Content, Fetched, FetchedFile, Known, Request, TransferFault, examine};
 use files::crash_point;
-use model::{Refusal, RefusalCode};
+use model::{Refusal, RefusalCode, Sha256, Verification};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -21,7 +21,7 @@ const GROUP_AGE: Duration = Duration::from_secs(2);
 
 /// A file that is in the library under a temporary name (or remains in its place).
 pub(crate) struct Arrived {
-    pub arrival: Arrival,
+    pub arrival: FetchedFile,
     pub temporary: Option<PathBuf>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Outcome {
 /// The function called for every group of files that is durable and has its names; a file that it does not register is fetched
 /// again by the next fetch.
 pub type Landed<'a> =
-    dyn FnMut(&[Arrival]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+    dyn FnMut(&[FetchedFile]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
 
 /// The receiver of outcomes, which lands them in their order.
 pub(crate) struct Landing<'r, 'l> {
@@ -138,7 +138,7 @@ impl<'r, 'l> Landing<'r, 'l> {
             return Ok(());
         }
         name_all(self.request, &group)?;
-        let mut arrivals: Vec<Arrival> = group.into_iter().map(|b| b.arrival).collect();
+        let mut arrivals: Vec<FetchedFile> = group.into_iter().map(|b| b.arrival).collect();
         (self.landed)(&arrivals).map_err(TransferFault::Ledger)?;
         crash_point("transfer:landed");
         self.fetched.bytes += arrivals.iter().map(|a| a.bytes).sum::<u64>();
@@ -194,7 +194,7 @@ pub(crate) enum Verdict {
     Done(Outcome),
     /// The file fails its own checksums, or has changed at the source since, and nothing else verifies it. The SHA-256 is that
     /// of this copy.
-    Suspect(String),
+    Suspect(Sha256),
 }
 
 /// Determines the file's final place and examines it. `is_unchanged` checks the source again; `suspect` is the SHA-256 of an
@@ -204,7 +204,7 @@ pub(crate) fn settle(
     wanted: &Wanted,
     complete: Complete,
     verified_by: Option<Verification>,
-    suspect: Option<&str>,
+    suspect: Option<Sha256>,
     is_unchanged: &mut dyn FnMut() -> bool,
 ) -> Result<Verdict, TransferFault> {
     let Complete { sums, temporary, is_in_place, .. } = &complete;
@@ -225,7 +225,7 @@ pub(crate) fn settle(
         return Ok(Verdict::Done(outcome));
     }
     let content = examine::examine(temporary, &wanted.name, request.survey_of);
-    let is_new = suspect != Some(sums.sha256.as_str());
+    let is_new = suspect != Some(sums.sha256);
     // Damage that is the same in two copies is the source's own. Without checksums in the file only the source shows whether
     // the file is complete.
     let mut is_suspect = || match content.is_damaged() {
@@ -233,7 +233,7 @@ pub(crate) fn settle(
         false => !content.is_summed && !is_unchanged(),
     };
     if verified_by.is_none() && is_suspect() {
-        let sha256 = sums.sha256.clone();
+        let sha256 = sums.sha256;
         remove();
         return Ok(Verdict::Suspect(sha256));
     }
@@ -263,7 +263,7 @@ fn arrived(
     content: Content,
     verified_by: Verification,
 ) -> Arrived {
-    let arrival = Arrival {
+    let arrival = FetchedFile {
         name: wanted.name.clone(),
         path,
         bytes: complete.sums.bytes,
@@ -301,9 +301,10 @@ pub(crate) fn confirmed(
         let message = format!("the provider states {bytes} bytes, the file has {}", sums.bytes);
         return Err(Box::new(Refusal::new(RefusalCode::SIZE_NOT_AS_STATED, name, message)));
     }
+    let sha256 = sums.sha256.to_string();
     let (verified_by, kind, stated, found) = match stated {
         None => return Ok(None),
-        Some(Stated::Sha256(sum)) => (Verification::Sha256, "SHA-256", sum, Some(&sums.sha256)),
+        Some(Stated::Sha256(sum)) => (Verification::Sha256, "SHA-256", sum, Some(&sha256)),
         Some(Stated::Md5(sum)) => (Verification::Md5, "MD5", sum, sums.md5.as_ref()),
     };
     match found {

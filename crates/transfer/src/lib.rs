@@ -1,7 +1,7 @@
 //! Stage 1 of 5 (CU1): fetches a delivery into the library, complete, verified, never half.
 //!
 //! Takes a delivery of a [`Source`] (a directory, SFTP, HTTP, S3) and writes read-only files into the library, with one
-//! [`Arrival`] each, which holds the kind of the file by its content. Groups of files are passed on as soon as they are
+//! [`FetchedFile`] each, which holds the kind of the file by its content. Groups of files are passed on as soon as they are
 //! durable, in the order of the wanted files. A file that cannot be accepted becomes a refusal; all others continue.
 //!
 //! Start at [`fetch`]. A new rule for names goes into [`names`], a new kind of content into [`examine`], a new kind of source
@@ -25,14 +25,14 @@ mod partial;
 mod space;
 mod unfinished;
 
-pub use examine::{Content, FileKind, HduFact, SurveyRules};
+pub use examine::{Content, HduFact, SurveyRules};
 pub use landing::Landed;
 pub use pace::{Pace, Stall};
 pub use source::{Entry, Source, SourceFault};
 pub use space::{Fill, Volume};
 pub use unfinished::Unfinished;
 
-use model::Refusal;
+use model::{Refusal, Sha256, Verification};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +57,8 @@ pub struct Known {
     pub bytes: u64,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// Path at which it is stored.
     pub path: PathBuf,
     /// True when it is to be examined although it did not change: an operator requested a retry of a refusal.
@@ -126,34 +126,9 @@ pub enum Step<'a> {
     },
 }
 
-/// The verification of the bytes of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verification {
-    /// The provider's SHA-256.
-    Sha256,
-    /// The provider's MD5.
-    Md5,
-    /// The DATASUM of every HDU with data.
-    Datasum,
-    /// Size and date, unchanged from before the read to after it.
-    Recheck,
-}
-
-impl Verification {
-    /// Returns the name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sha256 => "sha256",
-            Self::Md5 => "md5",
-            Self::Datasum => "datasum",
-            Self::Recheck => "recheck",
-        }
-    }
-}
-
 /// One file that is now in the library.
 #[derive(Clone, Debug)]
-pub struct Arrival {
+pub struct FetchedFile {
     /// Name within the delivery.
     pub name: String,
     /// Path at which it is stored.
@@ -162,8 +137,8 @@ pub struct Arrival {
     pub bytes: u64,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// Seconds that its fetch and examination took.
     pub seconds: f64,
     /// Number of times that it was read from its beginning.
@@ -191,7 +166,7 @@ pub struct Skipped {
 #[derive(Debug, Default)]
 pub struct Fetched {
     /// New files, in the order of their names.
-    pub arrivals: Vec<Arrival>,
+    pub arrivals: Vec<FetchedFile>,
     /// Files that were already in the library, unchanged.
     pub unchanged: Vec<String>,
     /// Names that the source lists and that are accepted, sorted.
@@ -199,7 +174,7 @@ pub struct Fetched {
     /// Of these, files that were read again because their date at the source is different, with that date in nanoseconds since
     /// 1970.
     pub touched: Vec<(String, i64)>,
-    /// Rejected inputs. (Damage found inside a file is in its [`Arrival`].)
+    /// Rejected inputs. (Damage found inside a file is in its [`FetchedFile`].)
     pub refusals: Vec<Refusal>,
     /// Entries that the source lists and that are not fetched: unfinished files, links to elsewhere.
     pub skipped: Vec<Skipped>,

@@ -25,7 +25,7 @@ pub(crate) const BLOCK_BYTES: u64 = 1 << 20;
 /// The length and checksums of the bytes read from a source.
 pub(crate) struct Sums {
     pub bytes: u64,
-    pub sha256: String,
+    pub sha256: model::Sha256,
     pub md5: Option<String>,
 }
 
@@ -167,7 +167,7 @@ impl Partial {
         self.file.set_permissions(std::fs::Permissions::from_mode(files::allowed(0o444)))?;
         let sums = Sums {
             bytes: self.written,
-            sha256: files::hex(&self.sha.finalize()),
+            sha256: model::Sha256::new(self.sha.finalize().into()),
             md5: self.md5.map(|m| files::hex(&m.finalize())),
         };
         Ok((self.path, sums))
@@ -194,7 +194,7 @@ mod tests {
         (0..3 * BLOCK_BYTES + 777).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
     }
 
-    fn finished(mut partial: Partial, content: &[u8]) -> String {
+    fn finished(mut partial: Partial, content: &[u8]) -> model::Sha256 {
         let from = usize::try_from(partial.written()).unwrap();
         for part in content[from..].chunks(300_001) {
             partial.append(part).unwrap();
@@ -211,7 +211,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(".arriving-x");
         let content = content();
-        let whole = files::hex(&Sha256::digest(&content));
+        let whole = model::Sha256::new(Sha256::digest(&content).into());
         type Harm = fn(&Path);
         let harms: [(Harm, u64); 5] = [
             (|_| {}, 2),
@@ -239,6 +239,9 @@ mod tests {
         let mut partial = Partial::open(dir.path().join(".arriving-x"), None).unwrap();
         partial.append(&content[100..]).unwrap();
         partial.restart().unwrap();
-        assert_eq!(finished(partial, &content), files::hex(&Sha256::digest(&content)));
+        assert_eq!(
+            finished(partial, &content),
+            model::Sha256::new(Sha256::digest(&content).into())
+        );
     }
 }

@@ -2,6 +2,7 @@
 
 mod provider;
 
+use model::Verification;
 use provider::*;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +13,7 @@ use testkit::SmallDisk;
 use testkit::relay::Relay;
 use testkit::sshd::Servers;
 use testkit::web::{self, Wrong};
-use transfer::{Source, Stall, TransferFault, Verification, Volume};
+use transfer::{Source, Stall, TransferFault, Volume};
 
 /// A way to the provider, with what keeps it open.
 struct Way {

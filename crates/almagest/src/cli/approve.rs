@@ -10,7 +10,7 @@ use archive::planning::{Decided, Selection, Standing};
 use curate::advice;
 use curate::scheduler;
 use curate::site::{self, Site};
-use model::{Advice, DeliveryName, HostName, Night, UseCase};
+use model::{Advice, DeliveryName, HostName, Night, PlanId, UseCase};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -30,7 +30,7 @@ pub struct Arguments {
     host: Vec<HostName>,
     /// Number of the plan [default: the latest].
     #[arg(long, value_name = "N")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     /// Reason, for the history.
     #[arg(long, default_value = "approved")]
     reason: String,
@@ -90,7 +90,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Returns the numbers of tasks and units that were approved, as in the plan's header.
-fn approved(archive: &Reader, number: i64, decided: &Decided) -> anyhow::Result<String> {
+fn approved(archive: &Reader, number: PlanId, decided: &Decided) -> anyhow::Result<String> {
     let mut text = format!(
         "{} of {} may start",
         counted(decided.tasks, "task"),

@@ -10,7 +10,7 @@ use curate::advice;
 use curate::scheduler::document::{self, Document};
 use curate::scheduler::{self, Curator};
 use curate::site::{self, Site};
-use model::{Advice, HostName};
+use model::{Advice, HostName, PlanId};
 use std::path::PathBuf;
 
 /// Arguments of `plan`.
@@ -40,7 +40,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         return history(&site, arguments.limit);
     }
     if let Some(number) = arguments.compare {
-        return compare(&site, Some(number).filter(|n| *n > 0), arguments.json);
+        return compare(&site, PlanId::new(number), arguments.json);
     }
     let mut curator = Curator::open(site, &site::operator(), "plan")?;
     let (document, record) = match arguments.dry_run {
@@ -115,7 +115,7 @@ fn choices(document: &Document) -> String {
     format!("\n{}", lines.into_iter().map(line).collect::<String>())
 }
 
-fn compare(site: &Site, number: Option<i64>, json: bool) -> anyhow::Result<Exit> {
+fn compare(site: &Site, number: Option<PlanId>, json: bool) -> anyhow::Result<Exit> {
     let archive = site.read()?;
     let record = archive.plan(number)?.ok_or_else(|| no_plan(number))?;
     let document = scheduler::parsed(&record)?;
@@ -204,7 +204,7 @@ fn history(site: &Site, limit: u32) -> anyhow::Result<Exit> {
 }
 
 /// Returns the error for a plan that is decided already, or for no undecided plan, with the command that shows the plan.
-pub fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
+pub fn undecidable(error: ArchiveError, plan: Option<PlanId>) -> anyhow::Error {
     if !matches!(error.fault, ArchiveFault::Conflict(_)) {
         return error.into();
     }
@@ -215,7 +215,7 @@ pub fn undecidable(error: ArchiveError, plan: Option<i64>) -> anyhow::Error {
     exit::conflict(format!("{what}: {}", advice::command(&Advice::Plan)))
 }
 
-fn no_plan(number: Option<i64>) -> anyhow::Error {
+fn no_plan(number: Option<PlanId>) -> anyhow::Error {
     let plan = advice::command(&Advice::Plan);
     exit::gate(match number {
         Some(number) => format!("there is no plan {number}: {plan}"),
@@ -227,6 +227,6 @@ fn no_plan(number: Option<i64>) -> anyhow::Error {
 ///
 /// # Errors
 /// Exit code 3 when there is no such plan.
-pub fn latest(archive: &Reader, given: Option<i64>) -> anyhow::Result<i64> {
+pub fn latest(archive: &Reader, given: Option<PlanId>) -> anyhow::Result<PlanId> {
     Ok(archive.plan(given)?.ok_or_else(|| no_plan(given))?.plan_id)
 }

@@ -16,7 +16,7 @@ use curate::advice;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::steps::gate;
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, RefusalId};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ struct List {
 struct Numbers {
     /// Numbers of refusals, as printed by `list`.
     #[arg(required = true, value_name = "NUMBER")]
-    numbers: Vec<i64>,
+    numbers: Vec<RefusalId>,
     /// As one JSON array.
     #[arg(long)]
     json: bool,
@@ -92,7 +92,7 @@ struct Accept {
 struct Decide {
     /// Numbers of refusals, as printed by `list`.
     #[arg(value_name = "NUMBER", required_unless_present = "code")]
-    numbers: Vec<i64>,
+    numbers: Vec<RefusalId>,
     /// All open refusals with this code.
     #[arg(long, conflicts_with = "numbers")]
     code: Option<String>,
@@ -266,7 +266,7 @@ fn state_of(record: &RefusalRecord) -> String {
     format!("{}{taken}", record.state.name())
 }
 
-fn find(records: &[RefusalRecord], number: i64) -> anyhow::Result<&RefusalRecord> {
+fn find(records: &[RefusalRecord], number: RefusalId) -> anyhow::Result<&RefusalRecord> {
     records
         .iter()
         .find(|r| r.refusal_id == number)

@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use crate::report::{counted, say};
 use curate::advice;
 use curate::site::{self, Site};
-use model::Advice;
+use model::{Advice, PlanId};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -18,7 +18,7 @@ pub struct Arguments {
     why: Reason,
     /// Number of the plan [default: the latest].
     #[arg(long, value_name = "N")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     #[command(flatten)]
     form: Form,
 }

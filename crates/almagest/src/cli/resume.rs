@@ -9,7 +9,7 @@ use archive::Reader;
 use archive::planning::{Resumed, Standing, Subject};
 use curate::advice;
 use curate::site::{self, Site};
-use model::DeliveryName;
+use model::{DeliveryName, PlanId};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -25,7 +25,7 @@ pub struct Arguments {
     about: About,
     /// Units that the rejection of this plan paused.
     #[arg(long, value_name = "N", conflicts_with = "About")]
-    plan: Option<i64>,
+    plan: Option<PlanId>,
     #[command(flatten)]
     why: OptionalReason,
     #[command(flatten)]

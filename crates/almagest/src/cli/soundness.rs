@@ -1,6 +1,7 @@
 //! The soundness of a delivered file: its bytes compared with its record.
 
 use archive::library::{Holding, Soundness};
+use model::Sha256;
 use std::io::Read;
 use std::path::Path;
 use transfer::Pace;
@@ -13,7 +14,7 @@ pub fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
         Err(_) => return Soundness::Unreadable,
     };
     match files::sha256(Paced { file, pace }) {
-        Ok((sum, _)) if sum == holding.sha256 => Soundness::Intact,
+        Ok((sum, _)) if Sha256::new(sum) == holding.sha256 => Soundness::Intact,
         Ok(_) => Soundness::Corrupt,
         Err(_) => Soundness::Unreadable,
     }

@@ -162,7 +162,7 @@ fn narrow(site: &Site, is_dry_run: bool) -> Option<String> {
 
 /// Records which files of the library are damaged, so that `status` and `reconcile` know. A user who may only read is notified.
 fn note_rot(site: &Site, report: &Report) {
-    let found: Vec<(i64, Soundness)> = report
+    let found: Vec<(model::FileId, Soundness)> = report
         .findings
         .iter()
         .filter_map(|finding| match finding {

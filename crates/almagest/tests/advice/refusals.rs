@@ -1,6 +1,7 @@
 //! Situations in which something was refused or found.
 
 use super::tried::*;
+use model::RefusalId;
 use simulate::NightSpec;
 use testkit::damage::{named, plant_one};
 
@@ -65,7 +66,7 @@ pub(crate) fn files_are_damaged() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     let (mut accept, mut dismiss, mut retry) = (None, None, None);
     for number in &numbers {
-        let which = RefusalChoice::Numbers(vec![*number]);
+        let which = RefusalChoice::Numbers(vec![RefusalId::new(*number).unwrap()]);
         accept = Some(Advice::RefusalsAccept { which: which.clone() });
         dismiss = Some(Advice::RefusalsDismiss { which: which.clone() });
         retry = Some(Advice::RefusalsRetry { which });
@@ -202,6 +203,7 @@ pub(crate) fn stale_checksums_are_accepted() -> Vec<&'static str> {
         )
     };
     assert_eq!(detectors(), 3);
+    let number = RefusalId::new(number).unwrap();
     let mut tried = Tried::at(&desk);
     let list = desk.at_site(&["refusals", "list", "--code", "datasum_mismatch"]);
     let shown = tried.run(&list, &Advice::RefusalsShow { number });
@@ -219,7 +221,9 @@ pub(crate) fn frames_name_no_project() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     let add = Advice::ProgrammeAdd { name: name.clone(), project: "PROJECT".to_owned() };
     let set = Advice::ProfileSet { survey, key: "project.unnamed".to_owned(), value: name };
-    let retry = Advice::RefusalsRetry { which: RefusalChoice::Numbers(vec![number]) };
+    let retry = Advice::RefusalsRetry {
+        which: RefusalChoice::Numbers(vec![RefusalId::new(number).unwrap()]),
+    };
     // `explain` says the same.
     let explained = desk.at_site(&["explain", "w20071011_90001_st.fit"]);
     for advice in [add, set, retry] {
@@ -240,7 +244,8 @@ pub(crate) fn catalogues_have_no_zero_point() -> Vec<&'static str> {
     let explained = desk.at_site(&["explain", "w20071011_90001_st_cat.fits"]);
     let refusals = desk.refusals();
     let of_code = refusals.iter().filter(|r| r["code"] == "no_zero_point");
-    let numbers: Vec<i64> = of_code.map(|r| r["number"].as_i64().expect("one")).collect();
+    let number = |r: &serde_json::Value| RefusalId::new(r["number"].as_i64()?);
+    let numbers: Vec<RefusalId> = of_code.map(|r| number(r).expect("one")).collect();
     let set = Advice::ProfileSet {
         survey: "wfcam".to_owned(),
         key: "catalogue.photometry.missing_zero_point".to_owned(),

@@ -491,7 +491,7 @@ pub fn walk(dir: &Path) -> Vec<String> {
                 open.push(path);
             } else {
                 let file = std::fs::File::open(&path).expect("a file");
-                let (sum, _) = files::sha256(file).expect("readable");
+                let sum = files::hex(&files::sha256(file).expect("readable").0);
                 all.push(format!("{} {sum}", path.strip_prefix(dir).expect("below").display()));
             }
         }

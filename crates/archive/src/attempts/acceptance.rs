@@ -8,7 +8,7 @@ use crate::error::ArchiveFault;
 use crate::rounds::Task;
 use model::tables::Keeping;
 use model::task::{JPEG, StagedFile, TaskResult};
-use model::{UseCase, one_line, preview_name};
+use model::{MultiframeId, UseCase, one_line, preview_name};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Name of the check in messages.
@@ -111,8 +111,8 @@ fn check_catalogues(
             None => Ok(()),
         };
     }
-    let mine: HashMap<i64, &Input> = inputs.iter().map(|i| (i.multiframe, i)).collect();
-    let mut read: BTreeMap<i64, u64> = BTreeMap::new();
+    let mine: HashMap<MultiframeId, &Input> = inputs.iter().map(|i| (i.multiframe, i)).collect();
+    let mut read: BTreeMap<MultiframeId, u64> = BTreeMap::new();
     for hdu in &result.hdus {
         let input = mine.get(&hdu.multiframe_id).ok_or_else(|| foreign(hdu.multiframe_id))?;
         if input.catalogue.as_ref().is_none_or(|(name, _)| *name != hdu.file) {
@@ -142,6 +142,6 @@ fn check_catalogues(
     Ok(())
 }
 
-fn foreign(multiframe: i64) -> ArchiveFault {
+fn foreign(multiframe: MultiframeId) -> ArchiveFault {
     refused(format!("the result reports multiframe {multiframe}, which is not in the task"))
 }

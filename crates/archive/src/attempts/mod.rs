@@ -16,7 +16,7 @@ use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection};
 use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
-use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, MultiframeId, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -294,13 +294,14 @@ fn inputs(tx: &Connection, site: &Site, task_id: i64) -> Result<Vec<TaskInput>, 
                  AND catalogue.version = task_input.catalogue_version
          WHERE task_id = ?1 ORDER BY ordinal",
     )?;
-    let rows = select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
-    let rows: Vec<(i64, i64, Option<i32>, Option<i64>)> = rows.collect::<Result<_, _>>()?;
+    let rows = select.query_map([task_id], |r| Ok((r.id(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+    let rows: Vec<(MultiframeId, i64, Option<i32>, Option<i64>)> =
+        rows.collect::<Result<_, _>>()?;
     let mut inputs = Vec::with_capacity(rows.len());
     for (multiframe_id, image, version, catalogue) in rows {
         let catalogue = match (version, catalogue) {
             (Some(version), Some(file)) => {
-                let done = done_hdus(tx, multiframe_id, version)?;
+                let done = done_hdus(tx, multiframe_id.get(), version)?;
                 Some(CatalogueRef { file: file_ref(tx, site, file)?, version, done })
             }
             _ => None,
@@ -346,7 +347,7 @@ fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, Archi
                 path: site.library_file(&r.get::<String>(0)?),
                 name: r.get(1)?,
                 bytes: r.get(2)?,
-                sha256: r.get(3)?,
+                sha256: r.parsed(3)?,
                 refused_hdus: Vec::new(),
             })
         })?;

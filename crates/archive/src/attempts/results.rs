@@ -11,7 +11,7 @@ use crate::time::text_of;
 use crate::{Archive, Timestamp};
 use engine::{Connection, Optional};
 use model::task::TaskResult;
-use model::{Refusal, RefusalCode, UnitState, UseCase};
+use model::{MultiframeId, Refusal, RefusalCode, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -329,7 +329,7 @@ fn write_result(
 
 /// One file of a task with its names and numbers.
 pub(crate) struct Input {
-    pub multiframe: i64,
+    pub multiframe: MultiframeId,
     pub image: (String, i64),
     pub catalogue: Option<(String, i64)>,
     pub catalogue_version: Option<i32>,
@@ -358,7 +358,7 @@ fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
     let rows = select.query_map([task_id], |r| {
         let catalogue: (Option<String>, Option<i64>) = (r.get(3)?, r.get(4)?);
         Ok(Input {
-            multiframe: r.get(0)?,
+            multiframe: r.id(0)?,
             image: (r.get(1)?, r.get(2)?),
             catalogue: catalogue.0.zip(catalogue.1),
             catalogue_version: r.get(5)?,
@@ -400,7 +400,7 @@ fn set_outcome(
     tx.prepare_cached(
         "UPDATE task_input SET outcome = ?3 WHERE task_id = ?1 AND multiframe_id = ?2",
     )?
-    .execute(params![task_id, input.multiframe, outcome.name()])?;
+    .execute(params![task_id, input.multiframe.get(), outcome.name()])?;
     Ok(())
 }
 
@@ -463,5 +463,5 @@ fn has_detections_round(tx: &Connection, input: &Input) -> Result<bool, ArchiveF
             "SELECT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
                             WHERE multiframe_id = ?1 AND unit.use_case = 'catalogue')",
         )?
-        .query_row([input.multiframe], |r| r.get(0))?)
+        .query_row([input.multiframe.get()], |r| r.get(0))?)
 }

@@ -54,7 +54,7 @@ pub struct StagedTask {
     /// The files that the task covers, with their outcomes.
     pub inputs: Vec<StagedInput>,
     /// Names of its images, by multiframe.
-    pub images: BTreeMap<i64, String>,
+    pub images: BTreeMap<MultiframeId, String>,
     /// True when the archive's own program ran the task on this machine, false when a node did.
     pub is_own: bool,
 }
@@ -278,12 +278,15 @@ pub(crate) fn batch(
 }
 
 /// Returns the names of the images of a task, by multiframe.
-fn image_names(c: &Connection, task_id: i64) -> Result<BTreeMap<i64, String>, ArchiveFault> {
+fn image_names(
+    c: &Connection,
+    task_id: i64,
+) -> Result<BTreeMap<MultiframeId, String>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT task_input.multiframe_id, file.name
          FROM task_input JOIN image USING (multiframe_id) JOIN file ON file.file_id = image.file_id WHERE task_id = ?1",
     )?;
-    let rows = select.query_map([task_id], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([task_id], |r| Ok((r.id(0)?, r.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -270,7 +270,7 @@ fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFa
         .filter_map(|t| t.result.as_ref())
         .flat_map(|r| &r.detectors)
         .filter(|d| i64::from(d.programme_id) == file.programme_id && d.rows > 0)
-        .map(|d| (d.multiframe_id, i64::from(d.ext_num), d.rows))
+        .map(|d| (d.multiframe_id.get(), i64::from(d.ext_num), d.rows))
         .collect();
     let found: Vec<(i64, i64, u64)> = file
         .detectors
@@ -612,9 +612,11 @@ impl Publishing<'_> {
                 .hdus
                 .iter()
                 .filter(|hdu| hdu.rows_written > 0 || (hdu.rows_read == 0 && !is_refused(hdu)));
-            covered.extend(accepted.filter_map(|hdu| Some(key(hdu.multiframe_id, hdu.ext_num?))));
+            covered.extend(
+                accepted.filter_map(|hdu| Some(key(hdu.multiframe_id.get(), hdu.ext_num?))),
+            );
             let with_rows = result.detectors.iter().filter(|detector| detector.rows > 0);
-            covered.extend(with_rows.map(|d| key(d.multiframe_id, d.ext_num)));
+            covered.extend(with_rows.map(|d| key(d.multiframe_id.get(), d.ext_num)));
         }
         covered.retain(|key| done.contains(&key.multiframe_id));
         covered
@@ -649,8 +651,10 @@ impl Publishing<'_> {
         let mut keys = BTreeSet::new();
         let results = self.batch.tasks.iter().filter_map(|task| task.result.as_ref());
         for kept in results.flat_map(|result| &result.kept) {
-            let key =
-                DetectorKey { multiframe_id: kept.multiframe_id, ext_num: i64::from(kept.ext_num) };
+            let key = DetectorKey {
+                multiframe_id: kept.multiframe_id.get(),
+                ext_num: i64::from(kept.ext_num),
+            };
             let held: bool = is_held
                 .query_row(params![key.multiframe_id, key.ext_num, kept.version], |r| r.get(0))?;
             if !held {
@@ -675,7 +679,7 @@ impl Publishing<'_> {
         let row = |hdu: &HduReport| {
             [
                 Value::Integer(self.unit.id),
-                Value::Integer(hdu.multiframe_id),
+                Value::Integer(hdu.multiframe_id.get()),
                 number(ext_num(Some(hdu.hdu)).map(i64::from)),
                 number(hdu.ext_num.map(i64::from)),
                 count(hdu.rows_read),

@@ -9,12 +9,12 @@ pub(crate) mod superseded;
 
 use crate::deliveries::registration::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::library::{Content, FileKind};
+use crate::library::Content;
 use crate::refusals::StagedRefusal;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, Night};
+use model::{DeliveryName, FileKind, Night, Sha256, Verification};
 use std::path::PathBuf;
 
 /// A file in the library whose transfer was verified.
@@ -28,8 +28,8 @@ pub struct Arrival {
     pub modified_ns: i64,
     /// Length in bytes.
     pub bytes: u64,
-    /// SHA-256 of the content, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of the content.
+    pub sha256: Sha256,
     /// The result of examining its content.
     pub content: Content,
     /// Time of the end of its transfer.
@@ -47,14 +47,14 @@ pub struct TransferRecord {
     pub tries: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
-    /// Method of the file's verification: `sha256`, `md5`, `datasum` or `recheck`.
-    pub verified_by: &'static str,
+    /// Method of the file's verification.
+    pub verified_by: Verification,
 }
 
 impl Default for TransferRecord {
     /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, verified_by: "recheck" }
+        Self { tries: 1, resumed_bytes: 0, verified_by: Verification::Recheck }
     }
 }
 

@@ -5,14 +5,14 @@ use crate::deliveries::{
 };
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
+use crate::library::KnownFile;
 use crate::library::frame_names::{self, LATEST_OF_NAME};
-use crate::library::{FileKind, KnownFile};
 use crate::refusals::{self, Stage, met, waiting};
 use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings, rounds};
 use engine::{Connection, Optional};
-use model::{DeliveryName, Night, UseCase};
+use model::{DeliveryName, FileKind, Night, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -197,10 +197,10 @@ fn note_arrival(
         arrival.bytes,
         transfer_record.resumed_bytes,
         transfer_record.tries,
-        transfer_record.verified_by,
+        transfer_record.verified_by.name(),
         arrival.transfer_seconds,
         text_of(arrival.arrived),
-        arrival.sha256
+        arrival.sha256.to_string()
     ])?;
     Ok(())
 }
@@ -294,7 +294,9 @@ fn record_file(
         .prepare_cached(
             "SELECT file_id, state FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?3",
         )?
-        .query_row(params![delivery, arrival.name, arrival.sha256], |r| Ok((r.get(0)?, r.get(1)?)))
+        .query_row(params![delivery, arrival.name, arrival.sha256.to_string()], |r| {
+            Ok((r.get(0)?, r.get(1)?))
+        })
         .optional()?;
     let mut reexamined = None;
     match known {
@@ -391,7 +393,7 @@ fn insert_file(
         file_id,
         delivery,
         arrival.name,
-        arrival.sha256,
+        arrival.sha256.to_string(),
         arrival.bytes,
         content.kind.name(),
         content.format,
@@ -546,7 +548,7 @@ pub(crate) fn known_files(
         Ok(KnownFile {
             name: r.get(0)?,
             bytes: r.get(1)?,
-            sha256: r.get(2)?,
+            sha256: r.parsed(2)?,
             path: r.get(3)?,
             modified_ns: r.get(4)?,
             reexamine: r.get(5)?,

@@ -16,7 +16,7 @@ use crate::status::StatusFilter;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
-use model::{DeliveryName, RefusalCode, UseCase, frame_name};
+use model::{DeliveryName, FileId, RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -200,7 +200,7 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     };
     let refusals = refusals::list(c, &filter)?;
     // A refusal without registered content is newer than the registered contents of its name.
-    let is_own = |r: &RefusalRecord| r.file_id.map_or(!sheet.superseded, |of| of == file);
+    let is_own = |r: &RefusalRecord| r.file_id.map_or(!sheet.superseded, |of| of.get() == file);
     sheet.refusals = refusals.into_iter().filter(is_own).collect();
     sheet.redo =
         pairs(c, "SELECT use_case, why FROM redo WHERE file_id = ?1 AND unit_id IS NULL", file)?;
@@ -263,8 +263,8 @@ fn add_catalogue(
     let filter = RefusalFilter { file: Some(name.clone()), ..filter };
     sheet.partner = Some(name);
     let mut refusals = refusals::list(c, &filter)?;
-    refusals.retain(|r| r.file_id.is_none_or(|of| of == catalogue));
-    let of_content = || refusals.iter().filter(|r| r.file_id == Some(catalogue));
+    refusals.retain(|r| r.file_id.is_none_or(|of| of.get() == catalogue));
+    let of_content = || refusals.iter().filter(|r| r.file_id.map(FileId::get) == Some(catalogue));
     if !is_in_archive {
         sheet.catalogue_refused = refusal_of_all(of_content(), hdus).cloned();
     }

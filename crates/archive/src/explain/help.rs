@@ -6,7 +6,7 @@ use crate::refusals::RefusalState::{Open, Retried};
 use crate::refusals::{RefusalRecord, Stage};
 use model::advice::{RefusalChoice, Target};
 use model::refusal_code::{self, Remedy};
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, RefusalId};
 
 /// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
 const NUMBERS: usize = 8;
@@ -33,7 +33,7 @@ pub(crate) fn explain_refusals(
     setting: &Setting,
     out: &mut Explanation,
 ) {
-    let mut alike: Vec<(&RefusalRecord, Vec<i64>)> = Vec::new();
+    let mut alike: Vec<(&RefusalRecord, Vec<RefusalId>)> = Vec::new();
     for (n, record) in records.iter().enumerate() {
         if n < LINES {
             out.lines.push(refusal_in_words(record));
@@ -61,7 +61,11 @@ pub(crate) fn explain_refusals(
 }
 
 /// Returns the suggestions about a group of similar refusals, from the first of them and the numbers of all.
-fn suggestions(record: &RefusalRecord, numbers: &[i64], setting: &Setting) -> Vec<Suggestion> {
+fn suggestions(
+    record: &RefusalRecord,
+    numbers: &[RefusalId],
+    setting: &Setting,
+) -> Vec<Suggestion> {
     match record.state {
         Retried => {
             let text = format!("tries {} again", record.refusal.code);
@@ -96,7 +100,7 @@ fn redo(record: &RefusalRecord, setting: &Setting) -> Vec<Advice> {
 /// A group of similar refusals: the first of them, and the numbers of all.
 struct Alike<'a> {
     record: &'a RefusalRecord,
-    numbers: &'a [i64],
+    numbers: &'a [RefusalId],
     setting: &'a Setting,
 }
 
@@ -192,7 +196,7 @@ fn name_for(project: &str) -> String {
 
 fn suggestions_for_open(
     record: &RefusalRecord,
-    numbers: &[i64],
+    numbers: &[RefusalId],
     setting: &Setting,
 ) -> Vec<Suggestion> {
     let alike = Alike { record, numbers, setting };
@@ -247,7 +251,7 @@ mod tests {
                 | Remedy::Calibration
         );
         RefusalRecord {
-            refusal_id: 7,
+            refusal_id: RefusalId::new(7).unwrap(),
             delivery: "20071011_v1".parse().unwrap(),
             stage: Stage::Task(UseCase::Catalogue),
             round: Some(1),

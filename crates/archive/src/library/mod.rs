@@ -7,30 +7,8 @@ use crate::library::frame_names::LATEST_OF_NAME;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
-use model::DeliveryName;
+use model::{DeliveryName, FileId, FileKind, Sha256};
 use rusqlite::params;
-
-/// The kind of a file, decided by its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FileKind {
-    /// FITS with image extensions: gets a multiframe id.
-    Image,
-    /// FITS with catalogue tables: a version of its image's catalogue.
-    Catalogue,
-    /// Anything else; kept and listed.
-    Other,
-}
-
-impl FileKind {
-    /// Returns the name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Image => "image",
-            Self::Catalogue => "catalogue",
-            Self::Other => "other",
-        }
-    }
-}
 
 /// The result of examining a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,8 +32,8 @@ pub struct KnownFile {
     pub name: String,
     /// Length in bytes.
     pub bytes: u64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// Path below `library/` (or absolute).
     pub path: String,
     /// Modification time at the source, nanoseconds since 1970.
@@ -67,8 +45,8 @@ pub struct KnownFile {
 /// A file of the library with the archive's facts about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holding {
-    /// Internal number.
-    pub file_id: i64,
+    /// Its identity.
+    pub file_id: FileId,
     /// Its delivery.
     pub delivery: DeliveryName,
     /// Name within the delivery.
@@ -79,8 +57,8 @@ pub struct Holding {
     pub bytes: u64,
     /// Modification time at the source, nanoseconds since 1970.
     pub modified_ns: i64,
-    /// SHA-256, lower-case hexadecimal.
-    pub sha256: String,
+    /// SHA-256 of its content.
+    pub sha256: Sha256,
     /// True when no newer content of the name replaced the file.
     pub is_current: bool,
     /// Result of the last check of the file's bytes; `None` before the first.
@@ -136,7 +114,7 @@ impl Archive {
     /// [`ArchiveError`].
     pub fn note_soundness(
         &mut self,
-        found: &[(i64, Soundness)],
+        found: &[(FileId, Soundness)],
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
         self.write("scrub", "record the state of library files", |tx| note(tx, found, now))
@@ -157,13 +135,13 @@ pub(crate) fn list(
     ))?;
     let rows = select.query_map([delivery.map(DeliveryName::as_str)], |r| {
         Ok(Holding {
-            file_id: r.get(0)?,
+            file_id: r.id(0)?,
             delivery: r.name(1)?,
             name: r.get(2)?,
             path: r.get(3)?,
             bytes: r.get(4)?,
             modified_ns: r.get(5)?,
-            sha256: r.get(6)?,
+            sha256: r.parsed(6)?,
             is_current: r.get(7)?,
             soundness: r.get::<Option<String>>(8)?.as_deref().and_then(Soundness::named),
         })
@@ -174,7 +152,7 @@ pub(crate) fn list(
 /// Implements [`crate::Archive::note_soundness`].
 pub(crate) fn note(
     tx: &Connection,
-    found: &[(i64, Soundness)],
+    found: &[(FileId, Soundness)],
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     for (file, soundness) in found {
@@ -182,7 +160,7 @@ pub(crate) fn note(
             "INSERT INTO scrub (file_id, checked, outcome) VALUES (?1, ?2, ?3)
              ON CONFLICT (file_id) DO UPDATE SET checked = excluded.checked, outcome = excluded.outcome",
         )?
-        .execute(params![file, text_of(now), soundness.name()])?;
+        .execute(params![file.get(), text_of(now), soundness.name()])?;
     }
     Ok(())
 }

@@ -9,7 +9,7 @@ use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Server};
 use model::tables::{Column, ColumnType, Table};
-use model::{DeliveryName, EventId, preview_name};
+use model::{DeliveryName, EventId, MultiframeId, preview_name};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use postgres::types::IsNull;
 use rusqlite::CachedStatement as Statement;
@@ -57,7 +57,7 @@ pub(crate) struct Expected {
     /// Name of the delivery.
     pub delivery: DeliveryName,
     /// The multiframes of the task, with the names of their images.
-    pub images: BTreeMap<i64, String>,
+    pub images: BTreeMap<MultiframeId, String>,
 }
 
 /// Opens a staged file of a table below `staging` and checks its columns against the definition.
@@ -233,7 +233,8 @@ fn check_identity(
         .column_by_name("multiframe_id")
         .ok_or_else(|| misfit(path, format!("rows of {} belong to no multiframe", table.name)))?
         .as_primitive::<Int64Type>();
-    let is_mine = |id: i64| expected.images.contains_key(&id);
+    let is_mine =
+        |id: i64| MultiframeId::new(id).is_some_and(|id| expected.images.contains_key(&id));
     match ids.iter().find(|id| id.is_none_or(|id| !is_mine(id))) {
         None if table.name == "preview" => check_preview_paths(batch, expected, path),
         None => Ok(()),
@@ -262,6 +263,7 @@ fn check_preview_paths(
     let paths = column("path")?.as_string::<i32>();
     for ((id, ext_num), found) in ids.iter().zip(ext_nums).zip(paths) {
         let wanted = id.zip(ext_num).and_then(|(id, ext_num)| {
+            let id = MultiframeId::new(id)?;
             let image = expected.images.get(&id)?;
             preview_name::path(&expected.delivery, image, id, ext_num.into())
         });

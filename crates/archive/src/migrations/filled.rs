@@ -62,13 +62,13 @@ pub(crate) fn fill(archive: &mut Archive) {
     archive.retract(&second.parse().unwrap(), &[], &cause(), now()).unwrap();
     archive.restore(&second.parse().unwrap(), &[], &cause(), now()).unwrap();
     archive.supersede((second, None), &[], &cause(), now()).unwrap();
-    let files: Vec<i64> = archive
+    let files: Vec<model::FileId> = archive
         .holdings(Some(&first.parse().unwrap()))
         .unwrap()
         .iter()
         .map(|held| held.file_id)
         .collect();
-    let sound: Vec<(i64, Soundness)> = files.iter().map(|id| (*id, Soundness::Intact)).collect();
+    let sound: Vec<_> = files.iter().map(|id| (*id, Soundness::Intact)).collect();
     archive.note_soundness(&sound, now()).unwrap();
     plan(archive);
     // Acts of `upkeep`, and of a process that was killed.
@@ -143,7 +143,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName) -> UnitKey {
         .iter()
         .map(|input| {
             row([
-                ("multiframe_id", Value::Integer(input.multiframe_id)),
+                ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                 ("file_name", text(&input.image.name)),
                 ("instrument", text("WFCAM")),
             ])
@@ -158,7 +158,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName) -> UnitKey {
             .iter()
             .map(|input| {
                 row([
-                    ("multiframe_id", Value::Integer(input.multiframe_id)),
+                    ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                     ("ext_num", Value::Integer(2)),
                 ])
             })

@@ -8,7 +8,7 @@ use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, Night, UnitState, UseCase};
+use model::{DeliveryName, Night, PlanId, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -127,9 +127,9 @@ pub(crate) fn instructions(c: &Connection) -> Result<Vec<Standing>, ArchiveFault
     let mut select = c.prepare_cached(
         "SELECT subject, name, act, value, since, who, why, plan_id FROM instruction ORDER BY since, subject, name, act",
     )?;
-    let rows = select.query_map([], |r| -> engine::Result<([String; 7], Option<i64>)> {
+    let rows = select.query_map([], |r| -> engine::Result<([String; 7], Option<PlanId>)> {
         let texts = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(6)?];
-        Ok((texts, r.get(7)?))
+        Ok((texts, r.optional_id(7)?))
     })?;
     let mut all = Vec::new();
     for row in rows {

@@ -10,7 +10,7 @@ use crate::Timestamp;
 use crate::history::Cause;
 use crate::rounds::TaskKey;
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night, UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, Night, PlanId, UnitKey, UnitState, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::fmt;
@@ -198,7 +198,7 @@ pub struct Standing {
     /// Author and reason of the instruction.
     pub cause: Cause,
     /// The plan whose rejection made the instruction.
-    pub plan_id: Option<i64>,
+    pub plan_id: Option<PlanId>,
 }
 
 impl Standing {
@@ -237,7 +237,7 @@ pub struct Held {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanDecision {
     /// The plan.
-    pub plan_id: i64,
+    pub plan_id: PlanId,
     /// True when the plan was approved; false when it was rejected.
     pub is_approval: bool,
     /// The part of the plan that was decided on.
@@ -254,7 +254,7 @@ pub enum Resumed {
     /// The pauses and drains of a subject, and of everything within it.
     Subject(Subject),
     /// The pauses that the rejection of a plan made.
-    Plan(i64),
+    Plan(PlanId),
 }
 
 /// One instruction given or withdrawn.
@@ -313,7 +313,7 @@ pub struct OpenTask {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Assignment {
     /// The plan.
-    pub plan_id: i64,
+    pub plan_id: PlanId,
     /// The assigned host.
     pub host: HostName,
     /// Expected time of the start.
@@ -408,10 +408,10 @@ impl Selection {
 }
 
 /// The result of a decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// The plan that was decided on.
-    pub plan_id: i64,
+    pub plan_id: PlanId,
     /// Number of tasks that may start now.
     pub tasks: u64,
     /// Units of which something may start now.
@@ -460,7 +460,7 @@ impl PlanState {
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlanRecord {
     /// Its number.
-    pub plan_id: i64,
+    pub plan_id: PlanId,
     /// Time of the proposal.
     pub proposed: Timestamp,
     /// The person or part of the program that made the plan.

@@ -6,7 +6,7 @@ use crate::planning::{Assignment, OpenTask, TaskUsage, Unfinished};
 use crate::rounds::{TaskKey, UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::Connection;
-use model::Night;
+use model::{Night, PlanId};
 
 impl Reader {
     /// Lists the deliveries that have work to do or may receive files, in the order of registration. Complete deliveries with
@@ -107,7 +107,7 @@ pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
     ))?;
     let rows = select.query_map([], |r| {
         let unit = unit_of(r)?;
-        let plan_id: Option<i64> = r.get(14)?;
+        let plan_id: Option<PlanId> = r.optional_id(14)?;
         let starts: Option<String> = r.get(16)?;
         let assignment = match plan_id {
             Some(plan_id) => {

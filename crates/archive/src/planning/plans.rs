@@ -12,7 +12,7 @@ use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, parsed, unit_of};
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, PlanId, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn plan(&self, plan_id: Option<i64>) -> Result<Option<PlanRecord>, ArchiveError> {
+    pub fn plan(&self, plan_id: Option<PlanId>) -> Result<Option<PlanRecord>, ArchiveError> {
         self.read("read a plan", |c| plan(c, plan_id))
     }
 
@@ -46,7 +46,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn compare(&self, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveError> {
+    pub fn compare(&self, plan_id: PlanId) -> Result<Vec<PlannedRun>, ArchiveError> {
         self.read(format!("compare plan {plan_id}"), |c| compare(c, plan_id))
     }
 
@@ -77,7 +77,7 @@ impl Archive {
         proposal: &Proposal,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<i64, ArchiveError> {
+    ) -> Result<PlanId, ArchiveError> {
         self.write("propose", "propose a plan", |tx| propose(tx, proposal, cause, now))
     }
 
@@ -95,7 +95,7 @@ impl Archive {
     /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
     pub fn approve(
         &mut self,
-        plan_id: Option<i64>,
+        plan_id: Option<PlanId>,
         selection: &Selection,
         cause: &Cause,
         now: Timestamp,
@@ -113,10 +113,10 @@ impl Archive {
     /// [`ArchiveError`]; a conflict when it is decided or superseded, or no plan waits for a decision.
     pub fn reject(
         &mut self,
-        plan_id: Option<i64>,
+        plan_id: Option<PlanId>,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<(i64, Vec<(DeliveryName, UseCase)>), ArchiveError> {
+    ) -> Result<(PlanId, Vec<(DeliveryName, UseCase)>), ArchiveError> {
         self.write("reject", of_plan("reject", plan_id), |tx| reject(tx, plan_id, cause, now))
     }
 
@@ -133,7 +133,7 @@ impl Archive {
 }
 
 /// Names an act on a plan for the message of its failure.
-fn of_plan(act: &str, plan_id: Option<i64>) -> String {
+fn of_plan(act: &str, plan_id: Option<PlanId>) -> String {
     match plan_id {
         Some(plan_id) => format!("{act} plan {plan_id}"),
         None => format!("{act} the plan"),
@@ -152,7 +152,7 @@ pub(crate) fn decisions(
     )?;
     let rows = select.query_map([at_most], |r| {
         let texts: [String; 5] = [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?];
-        Ok((r.get::<i64>(0)?, texts))
+        Ok((r.id(0)?, texts))
     })?;
     let mut all = Vec::new();
     for row in rows {
@@ -212,13 +212,13 @@ pub(crate) fn propose(
     proposal: &Proposal,
     cause: &Cause,
     now: Timestamp,
-) -> Result<i64, ArchiveFault> {
+) -> Result<PlanId, ArchiveFault> {
     supersede(tx)?;
-    let plan_id: i64 = tx.query_row(
+    let plan_id: PlanId = tx.query_row(
         "INSERT INTO plan (plan_id, proposed, proposer, state, document)
          SELECT coalesce(max(plan_id), 0) + 1, ?1, ?2, 'proposed', ?3 FROM plan RETURNING plan_id",
         params![text_of(now), cause.who, proposal.document],
-        |r| r.get(0),
+        |r| r.id(0),
     )?;
     let units: BTreeSet<&UnitKey> = proposal.tasks.iter().map(|t| &t.task.unit).collect();
     release_proposed(
@@ -242,7 +242,7 @@ pub(crate) fn propose(
         )?
         .execute(params![
             task_id,
-            plan_id,
+            plan_id.get(),
             task.host.as_str(),
             text_of(task.starts),
             task.seconds
@@ -253,7 +253,7 @@ pub(crate) fn propose(
         tx.execute(
             "INSERT INTO expected_round (delivery_id, use_case, plan_id, approved) VALUES (?1, ?2, ?3, 0)
              ON CONFLICT (delivery_id, use_case) DO NOTHING",
-            params![delivery, use_case.name(), plan_id],
+            params![delivery, use_case.name(), plan_id.get()],
         )?;
     }
     Ok(plan_id)
@@ -262,13 +262,13 @@ pub(crate) fn propose(
 /// Implements [`crate::Archive::approve`].
 pub(crate) fn approve(
     tx: &Connection,
-    plan_id: Option<i64>,
+    plan_id: Option<PlanId>,
     selection: &Selection,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<Decided, ArchiveFault> {
     let plan_id = open_plan(tx, plan_id)?;
-    let mut decided = Decided { plan_id, ..Decided::default() };
+    let mut decided = Decided { plan_id, tasks: 0, units: Vec::new(), coming: Vec::new() };
     let mut units: BTreeSet<UnitKey> = BTreeSet::new();
     for (task_id, unit, host) in waiting_assignments(tx, plan_id)? {
         if selection.covers(&unit.delivery, unit.use_case, &host) {
@@ -314,10 +314,10 @@ pub(crate) fn approve(
 /// Implements [`crate::Archive::reject`].
 pub(crate) fn reject(
     tx: &Connection,
-    plan_id: Option<i64>,
+    plan_id: Option<PlanId>,
     cause: &Cause,
     now: Timestamp,
-) -> Result<(i64, Vec<(DeliveryName, UseCase)>), ArchiveFault> {
+) -> Result<(PlanId, Vec<(DeliveryName, UseCase)>), ArchiveFault> {
     let plan_id = open_plan(tx, plan_id)?;
     let mut paused: BTreeSet<(DeliveryName, UseCase)> = BTreeSet::new();
     let units: BTreeSet<UnitKey> =
@@ -330,8 +330,8 @@ pub(crate) fn reject(
         paused.insert((key.delivery, key.use_case));
     }
     paused.extend(coming(tx, plan_id)?);
-    tx.execute("DELETE FROM assignment WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
-    tx.execute("DELETE FROM expected_round WHERE plan_id = ?1 AND approved = 0", [plan_id])?;
+    tx.execute("DELETE FROM assignment WHERE plan_id = ?1 AND approved = 0", [plan_id.get()])?;
+    tx.execute("DELETE FROM expected_round WHERE plan_id = ?1 AND approved = 0", [plan_id.get()])?;
     let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
     for (delivery, use_case) in &paused {
         let subject = Subject::Unit(delivery.clone(), *use_case);
@@ -342,7 +342,7 @@ pub(crate) fn reject(
         instruct(tx, &subject, &Instruction::Pause, &why, now)?;
         tx.execute(
             "UPDATE instruction SET plan_id = ?2 WHERE subject = 'unit' AND name = ?1 AND act = 'pause'",
-            params![subject.name(), plan_id],
+            params![subject.name(), plan_id.get()],
         )?;
     }
     decide(tx, plan_id, PlanState::Rejected, cause, now)?;
@@ -373,7 +373,7 @@ fn subject_of(selection: &Selection, tasks: u64, units: usize) -> String {
 
 fn note_decision(
     tx: &Connection,
-    plan_id: i64,
+    plan_id: PlanId,
     (act, subject): (&str, &str),
     cause: &Cause,
     now: Timestamp,
@@ -381,25 +381,25 @@ fn note_decision(
     tx.execute(
         "INSERT INTO plan_decision (plan_id, number, act, subject, decided, who, why)
          SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM plan_decision WHERE plan_id = ?1",
-        params![plan_id, act, subject, text_of(now), cause.who, cause.why],
+        params![plan_id.get(), act, subject, text_of(now), cause.who, cause.why],
     )?;
     Ok(())
 }
 
 /// Checks that a plan waits for a decision, or finds the plan that does.
-fn open_plan(tx: &Connection, plan_id: Option<i64>) -> Result<i64, ArchiveFault> {
+fn open_plan(tx: &Connection, plan_id: Option<PlanId>) -> Result<PlanId, ArchiveFault> {
     let Some(plan_id) = plan_id else {
         // A proposal supersedes every earlier one, so at most one plan is open.
-        let open: Option<i64> = tx.query_row(
+        let open: Option<PlanId> = tx.query_row(
             "SELECT max(plan_id) FROM plan WHERE state IN ('proposed', 'partly_approved')",
             [],
-            |r| r.get(0),
+            |r| r.optional_id(0),
         )?;
         let none = || ArchiveFault::Conflict("no plan waits for a decision".to_owned());
         return open.ok_or_else(none);
     };
     let state: Option<String> = tx
-        .query_row("SELECT state FROM plan WHERE plan_id = ?1", [plan_id], |r| r.get(0))
+        .query_row("SELECT state FROM plan WHERE plan_id = ?1", [plan_id.get()], |r| r.get(0))
         .optional()?;
     match state.as_deref() {
         None => Err(ArchiveFault::Unknown { what: "plan", name: plan_id.to_string() }),
@@ -410,14 +410,14 @@ fn open_plan(tx: &Connection, plan_id: Option<i64>) -> Result<i64, ArchiveFault>
 
 fn decide(
     tx: &Connection,
-    plan_id: i64,
+    plan_id: PlanId,
     state: PlanState,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     tx.execute(
         "UPDATE plan SET state = ?2, decided = ?3, who = ?4, why = ?5 WHERE plan_id = ?1",
-        params![plan_id, state.name(), text_of(now), cause.who, cause.why],
+        params![plan_id.get(), state.name(), text_of(now), cause.who, cause.why],
     )?;
     Ok(())
 }
@@ -425,24 +425,25 @@ fn decide(
 /// Lists the undecided tasks of a plan, with their hosts.
 fn waiting_assignments(
     tx: &Connection,
-    plan_id: i64,
+    plan_id: PlanId,
 ) -> Result<Vec<(i64, UnitKey, HostName)>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.task_id, host
          FROM assignment JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 AND task.state = 'open' ORDER BY task.task_id"
     ))?;
-    let rows = select.query_map([plan_id], |r| Ok((r.get(6)?, unit_of(r)?.key, r.name(7)?)))?;
+    let rows =
+        select.query_map([plan_id.get()], |r| Ok((r.get(6)?, unit_of(r)?.key, r.name(7)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Lists the undecided rounds of a plan that are not open yet.
-fn coming(tx: &Connection, plan_id: i64) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
+fn coming(tx: &Connection, plan_id: PlanId) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 ORDER BY delivery_id, use_case",
     )?;
-    let rows = select.query_map([plan_id], |r| Ok((r.name(0)?, parsed(r, 1)?)))?;
+    let rows = select.query_map([plan_id.get()], |r| Ok((r.name(0)?, parsed(r, 1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -460,7 +461,7 @@ pub(crate) fn approve_expected(
          WHERE expected_round.approved = 1 AND unit.state IN ('ready', 'proposed') ORDER BY unit.unit_id"
     ))?;
     let rows = select
-        .query_map([], |r| Ok((unit_of(r)?, r.get::<i64>(6)?, r.get::<Option<String>>(7)?)))?;
+        .query_map([], |r| Ok((unit_of(r)?, r.id::<PlanId>(6)?, r.get::<Option<String>>(7)?)))?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut units = Vec::new();
     for (unit, plan_id, who) in rows {
@@ -497,17 +498,17 @@ pub(crate) fn approved_expected(
 /// Implements [`crate::Reader::plan`].
 pub(crate) fn plan(
     c: &Connection,
-    plan_id: Option<i64>,
+    plan_id: Option<PlanId>,
 ) -> Result<Option<PlanRecord>, ArchiveFault> {
     let found = c
         .prepare_cached(
             "SELECT plan_id, proposed, proposer, state, document, decided, who, why FROM plan
              WHERE plan_id = coalesce(?1, (SELECT max(plan_id) FROM plan))",
         )?
-        .query_row([plan_id], |r| {
+        .query_row([plan_id.map(PlanId::get)], |r| {
             let texts: [String; 4] = [r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?];
             let decided: [Option<String>; 3] = [r.get(5)?, r.get(6)?, r.get(7)?];
-            Ok((r.get(0)?, texts, decided))
+            Ok((r.id(0)?, texts, decided))
         })
         .optional()?;
     let Some((plan_id, [proposed, proposer, state, document], [decided, who, why])) = found else {
@@ -531,7 +532,7 @@ pub(crate) fn plan(
 }
 
 /// Implements [`crate::Reader::compare`].
-pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, ArchiveFault> {
+pub(crate) fn compare(c: &Connection, plan_id: PlanId) -> Result<Vec<PlannedRun>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, assignment.host, starts, assignment.seconds, approved, is_bound,
              attempt_place.host, attempt.started, attempt.seconds
@@ -541,7 +542,7 @@ pub(crate) fn compare(c: &Connection, plan_id: i64) -> Result<Vec<PlannedRun>, A
                  AND attempt_place.number = attempt.number
          WHERE plan_id = ?1 ORDER BY starts, task.task_id"
     ))?;
-    let rows = select.query_map([plan_id], |r| {
+    let rows = select.query_map([plan_id.get()], |r| {
         let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
         let said: (HostName, String, f64, i64, i64) =
             (r.name(7)?, r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?);

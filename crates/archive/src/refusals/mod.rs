@@ -11,8 +11,7 @@ use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
-use model::{DeliveryName, RefusalCode};
-use model::{Finding, Refusal, UseCase};
+use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -116,7 +115,7 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq)]
 pub struct RefusalRecord {
     /// Number shown to operators.
-    pub refusal_id: i64,
+    pub refusal_id: RefusalId,
     /// Delivery of the refusal.
     pub delivery: DeliveryName,
     /// Stage of the pipeline.
@@ -126,7 +125,7 @@ pub struct RefusalRecord {
     /// The refusal; its file name is empty when a whole round is meant.
     pub refusal: Refusal,
     /// Content of its file, when the file is registered.
-    pub file_id: Option<i64>,
+    pub file_id: Option<FileId>,
     /// Survey of its file, when the file is registered.
     pub survey: Option<String>,
     /// Name of the image that its file is the catalogue of.
@@ -186,7 +185,7 @@ impl Archive {
     /// [`ArchiveError`]; a conflict when the refusal's state does not allow the decision.
     pub fn decide(
         &mut self,
-        refusal_id: i64,
+        refusal_id: RefusalId,
         decision: Decision,
         cause: &Cause,
         now: Timestamp,
@@ -288,13 +287,15 @@ pub(crate) fn resolve_not_met(
 /// Implements [`crate::Archive::decide`].
 pub(crate) fn decide(
     tx: &Connection,
-    refusal_id: i64,
+    refusal_id: RefusalId,
     decision: Decision,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let state: String = tx
-        .query_row("SELECT state FROM refusal WHERE refusal_id = ?1", [refusal_id], |r| r.get(0))
+        .query_row("SELECT state FROM refusal WHERE refusal_id = ?1", [refusal_id.get()], |r| {
+            r.get(0)
+        })
         .optional()?
         .ok_or_else(|| ArchiveFault::Unknown { what: "refusal", name: refusal_id.to_string() })?;
     if decision == Decision::Take {
@@ -313,20 +314,20 @@ pub(crate) fn decide(
     if decision == Decision::Retry {
         retry(tx, refusal_id, &cause.why, now)?;
     }
-    move_refusal(tx, refusal_id, to, cause, now)
+    move_refusal(tx, refusal_id.get(), to, cause, now)
 }
 
 /// Accepts data that were refused on arrival, marked by a finding: every use case of the file is redone.
 fn take(
     tx: &Connection,
-    refusal_id: i64,
+    refusal_id: RefusalId,
     state: &str,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let (delivery, file_id, stage, taken, refusal) = tx.query_row(
         "SELECT delivery_id, stage, taken, code, file_name, ext_num, message, file_id FROM refusal WHERE refusal_id = ?1",
-        [refusal_id],
+        [refusal_id.get()],
         |r| {
             let refusal = Refusal {
                 hdu: hdu(r.get(5)?),
@@ -358,19 +359,24 @@ fn take(
     let members = file_id.into_iter().map(|file| (file, 1)).collect();
     let found = Found { finding: &finding.cleaned(), members };
     findings::note(tx, delivery, Stage::Register, 0, vec![found])?;
-    tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id])?;
+    tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id.get()])?;
     retry(tx, refusal_id, &cause.why, now)?;
-    move_refusal(tx, refusal_id, RefusalState::Accepted, cause, now)
+    move_refusal(tx, refusal_id.get(), RefusalState::Accepted, cause, now)
 }
 
 /// Adds the files of a refusal to the next round: the refusal's own file, or all files of a refused round.
-fn retry(tx: &Connection, refusal_id: i64, why: &str, now: Timestamp) -> Result<(), ArchiveFault> {
+fn retry(
+    tx: &Connection,
+    refusal_id: RefusalId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
     let (is_round, unit, file, use_case): (bool, Option<i64>, Option<i64>, String) = tx
         .prepare_cached(
             "SELECT file_name = '', refusal.unit_id, file_id, coalesce(unit.use_case, refusal.stage)
              FROM refusal LEFT JOIN unit ON unit.unit_id = refusal.unit_id WHERE refusal_id = ?1",
         )?
-        .query_row([refusal_id], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
+        .query_row([refusal_id.get()], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?;
     let (sql, key) = match is_round {
         true => (
             "SELECT DISTINCT image.file_id FROM task JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
@@ -464,7 +470,7 @@ type Raw = (RefusalRecord, [String; 5]);
 fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
     let epoch = Timestamp::default();
     let record = RefusalRecord {
-        refusal_id: row.get(0)?,
+        refusal_id: row.id(0)?,
         delivery: row.name(1)?,
         stage: Stage::Transfer,
         round: row.get(3)?,
@@ -480,7 +486,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             row_ranges: Vec::new(),
             parked: row.get(12)?,
         },
-        file_id: row.get(20)?,
+        file_id: row.optional_id(20)?,
         survey: row.get(18)?,
         image: row.get(19)?,
         state: RefusalState::Open,
@@ -508,7 +514,7 @@ fn finished(
     let mut select = c.prepare_cached(
         "SELECT to_state, changed, who, why FROM refusal_history WHERE refusal_id = ?1 ORDER BY number",
     )?;
-    let rows = select.query_map([record.refusal_id], |r| {
+    let rows = select.query_map([record.refusal_id.get()], |r| {
         Ok((r.get::<String>(0)?, r.get::<String>(1)?, Cause { who: r.get(2)?, why: r.get(3)? }))
     })?;
     for row in rows {

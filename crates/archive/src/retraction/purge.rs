@@ -18,7 +18,7 @@ use crate::{Archive, Reader, Timestamp, partitions};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
-use model::{EventId, UnitState, UseCase, preview_name};
+use model::{EventId, MultiframeId, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -238,7 +238,7 @@ fn own_previews(tx: &Connection, unit: i64, event: i64) -> Result<Vec<String>, A
          WHERE task.unit_id = ?1 AND preview_all.end_event <= ?2",
     )?;
     let rows = select.query_map([unit, event], |r| {
-        let (multiframe, ext_num): (i64, i64) = (r.get(0)?, r.get(1)?);
+        let (multiframe, ext_num): (MultiframeId, i64) = (r.id(0)?, r.get(1)?);
         let texts: [String; 2] = [r.get(2)?, r.get(3)?];
         Ok((multiframe, ext_num, texts, r.name(4)?))
     })?;

@@ -253,7 +253,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName, camera: &str) 
     let text = |text: &str| staging::Value::Text(text.to_owned());
     let frame = |(n, input): (usize, &model::task::TaskInput)| {
         let mut frame = row([
-            ("multiframe_id", staging::Value::Integer(input.multiframe_id)),
+            ("multiframe_id", staging::Value::Integer(input.multiframe_id.get())),
             ("file_name", text(&input.image.name)),
             ("telescope", text("UKIRT")),
             ("instrument", text(camera)),

@@ -8,7 +8,7 @@ use archive::planning::*;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{Night, UnitKey, UnitState, UseCase};
+use model::{Night, PlanId, UnitKey, UnitState, UseCase};
 
 /// A round that is ready, and not approved as those of the other cases.
 fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
@@ -136,7 +136,7 @@ pub fn a_plan_is_rejected_or_superseded(fresh: &Fresh) {
     assert_eq!(standing[0].cause.why, format!("plan {second} rejected: the weather"));
     assert!(archive.open_tasks().unwrap().iter().all(|t| t.assignment.is_none()));
     assert!(archive.reject(Some(second), &why, now()).unwrap_err().is_conflict());
-    assert!(archive.approve(Some(99), &whole(), &why, now()).is_err());
+    assert!(archive.approve(PlanId::new(99), &whole(), &why, now()).is_err());
     assert!(archive.reject(None, &why, now()).unwrap_err().is_conflict());
     assert!(archive.approve(None, &whole(), &why, now()).unwrap_err().is_conflict());
 }

@@ -9,7 +9,7 @@ use archive::refusals::{
 };
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{Refusal, UnitState, UseCase};
+use model::{Refusal, RefusalId, UnitState, UseCase};
 
 fn open(archive: &Reader) -> Vec<RefusalRecord> {
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -65,12 +65,14 @@ pub fn refusals_live_and_die(fresh: &Fresh) {
     let refused = names.map(bad);
     assert_eq!(record_refused(&mut archive, &[], &refused).new_refusals, 4);
     assert_eq!(record_refused(&mut archive, &[], &refused).new_refusals, 0, "met again");
-    let ids: Vec<i64> = open(&archive).iter().map(|r| r.refusal_id).collect();
+    let ids: Vec<RefusalId> = open(&archive).iter().map(|r| r.refusal_id).collect();
     for (id, decision) in ids.iter().zip([Decision::Accept, Decision::Dismiss, Decision::Retry]) {
         archive.decide(*id, decision, &cause(), now()).unwrap();
     }
     assert!(archive.decide(ids[0], Decision::Dismiss, &cause(), now()).unwrap_err().is_conflict());
-    assert!(archive.decide(999, Decision::Accept, &cause(), now()).is_err());
+    assert!(
+        archive.decide(RefusalId::new(999).unwrap(), Decision::Accept, &cause(), now()).is_err()
+    );
     let met_again = record_refused(&mut archive, &[], &refused).new_refusals;
     assert_eq!(met_again, 1, "only what was retried counts again");
     let good = record(&mut archive, &[arrival("four.fit", "good")]);
@@ -176,7 +178,7 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
     refuse_in_metadata(&mut archive, Some(refusal("damaged", "w00001.fit", None, false)));
     let unit = archive.staged_rounds().unwrap()[0].unit.clone();
     super::publication::publish(&mut archive, &unit);
-    let numbers = |archive: &Reader| -> Vec<i64> {
+    let numbers = |archive: &Reader| -> Vec<RefusalId> {
         open(archive).into_iter().map(|refusal| refusal.refusal_id).collect()
     };
     let said = numbers(&archive);

@@ -7,7 +7,7 @@ use archive::deliveries::{
     Arrival, DeliveryFacts, Partner, Recorded, Registration, TransferRecord,
 };
 use archive::history::Cause;
-use archive::library::{Content, FileKind};
+use archive::library::Content;
 use archive::refusals::StagedRefusal;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
 use archive::work::ImageWork;
@@ -18,7 +18,7 @@ use arrow_array::{
 };
 use model::tables::{Column, ColumnType, Table};
 use model::task::{DetectorRows, FORMAT_VERSION, HduReport, RunReport, StagedFile, TaskResult};
-use model::{Night, Refusal, UnitKey, UnitState, UseCase};
+use model::{FileKind, Night, Refusal, Sha256, UnitKey, UnitState, UseCase};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -150,7 +150,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
         path: format!("{NIGHT}/{name}"),
         modified_ns: 1,
         bytes,
-        sha256,
+        sha256: Sha256::new(sha256),
         content: Content {
             kind,
             format: "fits".to_owned(),
@@ -394,7 +394,7 @@ fn metadata(started: &Started, result: &mut TaskResult) {
     let mut frames = Vec::new();
     let mut detectors = Vec::new();
     for input in &started.inputs {
-        let id = Value::Integer(input.multiframe_id);
+        let id = Value::Integer(input.multiframe_id.get());
         let version = input.catalogue.as_ref().map(|c| Value::Integer(i64::from(c.version)));
         let version = |column| version.clone().map(|version| (column, version));
         let frame =
@@ -411,7 +411,7 @@ fn metadata(started: &Started, result: &mut TaskResult) {
         .map(|i| {
             row([
                 ("programme_id", Value::Integer(7)),
-                ("multiframe_id", Value::Integer(i.multiframe_id)),
+                ("multiframe_id", Value::Integer(i.multiframe_id.get())),
             ])
         })
         .collect();
@@ -437,12 +437,12 @@ fn previews(started: &Started, result: &mut TaskResult) {
             name: jpeg.clone(),
             rows: 0,
             bytes,
-            sha256,
+            sha256: Sha256::new(sha256),
             schema_version: 1,
             programme_id: None,
         });
         rows.push(row([
-            ("multiframe_id", Value::Integer(input.multiframe_id)),
+            ("multiframe_id", Value::Integer(input.multiframe_id.get())),
             ("ext_num", Value::Integer(0)),
             ("path", Value::Text(format!("{}/{jpeg}", started.attempt.task.unit.delivery))),
             ("file_bytes", Value::Integer(i64::try_from(bytes).unwrap())),
@@ -457,7 +457,7 @@ fn detections(started: &Started, result: &mut TaskResult, hdu: &dyn Fn(i64, i16)
     for input in &started.inputs {
         let catalogue = input.catalogue.as_ref().expect("a catalogue task has catalogues");
         for ext in DETECTORS {
-            let (read, written) = match hdu(input.multiframe_id, ext) {
+            let (read, written) = match hdu(input.multiframe_id.get(), ext) {
                 Hdu::Whole => (10, 10),
                 Hdu::Empty => (0, 0),
                 Hdu::Refused => (10, 0),
@@ -494,7 +494,7 @@ fn detections(started: &Started, result: &mut TaskResult, hdu: &dyn Fn(i64, i16)
                 rows.push(row([
                     ("obj_id", Value::Integer(temporary)),
                     ("programme_id", Value::Integer(7)),
-                    ("multiframe_id", Value::Integer(input.multiframe_id)),
+                    ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                     ("ext_num", Value::Integer(ext.into())),
                     ("seq_num", Value::Integer(seq)),
                     ("version", Value::Integer(catalogue.version.into())),

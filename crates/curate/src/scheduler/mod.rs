@@ -83,7 +83,7 @@ pub struct PassReport {
     /// Attempts sent.
     pub sent: u64,
     /// Number of the plan that was proposed; `None` when none was.
-    pub proposed: Option<i64>,
+    pub proposed: Option<model::PlanId>,
     /// New refusals.
     pub refusals: u64,
     /// Rounds that another process opened or approved at the same time.
@@ -575,7 +575,7 @@ impl Curator {
                     counted(counts.undecided + counts.to_come, "task"),
                     counted(counts.units, "unit")
                 );
-                act!(self.is_daemon(); INFO, "plan_proposed", plan = number, "{what}");
+                act!(self.is_daemon(); INFO, "plan_proposed", plan = number.get(), "{what}");
             } else if is_outdated {
                 let cause = Cause::new(self.cause.who.clone(), "nothing of the plan may start now");
                 self.archive.withdraw_proposal(&cause, site::now())?;
@@ -598,14 +598,14 @@ impl Curator {
                 crate::advice::command(&model::Advice::Plan)
             );
             if self.is_news(&line) {
-                tell!(WARN, "plan_not_approved", plan, "{line}");
+                tell!(WARN, "plan_not_approved", plan = plan.get(), "{line}");
             }
             return Ok(());
         }
         let cause = Cause::new("almagest", "approved by the policy");
         self.archive.approve(Some(record.plan_id), &Selection::default(), &cause, site::now())?;
         let plan = record.plan_id;
-        note!(INFO, "plan_approved", plan, "plan {plan} is approved by the policy");
+        note!(INFO, "plan_approved", plan = plan.get(), "plan {plan} is approved by the policy");
         Ok(())
     }
 }

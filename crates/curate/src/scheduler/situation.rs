@@ -491,7 +491,7 @@ mod tests {
         assert_eq!(closed.as_deref(), Some("the task is bound to host n7, which does not exist"));
         case.standing.clear();
         case.open[0].assignment = Some(Assignment {
-            plan_id: 1,
+            plan_id: model::PlanId::new(1).unwrap(),
             host: "n2".parse().unwrap(),
             starts: now(),
             seconds: 1.0,

@@ -274,7 +274,7 @@ impl Night {
         };
         let mut new_refusals = 0;
         let (site, archive) = (&self.curator.site, &mut self.curator.archive);
-        let mut landed = |group: &[transfer::Arrival]| {
+        let mut landed = |group: &[transfer::FetchedFile]| {
             let now = site::now();
             let recorded =
                 register::record_group(delivery, group, &profiles, &site.place, archive, now)?;
@@ -308,7 +308,7 @@ impl Night {
     fn note_repaired(
         &mut self,
         delivery: &DeliveryName,
-        arrivals: &[transfer::Arrival],
+        arrivals: &[transfer::FetchedFile],
         again: &BTreeSet<String>,
     ) -> anyhow::Result<()> {
         if again.is_empty() {

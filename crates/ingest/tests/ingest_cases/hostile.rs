@@ -371,7 +371,7 @@ fn preview_at(site: &Site, archive: &mut archive::Archive, path: &str) -> ingest
             .iter()
             .map(|input| {
                 row([
-                    ("multiframe_id", Value::Integer(input.multiframe_id)),
+                    ("multiframe_id", Value::Integer(input.multiframe_id.get())),
                     ("ext_num", Value::Integer(0)),
                     ("path", Value::Text(path.to_owned())),
                 ])
@@ -566,7 +566,7 @@ fn staged_by_hand(
     writer.write(&batch).unwrap();
     writer.close().unwrap();
     let (sha256, bytes) = files::sha256(std::fs::File::open(&path).unwrap()).unwrap();
-    (file.sha256, file.bytes) = (sha256, bytes);
+    (file.sha256, file.bytes) = (model::Sha256::new(sha256), bytes);
 }
 
 type Change = fn(&mut Vec<arrow_array::ArrayRef>, &model::tables::Table);
@@ -681,7 +681,8 @@ fn damaged_parquet_refuses_its_batch() {
                 *byte ^= 0xff;
             }
             std::fs::write(&path, &bytes).unwrap();
-            (file.sha256, file.bytes) = files::sha256(bytes.as_slice()).unwrap();
+            let (sha256, length) = files::sha256(bytes.as_slice()).unwrap();
+            (file.sha256, file.bytes) = (model::Sha256::new(sha256), length);
             archive.take_result(&result, now()).unwrap();
             let report = pass(&mut archive);
             let over = report.published.len() + report.refused.len();

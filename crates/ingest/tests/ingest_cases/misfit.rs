@@ -80,7 +80,9 @@ fn each_misfit_has_the_name_of_its_check() {
             (r.hdus[0].rows_written, r.hdus[0].rows_refused) = (9, 1);
         }),
         ("content", UseCase::Metadata, |_, r| r.files[0].rows += 1),
-        ("result", UseCase::Catalogue, |_, r| r.hdus[0].multiframe_id = 2),
+        ("result", UseCase::Catalogue, |_, r| {
+            r.hdus[0].multiframe_id = model::MultiframeId::new(2).unwrap()
+        }),
         ("multiframe_id", UseCase::Metadata, |s, r| {
             let foreign = [row([("multiframe_id", Value::Integer(2))])];
             r.files[0] = write(&s.directory, "multiframe", &foreign, None);

@@ -131,9 +131,10 @@ fn by_programme<'a>(
     for input in task.inputs {
         let Some(catalogue) = &input.catalogue else { continue };
         let place = Place { file: &catalogue.file.name, hdu: None };
-        let detectors: Vec<&Detector> = MultiframeId::new(input.multiframe_id)
-            .into_iter()
-            .flat_map(|id| task.detectors.range((id, ExtNum::FIRST)..=(id, ExtNum::LAST)))
+        let id = input.multiframe_id;
+        let detectors: Vec<&Detector> = task
+            .detectors
+            .range((id, ExtNum::FIRST)..=(id, ExtNum::LAST))
             .map(|(_, detector)| detector)
             .collect();
         let image_name = input.image.name.as_str();
@@ -202,7 +203,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             match paired {
                 Ok(Paired { detector, .. }) if is_done(catalogue.catalogue, hdu, detector) => {
                     self.report.kept.push(KeptDetector {
-                        multiframe_id: catalogue.multiframe_id.get(),
+                        multiframe_id: catalogue.multiframe_id,
                         ext_num: detector.ext_num.get(),
                         version: catalogue.catalogue.version,
                     });
@@ -360,7 +361,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
     ) {
         self.report.hdus.push(HduReport {
             file: catalogue.catalogue.file.name.clone(),
-            multiframe_id: catalogue.multiframe_id.get(),
+            multiframe_id: catalogue.multiframe_id,
             hdu,
             ext_num: detector.map(|d| d.ext_num.get()),
             rows_read,
@@ -583,7 +584,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.report.detectors.push(DetectorRows {
             file: staged_file_name(self.programme),
             programme_id: self.programme.get(),
-            multiframe_id: catalogue.multiframe_id.get(),
+            multiframe_id: catalogue.multiframe_id,
             ext_num: context.detector.ext_num.get(),
             version: catalogue.catalogue.version,
             first_row,

@@ -24,6 +24,12 @@ impl From<i64> for Cell<'_> {
     }
 }
 
+impl From<model::MultiframeId> for Cell<'_> {
+    fn from(id: model::MultiframeId) -> Self {
+        Self::Int(id.get())
+    }
+}
+
 impl From<i32> for Cell<'_> {
     fn from(value: i32) -> Self {
         Self::Int(i64::from(value))

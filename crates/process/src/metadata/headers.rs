@@ -1,6 +1,7 @@
 //! The rows of `header`: every header as delivered, compressed, so that no card is lost.
 
 use fits::{FitsFile, Header};
+use model::MultiframeId;
 use std::cell::RefCell;
 
 use super::frame::Frame;
@@ -25,7 +26,12 @@ pub(super) fn rows<'f>(frame: &Frame<'f>) -> Vec<Row<'f>> {
     rows
 }
 
-fn add<'f>(rows: &mut Vec<Row<'f>>, multiframe_id: i64, name: &'f str, file: &'f FitsFile) {
+fn add<'f>(
+    rows: &mut Vec<Row<'f>>,
+    multiframe_id: MultiframeId,
+    name: &'f str,
+    file: &'f FitsFile,
+) {
     for hdu in file.hdus() {
         let Some(ext_num) = model::ExtNum::of_hdu(hdu.index.0) else { return };
         let cards = cards(&hdu.header);

@@ -75,11 +75,11 @@ fn set_identity<'f>(
     row.set("version_num", named.map(|n| n.version));
     row.set("file_name", input.image.name.as_str());
     row.set("file_bytes", i64::try_from(input.image.bytes).unwrap_or(i64::MAX));
-    row.set("file_sha256", input.image.sha256.as_str());
+    row.set("file_sha256", input.image.sha256.to_string());
     if let Some(catalogue) = &input.catalogue {
         row.set("cat_name", catalogue.file.name.as_str());
         row.set("cat_version", catalogue.version);
-        row.set("cat_sha256", catalogue.file.sha256.as_str());
+        row.set("cat_sha256", catalogue.file.sha256.to_string());
     }
     row.set("run_no", run.map(|r| r.run));
     row.set("julian_day_num", night.and_then(time::julian_day_num));

@@ -2,7 +2,7 @@
 
 use fits::{Card, Value};
 use model::profile::{Role, SurveyProfile};
-use model::{ExtNum, RefusalCode};
+use model::{ExtNum, MultiframeId, RefusalCode};
 
 use super::notes::{Notes, Place};
 use super::reference::{self, FileReference};
@@ -38,7 +38,7 @@ pub(super) fn read<'f>(
 }
 
 /// Returns one row per card, numbered within extension and role.
-pub(super) fn rows<'f>(multiframe_id: i64, namings: &[Naming<'f>]) -> Vec<Row<'f>> {
+pub(super) fn rows<'f>(multiframe_id: MultiframeId, namings: &[Naming<'f>]) -> Vec<Row<'f>> {
     let mut rows = Vec::with_capacity(namings.len());
     for (n, naming) in namings.iter().enumerate() {
         let same =

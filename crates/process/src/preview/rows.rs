@@ -4,8 +4,8 @@ use arrow_array::{
     ArrayRef, BooleanArray, Float64Array, Int16Array, Int32Array, Int64Array, RecordBatch,
     StringArray,
 };
-use model::ExtNum;
 use model::tables::{self, Table};
+use model::{ExtNum, MultiframeId};
 use std::sync::Arc;
 
 use super::{DetectorPreview, MosaicPreview, Recipe};
@@ -16,7 +16,7 @@ const MOSAIC: i16 = 0;
 /// One row.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
-    multiframe_id: i64,
+    multiframe_id: MultiframeId,
     ext_num: i16,
     path: String,
     width: usize,
@@ -37,7 +37,7 @@ pub(super) struct Row {
 
 impl Row {
     pub fn of_detector(
-        multiframe_id: i64,
+        multiframe_id: MultiframeId,
         ext_num: ExtNum,
         path: String,
         recipe: &Recipe,
@@ -64,7 +64,7 @@ impl Row {
     }
 
     pub fn of_mosaic(
-        multiframe_id: i64,
+        multiframe_id: MultiframeId,
         path: String,
         recipe: &Recipe,
         preview: &MosaicPreview,
@@ -122,7 +122,7 @@ fn array(rows: &[Row], column: &str) -> ArrayRef {
     };
     match column {
         "multiframe_id" => {
-            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.multiframe_id)))
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.multiframe_id.get())))
         }
         "ext_num" => of_i16(|row| row.ext_num),
         "path" => of_text(|row| row.path.clone()),

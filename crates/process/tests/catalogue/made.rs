@@ -8,7 +8,7 @@ use fits::write::{Checks, Column, HeaderBuilder, Values, bin_table, primary};
 use model::detector::{CardValue, Detector, Photometry};
 use model::profile::{SurveyProfile, shipped};
 use model::task::{CatalogueRef, FileRef, TaskInput};
-use model::{ExtNum, MultiframeId, ProgrammeId};
+use model::{ExtNum, MultiframeId, ProgrammeId, Sha256};
 use process::catalogue::{CatalogueReport, CatalogueTask, DetectionSink, extract};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -209,12 +209,12 @@ pub fn input(multiframe_id: i64, image: &str, path: &Path, name: &str) -> TaskIn
         path,
         name: name.to_owned(),
         bytes,
-        sha256: String::new(),
+        sha256: Sha256::new([0; 32]),
         refused_hdus: Vec::new(),
     };
     let bytes = std::fs::metadata(path).map_or(0, |m| m.len());
     TaskInput {
-        multiframe_id,
+        multiframe_id: MultiframeId::new(multiframe_id).unwrap(),
         image: file(image, PathBuf::new(), 0),
         catalogue: Some(CatalogueRef {
             file: file(name, path.to_owned(), bytes),

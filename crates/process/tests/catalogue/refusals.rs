@@ -233,7 +233,7 @@ fn programmes_follow_one_another() {
         .report
         .detectors
         .iter()
-        .map(|d| (d.file.as_str(), d.multiframe_id, d.first_row, d.rows))
+        .map(|d| (d.file.as_str(), d.multiframe_id.get(), d.first_row, d.rows))
         .collect();
     let wanted = [
         ("detection.11.parquet", 2, 0, 20),

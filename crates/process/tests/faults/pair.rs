@@ -6,7 +6,7 @@ use arrow_array::types::{Float32Type, Int16Type};
 use fits::{FitsFile, Limits};
 use model::profile::{Programme, SurveyProfile};
 use model::task::{CatalogueRef, FileRef, TaskInput};
-use model::{MultiframeId, ProgrammeId};
+use model::{MultiframeId, ProgrammeId, Sha256};
 use process::catalogue::{CatalogueReport, CatalogueTask, DetectionSink, extract};
 use process::metadata::{Extractor, Products, Rows};
 use stage::StagedWriter;
@@ -61,14 +61,18 @@ pub fn run(profile: &SurveyProfile, image: &[u8], catalogue: &[u8]) -> Outcome {
             path,
             name: name.to_owned(),
             bytes: bytes.len() as u64,
-            sha256: "00".repeat(32),
+            sha256: Sha256::new([0; 32]),
             refused_hdus: Vec::new(),
         }
     };
     let catalogue =
         CatalogueRef { file: file("a_st_cat.fits", catalogue), version: 1, done: Vec::new() };
     let image = file("a_st.fits", image);
-    let input = TaskInput { multiframe_id: 1, image, catalogue: Some(catalogue) };
+    let input = TaskInput {
+        multiframe_id: MultiframeId::new(1).unwrap(),
+        image,
+        catalogue: Some(catalogue),
+    };
     let metadata = metadata(profile, &input);
     for (table, batches) in &metadata.tables {
         stage_table(dir.path(), table, batches);

@@ -3,6 +3,7 @@
 use fits::{FitsFile, Limits};
 use model::profile::{Programme, SurveyProfile, shipped};
 use model::task::{FileRef, TaskInput};
+use model::{MultiframeId, Sha256};
 use process::metadata::{Extractor, Products, Rows};
 
 /// The generic profile, with the programme that the files belong to.
@@ -30,12 +31,12 @@ pub fn extract(profile: &SurveyProfile, bytes: Vec<u8>) -> Products {
         path: "a.fits".into(),
         name: "a.fits".to_owned(),
         bytes: bytes.len() as u64,
-        sha256: "00".repeat(32),
+        sha256: Sha256::new([0; 32]),
         refused_hdus: Vec::new(),
     };
     let file = FitsFile::from_bytes("a.fits", bytes, &Limits::default()).unwrap();
     let mut rows = Rows::default();
-    let input = TaskInput { multiframe_id: 1, image, catalogue: None };
+    let input = TaskInput { multiframe_id: MultiframeId::new(1).unwrap(), image, catalogue: None };
     extractor.extract(&input, &file, None, &mut rows);
     rows.finish()
 }

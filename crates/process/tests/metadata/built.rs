@@ -4,6 +4,7 @@ use fits::write::{Checks, Column, HeaderBuilder, Place, RicePixels, Values};
 use fits::{FitsFile, Limits, write};
 use model::profile::{SurveyProfile, shipped};
 use model::task::{CatalogueRef, FileRef, ProgrammeRef, TaskInput};
+use model::{MultiframeId, Sha256};
 use process::metadata::{Extractor, Products, Rows};
 
 use super::table::{Got, cell, found, listed, refused};
@@ -30,14 +31,14 @@ pub fn file_ref(name: &str, bytes: usize) -> FileRef {
         path: name.into(),
         name: name.to_owned(),
         bytes: bytes as u64,
-        sha256: "00".repeat(32),
+        sha256: Sha256::new([0; 32]),
         refused_hdus: Vec::new(),
     }
 }
 
 pub fn input(multiframe_id: i64, image: &str, catalogue: Option<&str>) -> TaskInput {
     TaskInput {
-        multiframe_id,
+        multiframe_id: MultiframeId::new(multiframe_id).unwrap(),
         image: file_ref(image, 5760),
         catalogue: catalogue.map(|name| CatalogueRef {
             file: file_ref(name, 5760),

@@ -6,7 +6,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use model::profile::{SurveyProfile, shipped};
 use model::task::{FORMAT_VERSION, FileRef, TaskFile, TaskInput, TaskLimits};
-use model::{UnitKey, UseCase};
+use model::{MultiframeId, Sha256, UnitKey, UseCase};
 use process::preview::{self, Products};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,10 +62,10 @@ impl Inputs {
 
 pub fn input(multiframe_id: i64, name: &str, path: PathBuf) -> TaskInput {
     let bytes = std::fs::metadata(&path).unwrap().len();
-    let sha256 = "00".repeat(32);
+    let sha256 = Sha256::new([0; 32]);
     let name = name.to_owned();
     let image = FileRef { path, name, bytes, sha256, refused_hdus: Vec::new() };
-    TaskInput { multiframe_id, image, catalogue: None }
+    TaskInput { multiframe_id: MultiframeId::new(multiframe_id).unwrap(), image, catalogue: None }
 }
 
 pub fn task(inputs: &[TaskInput], threads: u32) -> TaskFile {

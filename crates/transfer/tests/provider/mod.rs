@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use testkit::relay::Relay;
 use transfer::source::{Access, Address, Secret};
 use transfer::{
-    Arrival, Entry, Fetched, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault,
+    Entry, Fetched, FetchedFile, Fill, Known, Mode, Pace, Request, Source, Stall, TransferFault,
     Unfinished, Volume,
 };
 
@@ -76,7 +76,7 @@ impl Provider {
         let lines = self.names().into_iter().map(|name| {
             let (sum, _) =
                 files::sha256(fs::File::open(self.file(&name)).expect("there")).expect("readable");
-            format!("{sum}  {name}\n")
+            format!("{}  {name}\n", files::hex(&sum))
         });
         fs::write(self.file("SHA256SUMS"), lines.collect::<String>()).expect("written");
     }
@@ -174,7 +174,7 @@ pub struct Desk {
     pub mb_per_second: f64,
     pub stall: Stall,
     pub known: Mutex<BTreeMap<String, Vec<Known>>>,
-    pub arrivals: Vec<Arrival>,
+    pub arrivals: Vec<FetchedFile>,
     pub groups: usize,
     pub fetched: Fetched,
     pub stop: Arc<AtomicBool>,
@@ -284,7 +284,7 @@ impl Desk {
         all
     }
 
-    pub fn arrival(&self, name: &str) -> &Arrival {
+    pub fn arrival(&self, name: &str) -> &FetchedFile {
         self.arrivals
             .iter()
             .find(|a| a.name == name)

@@ -44,7 +44,7 @@ pub(super) fn library(
                 if options.reads(&path.to_string_lossy()) {
                     report.has_read(wanted, options);
                     if content(&path).is_none_or(|found| found != sha256) {
-                        let (of, file_id) = (of()?, row.get(5)?);
+                        let (of, file_id) = (of()?, row.id(5)?);
                         report.findings.push(Finding::LibraryFileContent { of, file_id, path });
                     }
                 }
@@ -191,5 +191,5 @@ pub(super) fn length(path: &Path) -> Option<u64> {
 }
 
 fn content(path: &Path) -> Option<String> {
-    Some(files::sha256(files::open_regular(path).ok()?).ok()?.0)
+    Some(files::hex(&files::sha256(files::open_regular(path).ok()?).ok()?.0))
 }

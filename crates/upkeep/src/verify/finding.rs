@@ -1,7 +1,7 @@
 //! Findings of `verify`.
 
-use model::DeliveryName;
 use model::refusal_code::{self, RefusalCode};
+use model::{DeliveryName, FileId};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -183,8 +183,8 @@ pub enum Finding {
     LibraryFileContent {
         /// Its delivery and name.
         of: Delivered,
-        /// Its internal number.
-        file_id: i64,
+        /// Its identity.
+        file_id: FileId,
         /// The file.
         path: PathBuf,
     },
