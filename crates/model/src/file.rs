@@ -52,7 +52,7 @@ impl Verification {
             Self::Sha256 => "sha256",
             Self::Md5 => "md5",
             Self::Datasum => "datasum",
-            Self::Recheck => "second_look",
+            Self::Recheck => "recheck",
         }
     }
 }
