@@ -269,7 +269,8 @@ mod tests {
     #[test]
     fn definitions_that_contradict_themselves_are_refused() {
         let good = model::tables::table("detection").unwrap();
-        let cases: [(fn(&mut LakeLayout), &str); 7] = [
+        type Change = fn(&mut LakeLayout);
+        let cases: [(Change, &str); 7] = [
             (|l| l.id = "id".to_owned(), "column id is missing"),
             (|l| l.id = "ra".to_owned(), "column ra has another type than one of [I64]"),
             (|l| l.range_key = vec!["filter_id".to_owned()], "column filter_id may be NULL"),
