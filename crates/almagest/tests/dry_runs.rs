@@ -452,7 +452,7 @@ fn of_a_site_whose_configuration_names_another_database() {
     assert_eq!(walk(&other).len(), 1, "nothing is made");
 }
 
-/// An archive that an act would upgrade first is not upgraded by its dry run, which answers all the same.
+/// An archive that an act would upgrade first is not upgraded by its dry run, which answers nevertheless.
 #[test]
 fn of_an_act_on_an_archive_that_it_would_upgrade() {
     const LOST: &str = "preview_path";

@@ -101,7 +101,7 @@ fn ducklake_type(column: &str, kind: &DataType) -> Result<&'static str, LakeErro
     })
 }
 
-/// Makes the lake's catalogue, a table in it, the table's directory and its index of row ranges, as far as they do not exist. New columns
+/// Makes the lake's catalogue, a table in it, the table's directory and its index of row ranges, where they do not exist. New columns
 /// of a table are added in a snapshot of their own. Safe to repeat. To be run in the transaction of the migration, table
 /// by table in the order of their definitions.
 ///

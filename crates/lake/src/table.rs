@@ -52,8 +52,10 @@ impl LakeTable {
     /// names, or has one of another type.
     pub fn of(table: &Table) -> Result<Self, LakeError> {
         let misfit = |reason| LakeError::Definition { table: table.name.clone(), reason };
-        let layout =
-            table.lake.clone().ok_or_else(|| misfit("it has no lake layout".to_owned()))?;
+        let layout = table
+            .lake
+            .clone()
+            .ok_or_else(|| misfit("the definition has no lake layout".to_owned()))?;
         check(table, &layout).map_err(misfit)?;
         let key_columns = layout.range_key.iter().filter_map(|name| table.column(name));
         let key_comments = key_columns
@@ -289,6 +291,11 @@ mod tests {
             );
         }
         let rows = model::tables::table("multiframe").unwrap();
-        assert!(LakeTable::of(rows).unwrap_err().to_string().ends_with("it has no lake layout"));
+        assert!(
+            LakeTable::of(rows)
+                .unwrap_err()
+                .to_string()
+                .ends_with("the definition has no lake layout")
+        );
     }
 }

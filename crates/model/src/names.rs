@@ -51,9 +51,9 @@ pub fn name_fault(name: &str) -> Option<(RefusalCode, &'static str)> {
     }
 }
 
-/// A text that is no name of its kind.
+/// A text that is not a name of its kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} is no name of a {kind}: {reason}")]
+#[error("{name:?} is not a name of a {kind}: {reason}")]
 pub struct InvalidName {
     /// The text, in short.
     pub name: String,
@@ -192,7 +192,7 @@ name! {
 }
 
 impl HostName {
-    /// Makes the name of what a host reports as its name: escaped and truncated when it is no name, `unknown` when nothing
+    /// Makes the name of what a host reports as its name: escaped and truncated when it is not a name, `unknown` when nothing
     /// is left.
     pub fn reported(text: &str) -> Self {
         Self::new(text)
@@ -251,7 +251,7 @@ mod tests {
         assert!(serde_json::from_str::<DeliveryName>("\"../x\"").is_err());
         assert_eq!(
             DeliveryName::new("a;b").unwrap_err().to_string(),
-            "\"a;b\" is no name of a delivery: the name contains a character that shells interpret"
+            "\"a;b\" is not a name of a delivery: the name contains a character that shells interpret"
         );
     }
 

@@ -257,10 +257,11 @@ pub(crate) fn start(
             params![task.id, number, host.as_str(), job, memory_bytes],
         )?;
     }
-    let metadata = match key.unit.use_case.product().inputs.products {
-        [] => Vec::new(),
-        _ => metadata_directories(tx, site, task.id)?,
-    };
+    let use_case = key.unit.use_case;
+    let mut metadata = Vec::new();
+    for &read in use_case.product().inputs.products {
+        metadata.extend(directories_read(tx, site, task.id, use_case, read)?);
+    }
     Ok(Started {
         attempt: AttemptKey { task: key.clone(), attempt: number },
         directory: site.staging().join(directory),
@@ -355,37 +356,43 @@ fn file_ref(tx: &Connection, site: &Site, file_id: i64) -> Result<FileRef, Archi
     Ok(file)
 }
 
-/// Lists the directories of the latest metadata attempts that staged the multiframes of a task, read with the catalogues of the
-/// task.
-fn metadata_directories(
+/// Lists the directories of the latest attempts of another product that staged the multiframes of a task; where the task reads
+/// catalogues, with these catalogues.
+fn directories_read(
     tx: &Connection,
     site: &Site,
     task_id: i64,
+    reader: UseCase,
+    read: UseCase,
 ) -> Result<Vec<PathBuf>, ArchiveFault> {
+    let is_of_version = i64::from(reader.product().inputs.catalogues);
     let mut select = tx.prepare_cached(
         "SELECT DISTINCT delivery.name, unit.round, task.number, task.result_attempt
          FROM task_input LEFT JOIN task ON task.task_id = (
                  SELECT task.task_id FROM task_input AS done JOIN task USING (task_id) JOIN unit USING (unit_id)
                  WHERE done.multiframe_id = task_input.multiframe_id AND done.outcome = 'done'
-                     AND done.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version
+                     AND (CAST(?2 AS BIGINT) = 0
+                          OR done.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version)
                      AND task.result_attempt IS NOT NULL
-                     AND unit.use_case = 'metadata' AND unit.state NOT IN ('failed', 'retracted')
+                     AND unit.use_case = ?3 AND unit.state NOT IN ('failed', 'retracted')
                  ORDER BY unit.round DESC LIMIT 1)
              LEFT JOIN unit ON unit.unit_id = task.unit_id LEFT JOIN delivery ON delivery.delivery_id = unit.delivery_id
          WHERE task_input.task_id = ?1",
     )?;
     type Place = (Option<DeliveryName>, Option<u32>, Option<u32>, Option<u32>);
-    let rows = select.query_map([task_id], |r| -> engine::Result<Place> {
+    let values = params![task_id, is_of_version, read.name()];
+    let rows = select.query_map(values, |r| -> engine::Result<Place> {
         Ok((r.name_if_any(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
     })?;
     let mut directories = Vec::new();
     for row in rows {
         let (Some(delivery), Some(round), Some(task), Some(attempt)) = row? else {
-            return Err(ArchiveFault::Conflict(
-                "a catalogue task has an image without staged metadata".to_owned(),
-            ));
+            return Err(ArchiveFault::Conflict(format!(
+                "a {reader} task has an image without staged {}",
+                read.product().plural
+            )));
         };
-        let unit = UnitKey { delivery, use_case: UseCase::Metadata, round };
+        let unit = UnitKey { delivery, use_case: read, round };
         directories.push(directory(site, &unit, task, attempt));
     }
     // Task files list the directories in the order of their names.
