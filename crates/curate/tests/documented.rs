@@ -94,10 +94,10 @@ fn kind_in_words(kind: &str, all: &Items) -> String {
         return format!("list of {}", kind_in_words(of, all));
     }
     let words = match kind {
-        "u64" | "u32" | "usize" | "i32" => "whole number",
+        "u64" | "u32" | "usize" | "Night" => "whole number",
         "f64" => "number",
         "bool" => "true or false",
-        "String" => "text",
+        "String" | "HostName" => "text",
         "PathBuf" => "path",
         "Umask" => "text, octal",
         "Span" => "text, `HH:MM-HH:MM`",
@@ -149,7 +149,7 @@ fn sections(all: &Items) -> Vec<(Item, &[Item], toml::Table)> {
     let defaults = toml::Table::try_from(Config::default()).expect("the defaults");
     let section = |section: &Item| {
         let named =
-            inner(&section.kind, "BTreeMap").and_then(|kinds| kinds.strip_prefix("String, "));
+            inner(&section.kind, "BTreeMap").and_then(|kinds| Some(kinds.split_once(", ")?.1));
         let kind = named.unwrap_or(&section.kind).rsplit("::").next().expect("a name");
         let default = match section.name.as_str() {
             "sources" => toml::Table::try_from(SourceConfig::default()).expect("the defaults"),

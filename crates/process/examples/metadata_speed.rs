@@ -49,7 +49,7 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
     let inputs = (1..=pairs).map(|n| {
         let root = format!("w20071011_{n:05}_st");
         TaskInput {
-            multiframe_id: model::MultiframeId::new(n.into()).unwrap(),
+            multiframe_id: model::MultiframeId::new(n.into()).expect("from 1"),
             image: file(format!("{root}.fit"), &image),
             catalogue: Some(CatalogueRef {
                 file: file(format!("{root}_cat.fits"), &catalogue),

@@ -50,9 +50,8 @@ fn every_source_delivers_the_same() {
     let directory = open(provider.root().to_str().unwrap(), |_| {});
     let wanted = provider.fetch(directory.as_ref());
     provider.is_in(&wanted);
-    let names = |desk: &Desk| {
-        desk.arrivals.iter().map(|a| (a.name.clone(), a.sha256.clone())).collect::<Vec<_>>()
-    };
+    let names =
+        |desk: &Desk| desk.arrivals.iter().map(|a| (a.name.clone(), a.sha256)).collect::<Vec<_>>();
     assert!(wanted.fetched.marked_complete);
     let check = |name: &str, source: &dyn Source| {
         let mut desk = provider.fetch(source);

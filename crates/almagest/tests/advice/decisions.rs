@@ -41,7 +41,8 @@ pub(crate) fn a_plan_is_decided_on() -> Vec<&'static str> {
     assert_eq!(state("approved"), 1);
     let rejected = tried.run(&plan(), &Advice::Reject);
     let number = desk.count("SELECT max(plan_id) FROM plan") as i64;
-    let resume = Advice::Resume { target: Target::Plan(model::PlanId::new(number).unwrap()) };
+    let resume =
+        Advice::Resume { target: Target::Plan(model::PlanId::new(number).expect("a plan")) };
     let explained = desk.at_site(&["explain", "20071012_v1"]);
     tried.recommended(&explained, &resume);
     tried.recommended(&desk.at_site(&["status"]), &resume);

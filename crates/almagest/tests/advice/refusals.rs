@@ -66,7 +66,7 @@ pub(crate) fn files_are_damaged() -> Vec<&'static str> {
     let mut tried = Tried::at(&desk);
     let (mut accept, mut dismiss, mut retry) = (None, None, None);
     for number in &numbers {
-        let which = RefusalChoice::Numbers(vec![RefusalId::new(*number).unwrap()]);
+        let which = RefusalChoice::Numbers(vec![RefusalId::new(*number).expect("a number")]);
         accept = Some(Advice::RefusalsAccept { which: which.clone() });
         dismiss = Some(Advice::RefusalsDismiss { which: which.clone() });
         retry = Some(Advice::RefusalsRetry { which });
@@ -203,7 +203,7 @@ pub(crate) fn stale_checksums_are_accepted() -> Vec<&'static str> {
         )
     };
     assert_eq!(detectors(), 3);
-    let number = RefusalId::new(number).unwrap();
+    let number = RefusalId::new(number).expect("a number");
     let mut tried = Tried::at(&desk);
     let list = desk.at_site(&["refusals", "list", "--code", "datasum_mismatch"]);
     let shown = tried.run(&list, &Advice::RefusalsShow { number });
@@ -222,7 +222,7 @@ pub(crate) fn frames_name_no_project() -> Vec<&'static str> {
     let add = Advice::ProgrammeAdd { name: name.clone(), project: "PROJECT".to_owned() };
     let set = Advice::ProfileSet { survey, key: "project.unnamed".to_owned(), value: name };
     let retry = Advice::RefusalsRetry {
-        which: RefusalChoice::Numbers(vec![RefusalId::new(number).unwrap()]),
+        which: RefusalChoice::Numbers(vec![RefusalId::new(number).expect("a number")]),
     };
     // `explain` says the same.
     let explained = desk.at_site(&["explain", "w20071011_90001_st.fit"]);

@@ -138,7 +138,7 @@ fn archives_before_the_first_release_are_refused() {
         for opened in [read, written] {
             let said = message(opened.unwrap_err());
             assert!(said.contains("before the first release"), "{said}");
-            assert!(said.contains("make a new archive"), "{said}");
+            assert!(said.contains("create a new archive"), "{said}");
         }
         if site.is_embedded() {
             let limits = query::SqlLimits::DEFAULT;

@@ -237,7 +237,7 @@ impl Desk {
                 let known_one = Known {
                     bytes: one.bytes,
                     modified_ns: one.modified_ns,
-                    sha256: one.sha256.clone(),
+                    sha256: one.sha256,
                     path: one.path.clone(),
                     reexamine: false,
                 };
