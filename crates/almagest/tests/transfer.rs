@@ -208,7 +208,7 @@ fn faults_of_a_source_are_reported_without_its_secrets() {
         &["url = \"https://host/x\"", "secret_env = \"ALMAGEST_NO_SUCH\""],
         "the environment has no ALMAGEST_NO_SUCH",
     );
-    refused(&["url = \"x\"", "complete_when = \"count\""], "needs the number");
+    refused(&["url = \"x\"", "complete_when = \"count\""], "is not a number of files");
     refused(&["url = \"x\"", "wrong = 1"], "unknown field");
     let desk = Desk::bare();
     let secret = desk.site.join("casu.secret");

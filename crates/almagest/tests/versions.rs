@@ -104,7 +104,7 @@ fn kept_products_are_explained_and_counted() {
         );
         let told = explain(&[FIRST]);
         assert!(
-            told.contains("2 products of the delivery stay current beside newer frames"),
+            told.contains("2 products of the delivery stay current despite newer frames"),
             "{told}"
         );
         assert_eq!(desk.status()["kept_products"], 2);

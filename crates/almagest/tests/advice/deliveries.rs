@@ -272,7 +272,7 @@ pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
                 no accepted detections of ext_num 3: HDU refused";
     assert!(explain().out.contains(line), "{:?}", explain());
     let of_delivery = desk.at_site(&["explain", NIGHT]).ended(0);
-    let line = "1 product of the delivery stays current beside newer catalogues";
+    let line = "1 product of the delivery stays current despite newer catalogues";
     assert!(of_delivery.contains(line), "{of_delivery}");
     let (delivery, use_case) = (NIGHT.to_owned(), UseCase::Catalogue);
     let of_detector = desk.count(&format!(

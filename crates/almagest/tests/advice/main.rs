@@ -102,7 +102,7 @@ fn verbs() -> Vec<String> {
 
 /// Places of the source that name commands and are no messages: help, the guide that `demo` prints,
 /// and a list in a test.
-const TEXTS: [&str; 3] = ["cli/mod.rs", "cli/demo.rs", "store/plans.rs"];
+const TEXTS: [&str; 3] = ["cli/mod.rs", "cli/demo.rs", "tests/plans.rs"];
 
 #[test]
 fn no_message_names_a_command_that_is_no_advice() {

@@ -158,7 +158,7 @@ pub fn check_embedded(connection: &rusqlite::Connection) -> Result<(), ArchiveFa
 /// Refuses an archive of another history by its migrations, which a backup has without a database.
 ///
 /// # Errors
-/// As [`check`].
+/// [`ArchiveFault`] for another history.
 pub fn check_applied(applied: &[(u32, String)]) -> Result<(), ArchiveFault> {
     number_of_last(applied, MIGRATIONS)?;
     Ok(())
