@@ -151,7 +151,7 @@ fn each_loop_has_its_own_file() {
         assert!(text.contains(wanted) && !text.contains(of_another), "{name}:\n{text}");
         assert_eq!(times(&text, "event=daemon_begun"), 1, "{name}:\n{text}");
     }
-    for text in ["almagest: ingester begins, pid ", "almagest: data daemon ends\n"] {
+    for text in ["almagest: ingester started, pid ", "almagest: data daemon stopped\n"] {
         assert_eq!(times(&said.err, text), 1, "{said:?}");
     }
     said.ended(0);
@@ -209,7 +209,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     until("a pass", || desk.status()["ingester"]["state"]["passes"].as_u64() > Some(1));
     let said = daemon.end();
     reported_once(&said, &logs.join("ingester.log"));
-    assert_eq!(times(&said.err, "almagest: ingester ends\n"), 1, "{said:?}");
+    assert_eq!(times(&said.err, "almagest: ingester stopped\n"), 1, "{said:?}");
     said.ended(0);
 }
 

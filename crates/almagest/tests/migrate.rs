@@ -405,7 +405,7 @@ fn a_new_place_that_can_be_reached_is_closed() {
             desk.run(&desk.simulate(&small("20071012", 2))).ended(0);
             assert_eq!(moving.reopen(&[]).code, Some(5));
             let said = moving.reopen(&["--force"]).ended(0);
-            assert!(said.contains("3 events") && said.contains("given up"), "{said}");
+            assert!(said.contains("3 events") && said.contains("discarded"), "{said}");
             moving.without_previews("20071012");
         } else {
             moving.reopen(&[]).ended(0);

@@ -376,7 +376,7 @@ fn one_process_brings_a_delivery() {
     operator::until_stopped(&first);
     let second = desk.at_site(&words);
     assert_eq!(second.code, Some(5), "{second:?}");
-    assert!(second.err.contains("another process is bringing 20071011_v1"), "{second:?}");
+    assert!(second.err.contains("another process is fetching 20071011_v1"), "{second:?}");
     operator::signal(&first, rustix::process::Signal::CONT);
     assert_eq!(first.wait_with_output().unwrap().status.code(), Some(0));
     desk.verified();

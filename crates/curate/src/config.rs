@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(held, [true, true, false, false, true, true]);
         for wrong in ["22-6", "25:00-06:00", "06:00-06:00", "x:00-06:00", "06:60-07:00"] {
             let text = format!("[hosts.pixel1]\nquiet_hours = [\"{wrong}\"]\n");
-            assert!(parse(&text).unwrap_err().contains("no span of the day"), "{wrong}");
+            assert!(parse(&text).unwrap_err().contains("not a span of the day"), "{wrong}");
         }
     }
 

@@ -326,7 +326,7 @@ fn a_rehearsed_repair_removes_what_the_repair_removes() {
     assert!(path("stray.jpg").exists());
     assert_eq!(
         rehearsed,
-        [format!("removed {}, which no event made", path("stray.jpg").display())]
+        [format!("removed {}, which no event created", path("stray.jpg").display())]
     );
     assert_eq!(repaired(Archive::open(&site, now())), rehearsed);
     assert!(outside.join("precious.jpg").exists() && !path("stray.jpg").exists());

@@ -53,7 +53,7 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let mut daemon = Daemon { site, stop: Arc::clone(stop), shared, swept: None };
     let ended = daemon.run();
     daemon.shared.change(|state| state.now_is("stopped"));
-    tell!(INFO, "daemon_ended", "ingester ends");
+    tell!(INFO, "daemon_ended", "ingester stopped");
     ended
 }
 
