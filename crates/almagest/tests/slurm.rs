@@ -232,7 +232,7 @@ fn a_drained_host_gets_nothing_new() {
     let Some(field) = Field::new(2, 2, 1.0, &[]) else { return };
     field.at_site(&["drain", "--host", "n1", "--reason", "new fan"]).ended(0);
     let plan = field.at_site(&["plan"]).ended(0);
-    assert!(plan.contains("left alone: host n1 is drained by"), "{plan}");
+    assert!(plan.contains("not used: host n1 is drained by"), "{plan}");
     let daemon = field.daemon();
     field.has_all(2, "on the other host");
     assert!(field.jobs().iter().all(|j| j.split(' ').nth(1) == Some("n2")), "{:?}", field.jobs());
