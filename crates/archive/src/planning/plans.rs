@@ -403,7 +403,7 @@ fn open_plan(tx: &Connection, plan_id: Option<PlanId>) -> Result<PlanId, Archive
         .optional()?;
     match state.as_deref() {
         None => Err(ArchiveFault::Unknown { what: "plan", name: plan_id.to_string() }),
-        Some("proposed" | "partly") => Ok(plan_id),
+        Some("proposed" | "partly_approved") => Ok(plan_id),
         Some(state) => Err(ArchiveFault::Conflict(format!("plan {plan_id} is {state}"))),
     }
 }
