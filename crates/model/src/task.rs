@@ -267,6 +267,7 @@ pub struct CountedFinding {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
     /// Host name.
+    #[serde(deserialize_with = "HostName::deserialize_reported")]
     pub host: HostName,
     /// Wall-clock seconds.
     pub seconds: f64,
