@@ -143,7 +143,7 @@ pub(crate) fn load(
         loaded.detections = load_detections(c, site, (&unit, batch), ranges, event, stop)?;
         loaded.event = Some(event);
     }
-    let keys: f64 = loaded.detections.iter().map(Part::keys_seconds).sum();
+    let keys = loaded.detections.iter().map(Part::keys_seconds).fold(0.0, |sum, s| sum + s);
     let load = (began.elapsed().as_secs_f64() - keys).max(0.0);
     loaded.timing = Timing { load, keys, publish: 0.0 };
     Ok(loaded)
