@@ -36,7 +36,7 @@ fn sources() -> BTreeMap<String, String> {
             {
                 let text = std::fs::read_to_string(path).expect("a source of this workspace");
                 let code = text
-                    .split("\n#[cfg(test)]\nmod tests")
+                    .split("\n#[cfg(test)]\nmod tests {")
                     .next()
                     .expect("a source of this workspace");
                 found.insert(name, code.to_owned());
