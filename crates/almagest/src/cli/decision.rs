@@ -20,7 +20,7 @@ pub struct Reason {
 #[derive(Clone, Debug, clap::Args)]
 pub struct OptionalReason {
     /// Reason, for the history.
-    #[arg(long, value_name = "TEXT", default_value = "resumed by the operator")]
+    #[arg(long, value_name = "TEXT", default_value = "decided by the operator")]
     pub reason: String,
 }
 
