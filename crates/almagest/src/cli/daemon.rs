@@ -35,8 +35,8 @@ progress is in `almagest status`, in logs/ingester.log, and at http://127.0.0.1:
     Ingest,
     /// Plan, and run approved tasks
     #[command(after_help = "\
-Runs until SIGTERM or SIGINT. It then starts no new tasks and stops those of its own pool; jobs of
-a batch system or on other hosts continue, and the next start finds them. `[plan] executor` in
+Runs until SIGTERM or SIGINT. It then starts no new tasks and waits for those of its own pool; jobs
+of a batch system or on other hosts continue, and the next start finds them. `[plan] executor` in
 almagest.toml sets where tasks run. `almagest status` shows its progress.")]
     Data {
         /// Approve plans by the policy of almagest.toml, without an operator.
