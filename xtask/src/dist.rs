@@ -144,10 +144,9 @@ fn lay_out(tree: &Path, programs: &[PathBuf]) -> Result<(), String> {
 fn pack(dist: &Path, name: &str, tar: &Path) -> Result<(), String> {
     run(Command::new("tar")
         .current_dir(dist)
-        .env("GZIP", "-9n")
         .args(["--sort=name", "--owner=0", "--group=0", "--numeric-owner", "--mode=u=rwX,go=rX"])
         .arg(format!("--mtime=@{}", commit_time()?))
-        .arg("-czf")
+        .args(["--use-compress-program=gzip -9n", "-cf"])
         .arg(tar)
         .arg(name))?;
     Ok(())
