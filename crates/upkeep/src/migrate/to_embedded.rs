@@ -206,9 +206,9 @@ fn write_lake_file(
         part.first,
         part.first.saturating_add_unsigned(part.rows)
     );
+    let damaged = |fault: stage::StageError| ArchiveFault::Damaged(model::one_line(&fault));
     let name = lake::detection().file_name(part.unit, part.programme);
-    let mut writer = StagedWriter::create(place, table, &name, part.rows)
-        .map_err(|fault| ArchiveFault::Damaged(model::one_line(&fault)))?;
+    let mut writer = StagedWriter::create(place, table, &name, part.rows).map_err(damaged)?;
     let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
     let rows = server.with_client(|client| {
         let reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
@@ -225,10 +225,8 @@ fn write_lake_file(
                 return Ok(Ok(count));
             }
             count += batch.len() as u64;
-            let written = record_batch(table, &batch, &mut temporary).and_then(|batch| {
-                let fault = |e: stage::StageError| ArchiveFault::Damaged(model::one_line(&e));
-                writer.write(&batch).map_err(fault)
-            });
+            let written = record_batch(table, &batch, &mut temporary)
+                .and_then(|batch| writer.write(&batch).map_err(damaged));
             if let Err(fault) = written {
                 return Ok(Err(fault));
             }
@@ -239,7 +237,7 @@ fn write_lake_file(
         return Err(ArchiveFault::Damaged(message));
     }
     let programme = i32::try_from(part.programme).ok();
-    writer.finish(programme).map_err(|e| ArchiveFault::Damaged(model::one_line(&e)))?;
+    writer.finish(programme).map_err(damaged)?;
     let path = place.join(&name);
     let staged = [Staged { base: place, path: &path, offset: 0 }];
     let base = part.first - 1;
