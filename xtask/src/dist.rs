@@ -4,12 +4,14 @@
 //! statically linked musl would be slower, for its allocator. Layout: `bin/`, `share/man/man1/`, completions where the shells
 //! look for them, `lib/systemd/system/`, `share/doc/almagest/`. Start at [`make`].
 
-use crate::outfit::environment;
+use crate::outfit::{environment, on_path};
 use crate::{root, target};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+/// The version of the workspace.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
 /// The glibc that is linked against: the oldest one that Rust's standard library supports.
 const GLIBC: (u32, u32) = (2, 17);
@@ -29,9 +31,8 @@ const UNITS: [&str; 2] = ["almagest.service", "almagest@.service"];
 /// Builds the binaries and packs them into `target/dist/`.
 pub fn make() -> Result<(), String> {
     let programs = build()?;
-    let version = version()?;
     let dist = target().join("dist");
-    let name = format!("almagest-{version}-x86_64-linux");
+    let name = format!("almagest-{VERSION}-x86_64-linux");
     let tree = dist.join(&name);
     if dist.exists() {
         fs::remove_dir_all(&dist).map_err(|e| format!("{}: {e}", dist.display()))?;
@@ -40,8 +41,8 @@ pub fn make() -> Result<(), String> {
     let tar = dist.join(format!("{name}.tar.gz"));
     pack(&dist, &name, &tar)?;
     let mut made = vec![tar];
-    if on_debian() {
-        made.push(debian(&dist, &tree, &version)?);
+    if on_path("dpkg-deb") {
+        made.push(debian(&dist, &tree)?);
     } else {
         println!("no Debian package: dpkg-deb is not installed");
     }
@@ -106,18 +107,6 @@ fn newest_glibc(bytes: &[u8]) -> Option<(u32, u32)> {
     newest
 }
 
-/// Returns the version of the workspace.
-fn version() -> Result<String, String> {
-    let manifest =
-        fs::read_to_string(root().join("Cargo.toml")).map_err(|e| format!("Cargo.toml: {e}"))?;
-    manifest
-        .lines()
-        .find_map(|line| line.strip_prefix("version = \""))
-        .and_then(|rest| rest.strip_suffix('"'))
-        .map(str::to_owned)
-        .ok_or_else(|| "Cargo.toml has no version".to_owned())
-}
-
 /// Puts programs, manual pages, completions, units and documents in their places below a prefix.
 fn lay_out(tree: &Path, programs: &[PathBuf]) -> Result<(), String> {
     for program in programs {
@@ -158,13 +147,8 @@ fn commit_time() -> Result<String, String> {
     Ok(run(Command::new("git").current_dir(root()).args(words))?.trim().to_owned())
 }
 
-fn on_debian() -> bool {
-    let probe = Command::new("dpkg-deb").arg("--version").stdout(Stdio::null()).status();
-    probe.is_ok_and(|status| status.success())
-}
-
 /// Makes a Debian package of the files, below `/usr`.
-fn debian(dist: &Path, tree: &Path, version: &str) -> Result<PathBuf, String> {
+fn debian(dist: &Path, tree: &Path) -> Result<PathBuf, String> {
     let staging = dist.join("deb");
     let usr = staging.join("usr");
     fs::create_dir_all(&staging).map_err(|e| format!("{}: {e}", staging.display()))?;
@@ -181,7 +165,7 @@ fn debian(dist: &Path, tree: &Path, version: &str) -> Result<PathBuf, String> {
     let (major, minor) = GLIBC;
     let control = format!(
         "Package: almagest\n\
-         Version: {version}-1\n\
+         Version: {VERSION}-1\n\
          Architecture: amd64\n\
          Maintainer: The Almagest authors <almagest@example.org>\n\
          Installed-Size: {size}\n\
@@ -197,7 +181,7 @@ fn debian(dist: &Path, tree: &Path, version: &str) -> Result<PathBuf, String> {
          an embedded database or PostgreSQL, on one computer or Slurm.\n"
     );
     write(&staging.join("DEBIAN/control"), control.as_bytes())?;
-    let package = dist.join(format!("almagest_{version}-1_amd64.deb"));
+    let package = dist.join(format!("almagest_{VERSION}-1_amd64.deb"));
     run(Command::new("chmod").args(["-R", "u=rwX,go=rX"]).arg(&staging))?;
     run(Command::new("dpkg-deb")
         .env("SOURCE_DATE_EPOCH", commit_time()?)

@@ -102,7 +102,8 @@ fn s3s_fs() -> Result<PathBuf, String> {
     Ok(program)
 }
 
-fn on_path(program: &str) -> bool {
+/// Returns true when a program is installed.
+pub fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian does not put the programs of a PostgreSQL server in the path.
     let servers = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
