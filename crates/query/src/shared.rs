@@ -75,7 +75,7 @@ pub(crate) struct Roles {
     pub sky: Option<(usize, usize)>,
 }
 
-/// What a condition on a column limits.
+/// The part of a query that a condition on a column limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Id,

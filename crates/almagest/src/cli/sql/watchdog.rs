@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Time that a query has to stop by itself.
+/// Time that a query has to stop before its process is ended.
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Watches the query of this process until it is dropped.
