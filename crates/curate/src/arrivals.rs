@@ -13,7 +13,7 @@ use crate::profiles::{self, Loaded};
 use crate::site::{self, Site, iso};
 use crate::sources::{self, Origin};
 use crate::state_file;
-use crate::steps::{Coming, FetchedDelivery, Night, own};
+use crate::steps::{Coming, FetchedDelivery, NightRun, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
 use archive::status::DeliveryStatus;
@@ -473,7 +473,7 @@ impl Watcher<'_> {
         let coming = Coming::new(self.origin, name, &is_settled, &judge);
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
-                Night::open_until(self.site.clone(), &self.origin.name, "transfer", halt)?;
+                NightRun::open_until(self.site.clone(), &self.origin.name, "transfer", halt)?;
             let delivery = night.fetch(&coming)?;
             let refused = night.counts().get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(i32::from(refused > 0));

@@ -1,7 +1,7 @@
 //! The steps of a night on this machine: transfer, the three use cases, ingest; in any combination.
 //!
-//! A [`Night`] holds the curator of a site and the outcome of its work until now. [`Night::work`] alternates passes and ingest
-//! until no work is left. After a kill at any point, the next call finds the finished and the unfinished work.
+//! A [`NightRun`] holds the curator of a site and the outcome of its work until now. [`NightRun::work`] alternates passes and
+//! ingest until no work is left. After a kill at any point, the next call finds the finished and the unfinished work.
 
 mod fetching;
 pub mod gate;
@@ -34,7 +34,7 @@ const MAX_CONTESTED: u32 = 5;
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The open archive of a site, and the outcome of the work since it was opened.
-pub struct Night {
+pub struct NightRun {
     curator: Curator,
     stop: Arc<AtomicBool>,
     /// Files that wait, each with the reason, as of the last check.
@@ -55,7 +55,7 @@ pub struct Night {
     is_forced: bool,
 }
 
-impl Night {
+impl NightRun {
     /// Opens a site for work. Reference tables follow the present profiles.
     ///
     /// # Errors
@@ -65,10 +65,10 @@ impl Night {
         Self::open_until(site, &site::operator(), why, stop)
     }
 
-    /// Opens a site like [`Night::open`], with a stop flag that the caller already has.
+    /// Opens a site like [`NightRun::open`], with a stop flag that the caller already has.
     ///
     /// # Errors
-    /// As [`Night::open`].
+    /// As [`NightRun::open`].
     pub fn open_until(
         site: Site,
         who: &str,

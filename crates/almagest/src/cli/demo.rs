@@ -5,7 +5,7 @@ use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, 
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use curate::site::{self, Site};
-use curate::steps::{Night, Whole, Word};
+use curate::steps::{NightRun, Whole, Word};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -115,7 +115,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 }
 
 /// Returns the commands to continue with, by the name under which this program was called.
-fn go_on(root: &Path, night: &mut Night) -> anyhow::Result<String> {
+fn go_on(root: &Path, night: &mut NightRun) -> anyhow::Result<String> {
     let me = std::env::args().next().unwrap_or_else(|| "almagest".to_owned());
     let site = quoted(root);
     let status = night.archive().status()?;

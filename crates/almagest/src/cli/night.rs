@@ -8,27 +8,27 @@ use curate::advice;
 use curate::counts::Counts;
 use curate::log::of_round;
 use curate::site::Site;
-use curate::steps::Night;
+use curate::steps::NightRun;
 use model::{Advice, DeliveryName, UseCase};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Opens a site for work with a progress display.
-pub fn open(site: Site, why: &str) -> anyhow::Result<Night> {
-    let mut night = Night::open(site, why)?;
+pub fn open(site: Site, why: &str) -> anyhow::Result<NightRun> {
+    let mut night = NightRun::open(site, why)?;
     night.show(Arc::new(report::Bars::default()));
     Ok(night)
 }
 
 /// Records the end of the work in the site's log.
-pub fn ended(night: &mut Night) -> Exit {
+pub fn ended(night: &mut NightRun) -> Exit {
     let exit = exit_of(night);
     night.ended(exit as i32);
     exit
 }
 
 /// Returns the exit code for the work until now.
-pub fn exit_of(night: &Night) -> Exit {
+pub fn exit_of(night: &NightRun) -> Exit {
     if night.interrupted() {
         Exit::Interrupted
     } else if !night.postponed.is_empty() || !night.not_fetched.is_empty() {
@@ -43,13 +43,13 @@ pub fn exit_of(night: &Night) -> Exit {
 }
 
 /// Prints the summary of each step.
-pub fn report(night: &Night) {
+pub fn report(night: &NightRun) {
     say_part!("{}", summary(night));
     tell_left(night);
 }
 
 /// Prints the summary of each step in words, or as one JSON object.
-pub fn report_as(night: &Night, is_json: bool) -> anyhow::Result<()> {
+pub fn report_as(night: &NightRun, is_json: bool) -> anyhow::Result<()> {
     if !is_json {
         report(night);
         return Ok(());
@@ -60,7 +60,7 @@ pub fn report_as(night: &Night, is_json: bool) -> anyhow::Result<()> {
 }
 
 /// Returns the summary for `--json`. What is `left_to_daemon` is only requested here.
-pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
+pub fn as_json(night: &NightRun, left_to_daemon: bool) -> Value {
     let steps: Map<String, Value> = STEPS
         .iter()
         .filter_map(|name| night.counts().get_key_value(name))
@@ -94,7 +94,7 @@ pub fn as_json(night: &Night, left_to_daemon: bool) -> Value {
 }
 
 /// Reports unfinished work on stderr.
-fn tell_left(night: &Night) {
+fn tell_left(night: &NightRun) {
     if night.busy_elsewhere > 0 {
         let tasks = counted(night.busy_elsewhere, "task");
         tell!(WARN, "busy", "{tasks} skipped: another process works on them");
@@ -109,7 +109,7 @@ fn tell_left(night: &Night) {
 }
 
 /// Names the units that this machine cannot do.
-pub fn tell_blocked(night: &Night) {
+pub fn tell_blocked(night: &NightRun) {
     for ((delivery, use_case), why) in &night.blocked {
         tell!(
             WARN,
@@ -124,7 +124,7 @@ pub fn tell_blocked(night: &Night) {
 const STEPS: [&str; 5] = ["transfer", "preview", "metadata", "catalogue", "ingest"];
 
 /// Returns a line per step that did something.
-pub fn summary(night: &Night) -> String {
+pub fn summary(night: &NightRun) -> String {
     let idle = |c: &Counts| c.files + c.detectors + c.detections + c.previews + c.refusals == 0;
     let is_left = !night.blocked.is_empty() || !night.stopped.is_empty();
     if night.counts().values().all(idle) {

@@ -10,7 +10,7 @@ use curate::note;
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Coming, Night, Word, prospect};
+use curate::steps::{Coming, NightRun, Word, prospect};
 use model::DeliveryName;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -527,7 +527,7 @@ fn tell_older(directory: &Path) {
 /// Registers files that are in the library already, in place.
 fn take_in(
     site: &Site,
-    night: &mut Night,
+    night: &mut NightRun,
     delivery: &DeliveryName,
     directory: &Path,
     only: BTreeSet<String>,

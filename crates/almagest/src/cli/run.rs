@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
-use curate::steps::{Night, Whole, Word, came_from, gate};
+use curate::steps::{NightRun, Whole, Word, came_from, gate};
 use model::{Advice, DeliveryName};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -102,13 +102,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Transfers deliveries, then runs all other steps.
-pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
+pub fn curate(night: &mut NightRun, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
     curate_all(night, deliveries, Vec::new(), word)?;
     Ok(())
 }
 
 fn curate_all(
-    night: &mut Night,
+    night: &mut NightRun,
     deliveries: &[Sourced],
     mut names: Vec<DeliveryName>,
     word: &Word,

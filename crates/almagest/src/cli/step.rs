@@ -10,7 +10,7 @@ use curate::advice;
 use curate::rounds::plan;
 use curate::scope::chosen;
 use curate::site::Site;
-use curate::steps::{Night, gate};
+use curate::steps::{NightRun, gate};
 use model::{Advice, DeliveryName, UseCase};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -154,7 +154,7 @@ fn rehearse(
 }
 
 /// Prints the summary, or the files that wait when nothing could be done.
-fn say_done(night: &Night, use_case: UseCase, is_json: bool) -> anyhow::Result<()> {
+fn say_done(night: &NightRun, use_case: UseCase, is_json: bool) -> anyhow::Result<()> {
     let waits: Vec<_> = night.waits.iter().filter(|w| w.use_case == use_case).collect();
     if is_json || !night.counts().is_empty() || waits.is_empty() {
         report_as(night, is_json)?;

@@ -1,10 +1,10 @@
 //! CU1 in the steps of a night: from an [`Origin`] into the library and the ledger.
 //!
-//! [`Night::fetch_all`] fetches for an operator (all files that exist now), [`Night::fetch`] for the daemon (the settled files, with
-//! a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
+//! [`NightRun::fetch_all`] fetches for an operator (all files that exist now), [`NightRun::fetch`] for the daemon (the settled
+//! files, with a description of the awaited ones). Each group of files is registered as soon as it lands; the last registration of a fetch
 //! records the files that are still awaited.
 
-use super::Night;
+use super::NightRun;
 use super::identity::{self, Identity};
 use crate::failure;
 use crate::log::tell;
@@ -122,7 +122,7 @@ pub struct FetchedDelivery {
     pub awaited: Option<String>,
 }
 
-impl Night {
+impl NightRun {
     /// Fetches a delivery into the library and registers it (CU1), for an operator: all files that exist now. Returns its name.
     ///
     /// # Errors
@@ -345,7 +345,7 @@ fn known_of(
 /// Returns the files that a transfer would fetch of a delivery, and the delivery's name.
 ///
 /// # Errors
-/// As [`Night::fetch_all`].
+/// As [`NightRun::fetch_all`].
 pub fn prospect(
     site: &Site,
     archive: &Reader,

@@ -1,6 +1,6 @@
 //! Work that the steps of this machine do not touch: work that an operator paused or rejected, and work of the scheduler.
 
-use super::Night;
+use super::NightRun;
 use crate::log::tell;
 use crate::profiles::{self, Loaded};
 use crate::site::Site;
@@ -32,7 +32,7 @@ pub fn has_scheduler(site: &Site) -> bool {
     state.is_some_and(|state| state.is_alive())
 }
 
-impl Night {
+impl NightRun {
     /// Ignores instructions of operators from this point.
     pub fn force(&mut self) {
         self.is_forced = true;
@@ -85,7 +85,7 @@ pub fn held(
 /// Refuses deliveries of which nothing may start by the instructions that stop them.
 ///
 /// # Errors
-/// As [`Night::admit`].
+/// As [`NightRun::admit`].
 pub fn admit(
     held: &[Held],
     deliveries: &[DeliveryName],

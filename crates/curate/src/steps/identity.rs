@@ -1,10 +1,10 @@
 //! The identity of a delivery: its directory's name together with its origin.
 //!
 //! The first origin with a directory of a name has the delivery of that name, the same directory name at another origin is the
-//! delivery `DIRECTORY@LABEL`. [`Night::identify`] decides under the lock of the delivery's directory in the library, so that two
-//! processes never assign one name to two origins. [`expected`] decides the same without writing.
+//! delivery `DIRECTORY@LABEL`. [`NightRun::identify`] decides under the lock of the delivery's directory in the library, so that
+//! two processes never assign one name to two origins. [`expected`] decides the same without writing.
 
-use super::Night;
+use super::NightRun;
 use crate::sources::Origin;
 use crate::words::counted;
 use crate::{advice, failure, site};
@@ -69,7 +69,7 @@ fn candidates(directory: &str, label: &str) -> impl Iterator<Item = DeliveryName
 /// Returns the name that the delivery of a directory has, or would have.
 ///
 /// # Errors
-/// `Kind::Gate` where [`Night::identify`] needs the operator's declaration.
+/// `Kind::Gate` where [`NightRun::identify`] needs the operator's declaration.
 pub fn expected(
     archive: &Reader,
     (origin, directory): (&Origin, &str),
@@ -163,7 +163,7 @@ fn check_unlike(
     Ok(())
 }
 
-impl Night {
+impl NightRun {
     /// Returns the name of the delivery of a directory, with the lock that keeps other processes from fetching it.
     ///
     /// # Errors
