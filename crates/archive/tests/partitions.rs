@@ -74,7 +74,7 @@ fn many_small_batches_beside_readers() {
                     })
                 } else {
                     let limits = query::SqlLimits::DEFAULT;
-                    let reader = query::Reader::open(asking, limits).unwrap();
+                    let reader = query::SqlReader::open(asking, limits).unwrap();
                     Box::new(move || three_numbers(&reader))
                 };
                 let mut before = 0;
@@ -126,7 +126,7 @@ fn leaves_cheaply(site: &Site, server: &Server, n: usize) -> u64 {
 const THREE_NUMBERS: &str = "SELECT count(*), count(DISTINCT obj_id),
     (SELECT coalesce(sum(rows), 0)::bigint FROM detector_rows WHERE end_event IS NULL) FROM detection";
 
-fn three_numbers(reader: &query::Reader) -> [i64; 3] {
+fn three_numbers(reader: &query::SqlReader) -> [i64; 3] {
     struct Numbers(Vec<i64>);
     impl query::RowSink for Numbers {
         fn columns(&mut self, _: &[query::ResultColumn]) -> std::io::Result<()> {

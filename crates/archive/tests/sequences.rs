@@ -15,7 +15,7 @@ mod staging;
 #[path = "sequences/model.rs"]
 mod model_of;
 
-use ::query::{Reader, SqlLimits};
+use ::query::{SqlLimits, SqlReader};
 use archive::attempts::Started;
 use archive::attempts::results::Outcome;
 use archive::batches::RowsOfProgramme;
@@ -480,7 +480,7 @@ impl Player {
 
     fn check(&mut self) {
         let wanted = self.model.shown();
-        let reader = Reader::open_as_of(&self.reader, limits(), None).unwrap();
+        let reader = SqlReader::open_as_of(&self.reader, limits(), None).unwrap();
         assert_eq!(shown(&reader), wanted);
         assert_one_catalogue(&reader);
         if !wanted.detections.is_empty() {
@@ -512,7 +512,7 @@ impl Player {
 
     fn check_history(&self) {
         for (event, wanted) in &self.seen {
-            let reader = Reader::open_as_of(&self.reader, limits(), Some(*event)).unwrap();
+            let reader = SqlReader::open_as_of(&self.reader, limits(), Some(*event)).unwrap();
             assert_eq!(shown(&reader), *wanted, "as of event {event}");
         }
         self.check_snapshots();
@@ -628,7 +628,7 @@ fn limits() -> SqlLimits {
     SqlLimits { memory_bytes: None, ..SqlLimits::DEFAULT }
 }
 
-fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
+fn ask(reader: &SqlReader, sql: &str) -> Vec<Vec<Option<i64>>> {
     let mut rows = Rows::default();
     reader.query(sql, &mut rows).unwrap();
     let whole = |cell: &Cell| match cell {
@@ -640,7 +640,7 @@ fn ask(reader: &Reader, sql: &str) -> Vec<Vec<Option<i64>>> {
 }
 
 /// Returns the rows that a reader sees, each frame once, and each detection with its multiframe.
-fn shown(reader: &Reader) -> Shown {
+fn shown(reader: &SqlReader) -> Shown {
     let mut shown = Shown::default();
     let sql = "SELECT multiframe_id, dark_id, flat_id,
             (SELECT component_multiframe_id FROM provenance WHERE provenance.multiframe_id = multiframe.multiframe_id)
@@ -667,7 +667,7 @@ fn shown(reader: &Reader) -> Shown {
 }
 
 /// Each current detection and what describes its catalogue come from one version of it.
-fn assert_one_catalogue(reader: &Reader) {
+fn assert_one_catalogue(reader: &SqlReader) {
     let of_frames = "SELECT multiframe_id, cat_version, newest
         FROM (SELECT multiframe_id, max(version) AS newest FROM product_detector WHERE state <> 'retracted'
               GROUP BY multiframe_id) AS published

@@ -9,7 +9,7 @@ mod query;
 #[path = "control_conformance/staging.rs"]
 mod staging;
 
-use ::query::{Reader, SqlError, SqlLimits};
+use ::query::{SqlError, SqlLimits, SqlReader};
 use archive::{Archive, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};
@@ -17,7 +17,7 @@ use query::Rows;
 use rusqlite::types::Value as Cell;
 use staging::*;
 
-fn ask(reader: &Reader, sql: &str) -> Result<Vec<Vec<Cell>>, SqlError> {
+fn ask(reader: &SqlReader, sql: &str) -> Result<Vec<Vec<Cell>>, SqlError> {
     let mut rows = Rows::default();
     reader.query(sql, &mut rows)?;
     Ok(rows.rows)
@@ -146,7 +146,7 @@ fn publish(archive: &mut Archive, unit: &model::UnitKey) {
 
 /// Returns what the archive shows now or showed as of an event, in numbers.
 fn counts(site: &Site, as_of: Option<EventId>) -> Vec<Vec<Cell>> {
-    let reader = Reader::open_as_of(site, limits(), as_of).unwrap();
+    let reader = SqlReader::open_as_of(site, limits(), as_of).unwrap();
     let sql = "SELECT (SELECT count(*) FROM detection), (SELECT coalesce(sum(obj_id), 0) FROM detection),
         (SELECT count(*) FROM multiframe), (SELECT count(*) FROM preview), (SELECT count(*) FROM programme),
         (SELECT count(*) FROM detection WHERE multiframe_id = 4), (SELECT count(*) FROM detection WHERE obj_id < 50),
@@ -192,7 +192,7 @@ fn remembers(site: &Site, archive: &mut Archive) {
     }
     assert!(seen.iter().any(|(_, c)| c[0][0] == Cell::Integer(0)));
     let beyond = EventId::new(1000);
-    assert!(Reader::open_as_of(site, limits(), beyond).unwrap_err().is_mistake());
+    assert!(SqlReader::open_as_of(site, limits(), beyond).unwrap_err().is_mistake());
     let first = counts(site, EventId::new(1));
     assert_eq!(first[0][..5], [0, 0, 0, 0, 1].map(Cell::Integer), "one programme, nothing else");
 }
@@ -279,8 +279,8 @@ fn both_engines_return_the_same_answers() {
         return;
     };
     filled(&on_server, &mut archive);
-    let embedded = Reader::open(&site, limits()).unwrap();
-    let server = Reader::open(&as_reader(&on_server), limits()).unwrap();
+    let embedded = SqlReader::open(&site, limits()).unwrap();
+    let server = SqlReader::open(&as_reader(&on_server), limits()).unwrap();
     let mut differing = Vec::new();
     for sql in QUERIES {
         let a = ask(&embedded, sql)
@@ -319,7 +319,7 @@ fn every_column_of_the_public_tables_is_described() {
     wanted.sort_by_key(|row| order(row));
     assert!(wanted.iter().any(|row| row[0] == Cell::Text("detection".to_owned())));
     for site in sites {
-        let reader = Reader::open(&site, limits()).unwrap();
+        let reader = SqlReader::open(&site, limits()).unwrap();
         let sql = "SELECT table_name, column_name, unit, description FROM column_description";
         let mut found = ask(&reader, sql).unwrap();
         found.sort_by_key(|row| order(row));
@@ -347,7 +347,7 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     let Some((site, archive)) = new_site_on_server(&dir.path().join("site")) else { return };
     drop(archive);
     let site = as_reader(&site);
-    let reader = Reader::open(&site, SqlLimits { rows: Some(3), ..limits() }).unwrap();
+    let reader = SqlReader::open(&site, SqlLimits { rows: Some(3), ..limits() }).unwrap();
     let fault = |sql: &str| ask(&reader, sql).unwrap_err();
     for sql in [
         "DELETE FROM counter",
@@ -381,9 +381,9 @@ fn the_server_only_reads_and_says_what_is_wrong() {
     let text = |s: &str| Cell::Text(s.to_owned());
     assert_eq!(rows[0][..3], [text("2026-01-02"), text("{1,2}"), text("1 day")]);
     let slow = SqlLimits { time: Some(std::time::Duration::from_millis(200)), ..limits() };
-    let reader = Reader::open(&site, slow).unwrap();
+    let reader = SqlReader::open(&site, slow).unwrap();
     assert!(ask(&reader, "SELECT pg_sleep(60)").unwrap_err().is_stopped());
-    let reader = Reader::open(&site, limits()).unwrap();
+    let reader = SqlReader::open(&site, limits()).unwrap();
     let interrupt = reader.interrupt();
     std::thread::spawn(move || {
         std::thread::sleep(std::time::Duration::from_millis(300));

@@ -46,5 +46,5 @@ pub use budget::{SqlLimits, Stopped};
 pub use error::SqlError;
 pub use functions::FUNCTIONS;
 pub use parquet_sink::ParquetSink;
-pub use reader::Reader;
+pub use reader::SqlReader;
 pub use session::{Interrupt, QueryReport, ResultColumn, RowSink, Session, SqlValue};

@@ -8,7 +8,7 @@ use model::EventId;
 
 /// A read-only connection for queries. One query runs at a time; each sees one state of the archive.
 #[derive(Debug)]
-pub struct Reader(Engine);
+pub struct SqlReader(Engine);
 
 #[derive(Debug)]
 enum Engine {
@@ -16,7 +16,7 @@ enum Engine {
     Server(Box<ServerSession>),
 }
 
-impl Reader {
+impl SqlReader {
     /// Opens the archive of a site for reading.
     ///
     /// # Errors
@@ -28,7 +28,7 @@ impl Reader {
     /// Opens the archive with the public names as they were after an event.
     ///
     /// # Errors
-    /// As [`Reader::open`]; [`SqlError::NoEvent`] when there is no such event.
+    /// As [`SqlReader::open`]; [`SqlError::NoEvent`] when there is no such event.
     pub fn open_as_of(
         site: &Site,
         limits: SqlLimits,

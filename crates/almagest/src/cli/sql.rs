@@ -9,7 +9,7 @@ use anyhow::Context;
 use curate::site::Site;
 use model::EventId;
 use query::writers::{AsCsv, AsJson, AsTable, cell};
-use query::{Reader, ResultColumn, RowSink, SqlError, SqlLimits, SqlValue};
+use query::{ResultColumn, RowSink, SqlError, SqlLimits, SqlReader, SqlValue};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -100,7 +100,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Opens a query session with the limits of a site's configuration.
-pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
+pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<SqlReader> {
     let limits = &site.config.sql;
     let limits = SqlLimits {
         time: (limits.max_seconds > 0).then(|| Duration::from_secs(limits.max_seconds)),
@@ -108,7 +108,7 @@ pub fn session(site: &Site, as_of: Option<EventId>) -> anyhow::Result<Reader> {
         temporary_bytes: (limits.max_temporary_mb > 0).then(|| limits.max_temporary_mb * 1_000_000),
         ..SqlLimits::DEFAULT
     };
-    Ok(Reader::open_as_of(&site.place, limits, as_of)?)
+    Ok(SqlReader::open_as_of(&site.place, limits, as_of)?)
 }
 
 fn time_limit(site: &Site, arguments: &Arguments) -> Option<Duration> {
@@ -116,7 +116,7 @@ fn time_limit(site: &Site, arguments: &Arguments) -> Option<Duration> {
     (seconds > 0).then(|| Duration::from_secs(seconds))
 }
 
-fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<Reader> {
+fn open(site: &Site, arguments: &Arguments) -> anyhow::Result<SqlReader> {
     let mut site = site.clone();
     site.config.sql.max_rows = arguments.rows.unwrap_or(site.config.sql.max_rows);
     site.config.sql.max_seconds = arguments.seconds.unwrap_or(site.config.sql.max_seconds);
@@ -143,7 +143,7 @@ fn ended(site: &Site, fault: anyhow::Error) -> anyhow::Result<Exit> {
 }
 
 fn to_file(
-    session: &Reader,
+    session: &SqlReader,
     query: &str,
     path: &std::path::Path,
     format: Format,
@@ -165,7 +165,7 @@ impl From<files::PublishFault> for Publishing {
 
 /// Runs a query and writes its rows; when the query fails, the rows before the failure are written.
 pub fn write_to<W: Write + Send>(
-    session: &Reader,
+    session: &SqlReader,
     query: &str,
     format: Format,
     to: W,

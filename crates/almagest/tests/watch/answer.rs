@@ -1,7 +1,7 @@
 //! What one snapshot shows of a night, and what must hold in it.
 
 use archive::Site;
-use query::{Reader, ResultColumn, RowSink, SqlLimits, SqlValue};
+use query::{ResultColumn, RowSink, SqlLimits, SqlReader, SqlValue};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -243,14 +243,14 @@ impl RowSink for Answer {
 
 /// A connection that queries.
 pub struct Query {
-    reader: Reader,
+    reader: SqlReader,
     sql: String,
 }
 
 impl Query {
     pub fn open(site: &Site) -> Self {
         let limits = SqlLimits { memory_bytes: None, ..SqlLimits::DEFAULT };
-        let reader = Reader::open(site, limits).expect("the archive can be queried");
+        let reader = SqlReader::open(site, limits).expect("the archive can be queried");
         let lake = if site.is_embedded() { LAKE } else { "" };
         Self { reader, sql: format!("{QUERY}{lake}") }
     }

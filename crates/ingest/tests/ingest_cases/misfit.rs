@@ -162,7 +162,7 @@ fn batches_of_an_older_definition_are_taken() {
             assert_eq!((report.published.len(), report.refused.len()), (1, 0), "{report:?}");
         }
         let limits = query::SqlLimits { memory_bytes: None, ..query::SqlLimits::DEFAULT };
-        let reader = query::Reader::open(&as_reader(&site), limits).unwrap();
+        let reader = query::SqlReader::open(&as_reader(&site), limits).unwrap();
         let counts: Vec<i64> = lacking.iter().map(|sql| number(&reader, sql)).collect();
         assert_eq!(counts, [1, 20]);
     });
@@ -198,7 +198,7 @@ fn as_of_an_older_definition(
     column
 }
 
-fn number(reader: &query::Reader, sql: &str) -> i64 {
+fn number(reader: &query::SqlReader, sql: &str) -> i64 {
     struct One(Option<i64>);
     impl query::RowSink for One {
         fn columns(&mut self, _: &[query::ResultColumn]) -> std::io::Result<()> {
