@@ -9,7 +9,7 @@ use archive::attempts::{AttemptEnd, AttemptKey};
 use archive::{Archive, ArchiveError, Timestamp};
 use files::{Dir, OpenFault};
 use model::one_line;
-use stage::Verification;
+use stage::ResultCheck;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub fn sweep(
     for attempt in archive.running_attempts()? {
         let gone = attempt.is_over(now);
         let opened = Dir::below(&site.staging(), &attempt.directory).ok();
-        match opened.map(|dir| stage::read_result_in(&dir, Verification::Lengths)) {
+        match opened.map(|dir| stage::read_result_in(&dir, ResultCheck::Lengths)) {
             Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
                 match archive.take_result(&result, now) {
                     Ok(Taken::Taken { new_refusals, .. }) => {

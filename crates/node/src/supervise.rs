@@ -120,7 +120,7 @@ fn limit_data(task: &TaskFile) -> std::io::Result<()> {
 }
 
 fn has_refusals(directory: &Path) -> bool {
-    stage::read_result(directory, stage::Verification::Lengths)
+    stage::read_result(directory, stage::ResultCheck::Lengths)
         .is_ok_and(|result| !result.refusals.is_empty())
 }
 

@@ -24,5 +24,5 @@ pub use contents::{examine_form, examine_rows};
 pub use examine::{MAX_ENTRIES, examine};
 pub use fault::{StageError, StageFault};
 pub use reader::{TableReader, read_table};
-pub use result::{Verification, read_result, read_result_in, write_result};
+pub use result::{ResultCheck, read_result, read_result_in, write_result};
 pub use writer::{StagedWriter, row_group_rows};

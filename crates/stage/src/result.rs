@@ -15,7 +15,7 @@ const RESULT_BYTES: u64 = 128 << 20;
 
 /// The extent to which the files of a result are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verification {
+pub enum ResultCheck {
     /// They exist and are regular files of the right length.
     Lengths,
     /// Their content has the right SHA-256 too.
@@ -50,20 +50,20 @@ pub fn write_result(dir: &Path, result: &TaskResult) -> Result<(), StageError> {
 ///
 /// # Errors
 /// Any fault; [`StageFault::is_transient`] reports which ones may disappear later.
-pub fn read_result(dir: &Path, verification: Verification) -> Result<TaskResult, StageError> {
+pub fn read_result(dir: &Path, check: ResultCheck) -> Result<TaskResult, StageError> {
     let opened = Dir::open(dir).map_err(|fault| StageFault::from(fault).at(dir))?;
-    read_result_in(&opened, verification)
+    read_result_in(&opened, check)
 }
 
 /// Reads as [`read_result`], for a directory that is open: changes to the path that leads to it have no effect.
 ///
 /// # Errors
 /// As [`read_result`].
-pub fn read_result_in(dir: &Dir, verification: Verification) -> Result<TaskResult, StageError> {
+pub fn read_result_in(dir: &Dir, check: ResultCheck) -> Result<TaskResult, StageError> {
     let result = parse(dir).map_err(|fault| fault.at(&dir.path().join(RESULT_NAME)))?;
     for staged in &result.files {
         let at = || dir.path().join(&staged.name);
-        verify(dir, staged, verification).map_err(|fault| fault.at(&at()))?;
+        verify(dir, staged, check).map_err(|fault| fault.at(&at()))?;
     }
     Ok(result)
 }
@@ -136,15 +136,13 @@ impl<'de> Deserialize<'de> for Counted {
     }
 }
 
-fn verify(dir: &Dir, staged: &StagedFile, verification: Verification) -> Result<(), StageFault> {
+fn verify(dir: &Dir, staged: &StagedFile, check: ResultCheck) -> Result<(), StageFault> {
     let file = dir.open_regular(OsStr::new(&staged.name))?;
     let found = file.metadata()?.len();
     if found != staged.bytes {
         return Err(StageFault::Length { name: staged.name.clone(), found, stated: staged.bytes });
     }
-    if verification == Verification::Checksums
-        && Sha256::new(files::sha256(file)?.0) != staged.sha256
-    {
+    if check == ResultCheck::Checksums && Sha256::new(files::sha256(file)?.0) != staged.sha256 {
         return Err(StageFault::Checksum(staged.name.clone()));
     }
     Ok(())

@@ -15,7 +15,7 @@ use model::task::{FORMAT_VERSION, RunReport, StagedFile, TaskResult};
 use model::{ExtNum, MultiframeId, ProgrammeId, Sha256, UnitKey, UseCase};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
-use stage::{StageFault, StagedWriter, Verification, read_result, read_table, write_result};
+use stage::{ResultCheck, StageFault, StagedWriter, read_result, read_table, write_result};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -192,27 +192,27 @@ fn result(files: Vec<StagedFile>) -> TaskResult {
 fn a_result_is_published_last_and_checked() {
     let dir = tempfile::tempdir().unwrap();
     let detection = table("detection").unwrap();
-    let missing = read_result(dir.path(), Verification::Lengths).unwrap_err();
+    let missing = read_result(dir.path(), ResultCheck::Lengths).unwrap_err();
     assert!(missing.fault.is_transient(), "an attempt may still be at work");
     let staged = write(dir.path(), "d.parquet", detection, &[batch(detection, 9, &[])]);
     let written = result(vec![staged.clone()]);
     write_result(dir.path(), &written).unwrap();
-    assert_eq!(read_result(dir.path(), Verification::Checksums).unwrap(), written);
+    assert_eq!(read_result(dir.path(), ResultCheck::Checksums).unwrap(), written);
 
     let path = dir.path().join("d.parquet");
     let mut bytes = fs::read(&path).unwrap();
     bytes[100] ^= 1;
     fs::write(&path, &bytes).unwrap();
-    assert!(read_result(dir.path(), Verification::Lengths).is_ok());
-    let error = read_result(dir.path(), Verification::Checksums).unwrap_err();
+    assert!(read_result(dir.path(), ResultCheck::Lengths).is_ok());
+    let error = read_result(dir.path(), ResultCheck::Checksums).unwrap_err();
     assert!(matches!(error.fault, StageFault::Checksum(_)) && error.path == path, "{error:?}");
     fs::write(&path, &bytes[..50]).unwrap();
-    let error = read_result(dir.path(), Verification::Lengths).unwrap_err();
+    let error = read_result(dir.path(), ResultCheck::Lengths).unwrap_err();
     assert!(matches!(error.fault, StageFault::Length { found: 50, .. }), "{error:?}");
     assert!(error.fault.is_transient(), "a network disk may still be behind");
     fs::remove_file(&path).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
-    let error = read_result(dir.path(), Verification::Lengths).unwrap_err();
+    let error = read_result(dir.path(), ResultCheck::Lengths).unwrap_err();
     assert!(!error.fault.is_transient(), "{error:?}");
 }
 
@@ -234,7 +234,7 @@ fn a_result_names_plain_files_of_its_own_directory() {
         assert!(matches!(error.fault, StageFault::NotPlain(_)), "{name:?}: {error:?}");
         // A node is trusted less: the same text, written by other software.
         fs::write(dir.path().join("result.json"), serde_json::to_vec(&wrong).unwrap()).unwrap();
-        let error = read_result(dir.path(), Verification::Lengths).unwrap_err();
+        let error = read_result(dir.path(), ResultCheck::Lengths).unwrap_err();
         assert!(matches!(error.fault, StageFault::NotPlain(_)), "{name:?}: {error:?}");
         let create = StagedWriter::create(dir.path(), table("detection").unwrap(), name, 0);
         assert!(create.is_err() || name == "result.json");
@@ -250,7 +250,7 @@ fn a_result_names_plain_files_of_its_own_directory() {
     ];
     for (text, wanted) in cases {
         fs::write(dir.path().join("result.json"), text).unwrap();
-        let error = read_result(dir.path(), Verification::Lengths).unwrap_err();
+        let error = read_result(dir.path(), ResultCheck::Lengths).unwrap_err();
         assert!(format!("{:?}", error.fault).starts_with(wanted), "{text}: {error:?}");
     }
 }

@@ -15,7 +15,7 @@ use files::{Dir, OpenFault};
 use model::task::{
     END_NAME, HEARTBEAT_NAME, Heartbeat, RESULT_NAME, TASK_NAME, TaskEnd, TaskResult,
 };
-use stage::{StageError, StageFault, Verification};
+use stage::{ResultCheck, StageError, StageFault};
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::Read;
@@ -405,7 +405,7 @@ fn job(attempt: &RunningAttempt, place: &Place) -> Job {
 
 /// Reads the result in an attempt's directory; `None` when there is none yet.
 fn left_result(directory: &Dir) -> Option<Result<TaskResult, StageError>> {
-    match stage::read_result_in(directory, Verification::Lengths) {
+    match stage::read_result_in(directory, ResultCheck::Lengths) {
         Err(StageError { path, fault: StageFault::NotOpened(OpenFault::Missing) })
             if path.ends_with(RESULT_NAME) =>
         {

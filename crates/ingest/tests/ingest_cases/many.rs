@@ -20,7 +20,7 @@ fn child() {
     let (Ok(root), Ok(directory)) = (std::env::var(SITE), std::env::var(RESULT)) else { return };
     let database = archive::Database { url: std::env::var(URL).ok(), ..Default::default() };
     let mut archive = reopen(&Site::open_on(Path::new(&root), &database).unwrap());
-    let result = stage::read_result(Path::new(&directory), stage::Verification::Lengths).unwrap();
+    let result = stage::read_result(Path::new(&directory), stage::ResultCheck::Lengths).unwrap();
     archive.take_result(&result, now()).unwrap();
 }
 
@@ -83,7 +83,7 @@ fn very_many_refusals_are_recorded_once_each() {
             assert!(taken_by_a_child(&site, &directory, ""), "{crash_at}");
             assert_eq!(recorded(&site), "12001 12001 12001 taken", "{crash_at}");
             let mut archive = reopen(&site);
-            let result = stage::read_result(&directory, stage::Verification::Lengths).unwrap();
+            let result = stage::read_result(&directory, stage::ResultCheck::Lengths).unwrap();
             assert_eq!(archive.take_result(&result, now()).unwrap(), Taken::Already);
             let unit = archive.tasks(&task.unit).unwrap();
             assert_eq!(unit[0].state, archive::rounds::TaskState::Done);
