@@ -292,7 +292,8 @@ impl Finding {
         self.registered().as_str()
     }
 
-    fn registered(&self) -> RefusalCode {
+    /// Returns the kind as a code of the register.
+    pub(super) fn registered(&self) -> RefusalCode {
         match self {
             Self::DatabaseDamaged { .. } => RefusalCode::DATABASE_DAMAGED,
             Self::BrokenReference { .. } => RefusalCode::BROKEN_REFERENCE,

@@ -1,7 +1,7 @@
 //! Findings of one kind together, with the commands that repair just those.
 
 use super::{Finding, Report};
-use model::Advice;
+use model::{Advice, RefusalCode};
 
 /// Deliveries with the same kind of finding that are listed one by one.
 const DELIVERIES: usize = 10;
@@ -11,8 +11,8 @@ const EXAMPLES: usize = 3;
 /// Findings of one kind: of a delivery, of many deliveries, or of the whole archive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Group {
-    /// Kind.
-    pub code: &'static str,
+    /// Code of the findings.
+    pub code: RefusalCode,
     /// Their subject, in words; empty for the whole archive.
     pub subject: String,
     /// Number of findings.
@@ -28,16 +28,16 @@ pub struct Group {
 impl Report {
     /// Returns the findings in groups, in the order in which the first of each was found.
     pub fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<(&str, Option<&str>, &str, Vec<&Finding>)> = Vec::new();
+        let mut groups: Vec<(RefusalCode, Option<&str>, &str, Vec<&Finding>)> = Vec::new();
         for finding in &self.findings {
-            let key = (finding.code(), finding.delivery(), finding.repair());
+            let key = (finding.registered(), finding.delivery(), finding.repair());
             let known = groups.iter_mut().find(|(c, d, r, _)| (*c, *d, *r) == key);
             match known {
                 Some((.., findings)) => findings.push(finding),
                 None => groups.push((key.0, key.1, key.2, vec![finding])),
             }
         }
-        let mut codes: Vec<&'static str> = self.findings.iter().map(Finding::code).collect();
+        let mut codes: Vec<RefusalCode> = self.findings.iter().map(Finding::registered).collect();
         let mut seen = Vec::new();
         codes.retain(|code| {
             let is_first = !seen.contains(code);
@@ -69,7 +69,7 @@ impl Report {
 }
 
 fn group(
-    code: &'static str,
+    code: RefusalCode,
     subject: String,
     repair: String,
     findings: &[&Finding],

@@ -79,7 +79,7 @@ impl Report {
                 let commands: Vec<String> = g.commands.iter().map(ToString::to_string).collect();
                 let kinds: Vec<&str> = g.commands.iter().map(model::Advice::kind).collect();
                 json!({
-                    "code": g.code, "subject": g.subject, "count": g.count, "repair": g.repair,
+                    "code": g.code.as_str(), "subject": g.subject, "count": g.count, "repair": g.repair,
                     "commands": commands, "kinds": kinds,
                 })
             })
