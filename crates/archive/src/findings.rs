@@ -12,6 +12,7 @@ use crate::status::reports::{Chosen, known_id};
 use engine::{Connection, Optional};
 use model::Finding;
 use model::RefusalCode;
+use model::ReportCode;
 use model::{Advice, DeliveryName};
 use rusqlite::params;
 use serde::Serialize;
@@ -221,7 +222,7 @@ pub(crate) fn findings(
         Ok(Drift {
             delivery: r.name(0)?,
             stage: r.get(1)?,
-            code: r.get(2)?,
+            code: r.name(2)?,
             subject: r.get(3)?,
             files: r.get(4)?,
             occurrences: r.get(5)?,
@@ -243,7 +244,7 @@ pub struct Drift {
     /// Stage of the pipeline.
     pub stage: String,
     /// Kind.
-    pub code: String,
+    pub code: ReportCode,
     /// Keyword or column; empty when there is none.
     pub subject: String,
     /// Number of files with the finding.

@@ -9,7 +9,7 @@ use archive::refusals::{RefusalFilter, RefusalState};
 use archive::status::Status;
 use archive::{Reader, Timestamp};
 use dispatch::command::{Programs, System};
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, ReportCode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -103,7 +103,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let archive = site.read()?;
     let mut notices = Vec::new();
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
-    let mut refusals: BTreeMap<(DeliveryName, String), (u64, String)> = BTreeMap::new();
+    let mut refusals: BTreeMap<(DeliveryName, ReportCode), (u64, String)> = BTreeMap::new();
     for refusal in archive.refusals(&filter)?.into_iter().filter(|r| !r.refusal.parked) {
         let key = (refusal.delivery, refusal.refusal.code);
         let counted = refusals.entry(key).or_insert((0, refusal.refusal.message));

@@ -4,7 +4,7 @@
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
 //! kind has no situation. A new recommendation is a new variant with its words, and a situation in that test.
 
-use crate::{DeliveryName, HostName, Night, PlanId, RefusalId, UseCase};
+use crate::{DeliveryName, HostName, Night, PlanId, RefusalId, ReportCode, UseCase};
 use std::fmt;
 
 /// The part of the work that a command is about.
@@ -50,7 +50,7 @@ pub enum RefusalChoice {
     /// All open refusals with a code in a delivery.
     Code {
         /// The code.
-        code: String,
+        code: ReportCode,
         /// The delivery.
         delivery: DeliveryName,
     },

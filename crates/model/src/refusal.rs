@@ -1,6 +1,6 @@
 //! Refusals of rejected inputs, and findings in accepted ones.
 
-use crate::{RefusalCode, is_clean, shown_briefly};
+use crate::{RefusalCode, ReportCode, is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
 
 /// Greatest length of a message in bytes.
@@ -37,8 +37,8 @@ impl RowRange {
 /// A file, HDU or set of rows that was not accepted. One record per (file, HDU, code).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Machine-readable reason in snake case, e.g. `truncated`: a [`RefusalCode`] of this version or of another one.
-    pub code: String,
+    /// Machine-readable reason in snake case, e.g. `truncated`.
+    pub code: ReportCode,
     /// Name of the file within its delivery.
     pub file: String,
     /// HDU, primary = 0; `None` when the whole file is meant.
@@ -83,8 +83,8 @@ impl Refusal {
         Self::stored(code.into(), file, message)
     }
 
-    /// Returns the refusal with a code that is known as text: of a record, or made from the name of a check.
-    pub fn stored(code: String, file: impl Into<String>, message: impl Into<String>) -> Self {
+    /// Returns the refusal with the code of a record, or one made from the name of a check.
+    pub fn stored(code: ReportCode, file: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             code,
             file: file.into(),
@@ -103,8 +103,8 @@ impl Refusal {
 /// An unexpected property of accepted data: counted in reports, shown as drift, not refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Machine-readable kind in snake case, e.g. `keyword_missing`: a [`RefusalCode`] of this version or of another one.
-    pub code: String,
+    /// Machine-readable kind in snake case, e.g. `keyword_missing`.
+    pub code: ReportCode,
     /// Name of the file within its delivery.
     pub file: String,
     /// HDU, primary = 0.

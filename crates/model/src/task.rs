@@ -3,7 +3,7 @@
 //! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
 //! attempt's directory without it is unfinished work.
 
-use crate::{Finding, HostName, MultiframeId, Refusal, Sha256, UnitKey, shown_briefly};
+use crate::{Finding, HostName, MultiframeId, Refusal, ReportCode, Sha256, UnitKey, shown_briefly};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -253,7 +253,7 @@ pub struct TaskResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CountedFinding {
     /// Code of the finding.
-    pub code: String,
+    pub code: ReportCode,
     /// Its keyword or column.
     pub subject: String,
     /// `true`: in the catalogue files of the inputs, `false`: in their images.

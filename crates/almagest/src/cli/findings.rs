@@ -5,7 +5,7 @@ use crate::report::{Table, counted, grouped, say, say_part};
 use archive::findings::Drift;
 use curate::advice;
 use curate::site::Site;
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, ReportCode};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ pub struct Arguments {
     delivery: Option<DeliveryName>,
     /// Only with this code.
     #[arg(long)]
-    code: Option<String>,
+    code: Option<ReportCode>,
     /// As one JSON array.
     #[arg(long)]
     json: bool,
@@ -66,7 +66,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
         let cells = [
             finding.delivery.to_string(),
             finding.stage.clone(),
-            finding.code.clone(),
+            finding.code.to_string(),
             finding.subject.clone(),
             grouped(finding.files),
             grouped(finding.occurrences),

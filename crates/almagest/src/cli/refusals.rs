@@ -16,7 +16,7 @@ use curate::advice;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::steps::gate;
-use model::{Advice, DeliveryName, RefusalId};
+use model::{Advice, DeliveryName, RefusalId, ReportCode};
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ struct List {
     delivery: Option<DeliveryName>,
     /// Only with this code.
     #[arg(long)]
-    code: Option<String>,
+    code: Option<ReportCode>,
     /// Only of this file.
     #[arg(long, value_name = "NAME")]
     file: Option<String>,
@@ -95,7 +95,7 @@ struct Decide {
     numbers: Vec<RefusalId>,
     /// All open refusals with this code.
     #[arg(long, conflicts_with = "numbers")]
-    code: Option<String>,
+    code: Option<ReportCode>,
     /// Only of this delivery (with --code).
     #[arg(long, value_name = "NAME", requires = "code")]
     delivery: Option<DeliveryName>,
@@ -164,7 +164,7 @@ fn list(site: &Site, options: &List) -> anyhow::Result<Exit> {
             record.delivery.to_string(),
             if is_narrow { in_short(record) } else { place(record) },
             record.stage.name().to_owned(),
-            r.code.clone(),
+            r.code.to_string(),
             state,
             if is_narrow { shortened(&in_full(r)) } else { in_full(r) },
         ]);

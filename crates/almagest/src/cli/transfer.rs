@@ -215,7 +215,7 @@ pub fn say_expected(expected: Vec<Expected>) {
             grouped(prospect.unchanged as u64),
         ]);
         for refusal in prospect.refusals {
-            refused.row([name.to_string(), refusal.file, refusal.code, refusal.message]);
+            refused.row([name.to_string(), refusal.file, refusal.code.into(), refusal.message]);
         }
         for entry in prospect.skipped {
             skipped.row([name.to_string(), entry.name, entry.code.to_owned(), entry.why]);

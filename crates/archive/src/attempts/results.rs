@@ -11,7 +11,7 @@ use crate::time::text_of;
 use crate::{Archive, Timestamp};
 use engine::{Connection, Optional};
 use model::task::TaskResult;
-use model::{MultiframeId, Refusal, RefusalCode, UnitState, UseCase};
+use model::{MultiframeId, Refusal, RefusalCode, ReportCode, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -444,7 +444,8 @@ fn resolve_inputs(
     for input in inputs {
         let (name, file) = input.subject(use_case);
         let met = met.get(name.as_str()).into_iter().flatten();
-        let met: BTreeSet<(String, Option<u16>)> = met.map(|r| (r.code.clone(), r.hdu)).collect();
+        let met: BTreeSet<(ReportCode, Option<u16>)> =
+            met.map(|r| (r.code.clone(), r.hdu)).collect();
         let resolved =
             refusals::resolve_not_met(tx, *file, Stage::Task(use_case), &met, &cause, now)?;
         let done_before =

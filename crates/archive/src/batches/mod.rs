@@ -441,7 +441,7 @@ pub(crate) fn refuse(
     if let Some(kept) = kept {
         abandon_event(tx, &unit, kept, &cause.why, now)?;
     }
-    let refusal = Refusal::stored(format!("batch_{check}"), "", format!("{key}: {message}"));
+    let refusal = Refusal::stored(format!("batch_{check}").into(), "", format!("{key}: {message}"));
     let met = Met {
         delivery: unit.delivery_id,
         stage: Stage::Ingest,

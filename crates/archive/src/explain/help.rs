@@ -5,7 +5,7 @@ use crate::explain::{Explanation, Setting, Suggestion, refusal_in_words};
 use crate::refusals::RefusalState::{Open, Retried};
 use crate::refusals::{RefusalRecord, Stage};
 use model::advice::{RefusalChoice, Target};
-use model::refusal_code::{self, Remedy};
+use model::refusal_code::Remedy;
 use model::{Advice, DeliveryName, RefusalId};
 
 /// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
@@ -202,7 +202,7 @@ fn suggestions_for_open(
     let alike = Alike { record, numbers, setting };
     let refusal = &record.refusal;
     // A code of another version has no entry.
-    let remedy = refusal_code::entry(&refusal.code).map_or(Remedy::Repaired, |entry| entry.remedy);
+    let remedy = refusal.code.entry().map_or(Remedy::Repaired, |entry| entry.remedy);
     let text = remedy.text();
     match remedy {
         Remedy::TaskCause => vec![alike.task_failed()],
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn a_code_of_another_version_has_the_general_suggestion() {
         let mut record = open(RefusalCode::TRUNCATED, Remedy::Repaired);
-        record.refusal.code = "of_a_newer_version".to_owned();
+        record.refusal.code = "of_a_newer_version".into();
         let suggestions = help_for(&record, &Setting::default());
         assert_eq!(suggestions[0].text, Remedy::Repaired.text());
         record.refusal.parked = true;

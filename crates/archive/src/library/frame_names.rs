@@ -70,7 +70,7 @@ fn note_twice(
     (newer_file, newer): (i64, &str),
 ) -> Result<(), ArchiveFault> {
     let finding = Finding {
-        code: FRAME_TWICE.to_owned(),
+        code: FRAME_TWICE.into(),
         file: newer.to_owned(),
         hdu: None,
         subject: Some(older.to_owned()),

@@ -321,7 +321,7 @@ pub(crate) fn findings(
         let drift = sums.entry(key).or_insert_with(|| Drift {
             delivery: kept.newer_delivery.clone(),
             stage: "ingest".to_owned(),
-            code: code.to_owned(),
+            code: code.into(),
             subject,
             files: 0,
             occurrences: 0,

@@ -8,7 +8,7 @@ use crate::refusals::{RefusalState, Stage, ext_num, hdu};
 use crate::time::text_of;
 use crate::{Timestamp, values};
 use engine::{self, Connection, Optional};
-use model::Refusal;
+use model::{Refusal, ReportCode};
 use rusqlite::params;
 use std::collections::{BTreeSet, HashMap};
 
@@ -43,7 +43,7 @@ pub(crate) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
                 met.delivery,
                 r.file,
                 met.stage.name(),
-                r.code,
+                r.code.as_str(),
                 ext_num(r.hdu).map_or(-1, i64::from),
                 met.file.unwrap_or(0),
                 met.unit
@@ -119,7 +119,7 @@ fn values_of(met: &Met<'_>, times: u64) -> Result<[engine::Value; 15], ArchiveFa
         number(met.unit),
         Text(r.file.clone()),
         Text(met.stage.name().to_owned()),
-        Text(r.code.clone()),
+        Text(r.code.to_string()),
         number(ext_num(r.hdu).map(i64::from)),
         r.keyword.as_ref().map_or(Null, text),
         r.column.as_ref().map_or(Null, text),
@@ -227,7 +227,7 @@ fn refused_again(stage: Stage) -> Cause {
     Cause::new(stage.name(), "refused again after a retry")
 }
 
-type Key = (String, String, Option<u16>, Option<i64>);
+type Key = (String, ReportCode, Option<u16>, Option<i64>);
 
 /// A recorded refusal that is not resolved.
 struct Known {
@@ -261,7 +261,7 @@ fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashMap<Key, Known>, Archiv
             marks.join(", ")
         ))?;
         let rows = select.query_map(values, |r| {
-            let key: Key = (r.get(0)?, r.get(1)?, hdu(r.get(2)?), r.get(3)?);
+            let key: Key = (r.get(0)?, r.name(1)?, hdu(r.get(2)?), r.get(3)?);
             Ok((key, Known { number: r.get(4)?, state: r.get(5)? }))
         })?;
         for row in rows {

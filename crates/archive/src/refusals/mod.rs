@@ -11,7 +11,7 @@ use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
-use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, UseCase};
+use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, ReportCode, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -163,7 +163,7 @@ pub struct RefusalFilter {
     /// Only in this state.
     pub state: Option<RefusalState>,
     /// Only with this code.
-    pub code: Option<String>,
+    pub code: Option<ReportCode>,
     /// Only of this file.
     pub file: Option<String>,
 }
@@ -264,7 +264,7 @@ pub(crate) fn resolve_not_met(
     tx: &Connection,
     file: i64,
     stage: Stage,
-    met: &BTreeSet<(String, Option<u16>)>,
+    met: &BTreeSet<(ReportCode, Option<u16>)>,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
@@ -273,7 +273,7 @@ pub(crate) fn resolve_not_met(
              AND code NOT IN ('image_absent', 'metadata_refused')",
     )?;
     let rows = select.query_map(params![file, stage.name()], |r| {
-        Ok((r.get::<i64>(0)?, (r.get(1)?, hdu(r.get(2)?))))
+        Ok((r.get::<i64>(0)?, (r.name(1)?, hdu(r.get(2)?))))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut resolved = 0;
@@ -331,14 +331,14 @@ fn take(
         |r| {
             let refusal = Refusal {
                 hdu: hdu(r.get(5)?),
-                ..Refusal::stored(r.get::<String>(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
+                ..Refusal::stored(r.name(3)?, r.get::<String>(4)?, r.get::<String>(6)?)
             };
             let file_id: Option<i64> = r.get(7)?;
             Ok((r.get::<i64>(0)?, file_id, r.get::<String>(1)?, r.get::<bool>(2)?, refusal))
         },
     )?;
-    let code = refusal.code.as_str();
-    if stage != Stage::Register.name() || !TAKEABLE.contains(&code) {
+    let code = &refusal.code;
+    if stage != Stage::Register.name() || !TAKEABLE.contains(&code.as_str()) {
         return Err(ArchiveFault::Conflict(format!(
             "refusal {refusal_id} is {code} of {stage}, which cannot be overruled"
         )));
@@ -348,7 +348,7 @@ fn take(
         return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
     }
     let finding = Finding {
-        code: code.to_owned(),
+        code: code.clone(),
         file: refusal.file.clone(),
         hdu: refusal.hdu,
         subject: Some("DATASUM".to_owned()),
@@ -475,7 +475,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         stage: Stage::Transfer,
         round: row.get(3)?,
         refusal: Refusal {
-            code: row.get(4)?,
+            code: row.name(4)?,
             file: row.get(5)?,
             hdu: hdu(row.get(6)?),
             keyword: row.get(7)?,

@@ -104,7 +104,7 @@ pub(crate) fn life(archive: &mut Archive) {
     let mut result = work_off(&started);
     result.refusals.push(refusal("bad_header", "w00001.fit", Some(2), false));
     result.findings.push(model::Finding {
-        code: "odd".to_owned(),
+        code: "odd".into(),
         file: "w00001.fit".to_owned(),
         hdu: None,
         subject: None,
@@ -178,7 +178,7 @@ fn ask(archive: &mut Archive) {
     let filter = RefusalFilter {
         delivery: Some(NIGHT.parse().unwrap()),
         state: Some(RefusalState::Open),
-        code: Some("bad_header".to_owned()),
+        code: Some("bad_header".into()),
         file: Some("w00001.fit".to_owned()),
     };
     archive.refusals(&filter).unwrap();

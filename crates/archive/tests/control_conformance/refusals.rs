@@ -9,7 +9,7 @@ use archive::refusals::{
 };
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{Refusal, RefusalId, UnitState, UseCase};
+use model::{Refusal, RefusalId, ReportCode, UnitState, UseCase};
 
 fn open(archive: &Reader) -> Vec<RefusalRecord> {
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -94,17 +94,17 @@ pub fn a_catalogue_waits_for_metadata(fresh: &Fresh) {
         &mut archive,
         Some(refusal("missing_keyword", "w00000.fit", Some(0), false)),
     );
-    let codes: Vec<(String, String)> =
+    let codes: Vec<(String, ReportCode)> =
         open(&archive).into_iter().map(|r| (r.refusal.file, r.refusal.code)).collect();
     let wanted = [("w00000.fit", "missing_keyword"), ("w00000_cat.fits", "metadata_refused")];
-    assert_eq!(codes, wanted.map(|(file, code)| (file.to_owned(), code.to_owned())));
+    assert_eq!(codes, wanted.map(|(file, code)| (file.to_owned(), code.into())));
     let metadata = open(&archive)[0].refusal_id;
     archive.decide(metadata, Decision::Retry, &cause(), now()).unwrap();
     // The first round is staged; the next one may be opened when it is over.
     let first = archive.staged_rounds().unwrap()[0].unit.clone();
     archive.refuse_batch(&first, "test", "not wanted", now()).unwrap();
     refuse_in_metadata(&mut archive, None);
-    let left: Vec<String> = open(&archive).into_iter().map(|r| r.refusal.code).collect();
+    let left: Vec<ReportCode> = open(&archive).into_iter().map(|r| r.refusal.code).collect();
     assert_eq!(left, ["batch_test"], "image and catalogue are resolved");
 }
 
@@ -172,7 +172,7 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
     let image = arrival("w00001.fit", "image 1");
     let recorded = awaiting(&mut archive, Some("images"), &[image]);
     assert_eq!((recorded.new_refusals, recorded.resolved_refusals), (0, 1));
-    let left: Vec<String> = open(&archive).into_iter().map(|r| r.refusal.file).collect();
+    let left: Vec<ReportCode> = open(&archive).into_iter().map(|r| r.refusal.file).collect();
     assert_eq!(left, ["w00000_cat.fits", "w00002_cat.fits"]);
     // What is said of refused metadata stays through retraction and undo.
     refuse_in_metadata(&mut archive, Some(refusal("damaged", "w00001.fit", None, false)));
@@ -194,7 +194,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     let finding = |code: &str, file: &str, files, count| model::Finding {
-        code: code.to_owned(),
+        code: code.into(),
         file: file.to_owned(),
         hdu: Some(1),
         subject: Some("FOO".to_owned()),
@@ -213,7 +213,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
                     result.findings.push(finding("keyword_missing", name, files, 1));
                 }
                 result.counted.push(model::task::CountedFinding {
-                    code: "keyword_missing".to_owned(),
+                    code: "keyword_missing".into(),
                     subject: "FOO".to_owned(),
                     catalogue: false,
                     inputs: inputs.clone(),
@@ -223,7 +223,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
             }
             super::publication::publish(archive, &unit);
         };
-    let counts = |archive: &Reader| -> Vec<(String, u64, u64)> {
+    let counts = |archive: &Reader| -> Vec<(ReportCode, u64, u64)> {
         let findings = archive.findings(None).unwrap();
         let mine = findings.into_iter().filter(|f| f.stage == "metadata");
         let mut counts: Vec<_> = mine.map(|f| (f.code, f.files, f.occurrences)).collect();
@@ -232,8 +232,8 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
     };
     let wanted = |missing: (u64, u64), mistyped: (u64, u64)| {
         vec![
-            ("keyword_missing".to_owned(), missing.0, missing.1),
-            ("keyword_mistyped".to_owned(), mistyped.0, mistyped.1),
+            ("keyword_missing".into(), missing.0, missing.1),
+            ("keyword_mistyped".into(), mistyped.0, mistyped.1),
         ]
     };
     round(&mut archive, &|_| true, vec![[1, 3, 2], [4, 4, 5]]);

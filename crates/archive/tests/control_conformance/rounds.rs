@@ -7,7 +7,7 @@ use archive::attempts::results::{Outcome, Taken};
 use archive::history::Cause;
 use archive::refusals::RefusalFilter;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
-use model::{UnitState, UseCase};
+use model::{ReportCode, UnitState, UseCase};
 
 pub fn a_round_covers_its_files_once(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
@@ -89,7 +89,7 @@ pub fn a_task_is_given_up(fresh: &Fresh) {
     let batch = archive.batch(&unit).unwrap();
     assert_eq!(batch.tasks[0].result, None);
     assert_eq!(batch.tasks[0].inputs[0].outcome, Outcome::Refused);
-    let codes: Vec<String> = archive
+    let codes: Vec<ReportCode> = archive
         .refusals(&RefusalFilter::default())
         .unwrap()
         .into_iter()

@@ -245,7 +245,7 @@ pub fn night_as(frames: usize, [image, catalogue]: [&str; 2]) -> Vec<Arrival> {
 
 pub fn refusal(code: &str, file: &str, hdu: Option<u16>, parked: bool) -> Refusal {
     Refusal {
-        code: code.to_owned(),
+        code: code.into(),
         file: file.to_owned(),
         hdu,
         keyword: None,

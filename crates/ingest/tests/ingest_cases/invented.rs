@@ -24,7 +24,7 @@ const PRODUCTS: &[UseCase] = &[
 /// Makes the product: a finding about each image, since the product has no table.
 fn make(task: &TaskFile, _: &SurveyProfile) -> Result<Output, NodeFault> {
     let found = |file: &str| Finding {
-        code: "frame_twice".to_owned(),
+        code: "frame_twice".into(),
         file: file.to_owned(),
         hdu: None,
         subject: None,

@@ -48,7 +48,7 @@ fn check_of(tamper: Tamper, use_case: UseCase) -> String {
         .unwrap()
         .into_iter()
         .filter(|r| r.refusal.file.is_empty())
-        .map(|r| r.refusal.code)
+        .map(|r| r.refusal.code.into())
         .collect();
     assert_eq!(codes, [format!("batch_{}", report.refused[0].check)]);
     assert!(pass(&mut archive).is_idle(), "it is refused once");

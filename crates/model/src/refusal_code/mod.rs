@@ -5,7 +5,7 @@
 //! faults return codes as text, which [`RefusalCode::of_fault`] takes. `tests/refusal_codes.rs` compares the register with the
 //! sources of all crates, in both directions.
 //!
-//! Stored records and results of nodes keep their code as text: it may come from another version, which has other codes.
+//! Stored records and results of nodes hold a [`crate::ReportCode`]: it may come from another version, which has other codes.
 
 mod archive;
 mod arrival;
@@ -48,12 +48,6 @@ impl fmt::Display for RefusalCode {
 impl PartialEq<&str> for RefusalCode {
     fn eq(&self, text: &&str) -> bool {
         self.0 == *text
-    }
-}
-
-impl PartialEq<RefusalCode> for String {
-    fn eq(&self, code: &RefusalCode) -> bool {
-        self == code.0
     }
 }
 

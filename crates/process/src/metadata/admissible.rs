@@ -105,7 +105,7 @@ mod tests {
         let mut rows = [row];
         let mut notes = Notes::default();
         check(&mut rows, "a.fit", &mut notes);
-        let codes = notes.findings.iter().map(|finding| finding.code.clone()).collect();
+        let codes = notes.findings.iter().map(|finding| finding.code.to_string()).collect();
         (rows[0].get(column).clone(), codes, notes.refused)
     }
 

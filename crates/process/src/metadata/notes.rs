@@ -1,7 +1,7 @@
 //! Findings made while a frame was read, and the parts of it that are rejected.
 
 use model::task::CountedFinding;
-use model::{Finding, Refusal, RefusalCode};
+use model::{Finding, Refusal, RefusalCode, ReportCode};
 use std::collections::BTreeMap;
 
 /// Kinds of findings that are reported once per task, with a count, and not once per file.
@@ -110,7 +110,7 @@ impl Notes {
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     /// By code, subject and kind of file; runs of ordinals with equal counts.
-    runs: BTreeMap<(String, String, bool), Vec<[u32; 3]>>,
+    runs: BTreeMap<(ReportCode, String, bool), Vec<[u32; 3]>>,
 }
 
 impl Counted {

@@ -292,7 +292,7 @@ impl Desk {
     }
 
     pub fn refusals(&self) -> Vec<(String, String)> {
-        self.fetched.refusals.iter().map(|r| (r.file.clone(), r.code.clone())).collect()
+        self.fetched.refusals.iter().map(|r| (r.file.clone(), r.code.to_string())).collect()
     }
 
     /// Nothing is on its way any more.
