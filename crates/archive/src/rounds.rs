@@ -6,7 +6,7 @@ use crate::history::{self, Cause};
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
-use model::{DeliveryName, MultiframeId};
+use model::{DeliveryName, MultiframeId, SurveyName};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 
@@ -23,7 +23,7 @@ pub struct PlannedInput {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedTask {
     /// Survey profile of all its files.
-    pub survey: String,
+    pub survey: SurveyName,
     /// The files, in the order of their names.
     pub inputs: Vec<PlannedInput>,
 }
@@ -69,7 +69,7 @@ pub struct TaskRecord {
     /// The task.
     pub key: TaskKey,
     /// Survey profile of its files.
-    pub survey: String,
+    pub survey: SurveyName,
     /// State of the task.
     pub state: TaskState,
     /// Number of files.
@@ -280,7 +280,7 @@ fn insert_task(
         .prepare_cached(
             "INSERT INTO task (unit_id, number, survey, state) VALUES (?1, ?2, ?3, 'open') RETURNING task_id",
         )?
-        .query_row(params![unit.id, number, task.survey], |r| r.get(0))?;
+        .query_row(params![unit.id, number, task.survey.as_str()], |r| r.get(0))?;
     let mut insert = tx.prepare_cached(
         "INSERT INTO task_input (task_id, ordinal, multiframe_id, catalogue_version) VALUES (?1, ?2, ?3, ?4)",
     )?;
@@ -300,7 +300,7 @@ pub(crate) struct Task {
     pub id: i64,
     pub unit: Unit,
     pub number: u32,
-    pub survey: String,
+    pub survey: SurveyName,
     pub state: TaskState,
     pub result_attempt: Option<u32>,
 }
@@ -313,7 +313,7 @@ pub(crate) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveF
             "SELECT task_id, survey, state, result_attempt FROM task WHERE unit_id = ?1 AND number = ?2",
         )?
         .query_row(params![unit.id, key.task], |r| {
-            Ok((r.get(0)?, r.get(1)?, task_state(&r.get::<String>(2)?), r.get(3)?))
+            Ok((r.get(0)?, r.name(1)?, task_state(&r.get::<String>(2)?), r.get(3)?))
         })
         .optional()?;
     let (id, survey, state, result_attempt) = found.ok_or_else(|| ArchiveFault::Unknown {
@@ -345,7 +345,7 @@ pub(crate) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, Ar
     let rows = select.query_map([unit.id], |r| {
         Ok(TaskRecord {
             key: TaskKey { unit: key.clone(), task: r.get(0)? },
-            survey: r.get(1)?,
+            survey: r.name(1)?,
             state: task_state(&r.get::<String>(2)?),
             inputs: r.get(3)?,
             attempts: r.get(4)?,

@@ -7,9 +7,9 @@ use crate::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use crate::{Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::UnitState;
 use model::{DeliveryName, UnitKey};
 use model::{MultiframeId, UseCase};
+use model::{SurveyName, UnitState};
 use std::collections::{BTreeMap, HashMap};
 
 /// The progress of a use case with one image: the latest round that covers the image.
@@ -61,7 +61,7 @@ pub struct ImageWork {
     /// Length in bytes.
     pub bytes: u64,
     /// Name of the survey profile.
-    pub survey: String,
+    pub survey: SurveyName,
     /// Number of HDUs with pixels.
     pub hdus: u32,
     /// Its programme, once its metadata are ingested.
@@ -244,7 +244,7 @@ fn images(c: &Connection, delivery: i64) -> Result<Vec<ImageWork>, ArchiveFault>
                 Some(CatalogueWork { version, name: r.get(6)?, bytes: r.get(7)?, rows: r.get(8)? })
             }
         };
-        Ok((r.get(0)?, (r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(9)?), catalogue))
+        Ok((r.get(0)?, (r.get(1)?, r.get(2)?, r.name(3)?, r.get(4)?, r.get(9)?), catalogue))
     })?;
     let mut images = Vec::new();
     for row in rows {

@@ -4,7 +4,7 @@
 //! listed. `crates/almagest/tests/advice/` runs each kind in the situation in which it is recommended, and fails when a
 //! kind has no situation. A new recommendation is a new variant with its words, and a situation in that test.
 
-use crate::{DeliveryName, HostName, Night, PlanId, RefusalId, ReportCode, UseCase};
+use crate::{DeliveryName, HostName, Night, PlanId, RefusalId, ReportCode, SurveyName, UseCase};
 use std::fmt;
 
 /// The part of the work that a command is about.
@@ -427,7 +427,7 @@ advice! {
     /// Sets a value of a survey profile.
     ProfileSet {
         /// The survey.
-        survey: String,
+        survey: SurveyName,
         /// The key.
         key: String,
         /// The value.

@@ -1,4 +1,4 @@
-//! Names of deliveries and hosts. The constructor checks a name where it enters; code that has one need not check it.
+//! Names of deliveries, hosts and surveys. The constructor checks a name where it enters; code that has one need not check it.
 
 use crate::{RefusalCode, is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
@@ -189,6 +189,11 @@ name! {
         _ if !is_clean(name) => Some("the name contains a control character"),
         _ => None,
     }
+}
+
+name! {
+    /// Name of a survey profile, e.g. `wfcam`: not empty.
+    SurveyName, "survey", |name| name.is_empty().then_some("the name is empty")
 }
 
 impl HostName {

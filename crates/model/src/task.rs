@@ -3,7 +3,10 @@
 //! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
 //! attempt's directory without it is unfinished work.
 
-use crate::{Finding, HostName, MultiframeId, Refusal, ReportCode, Sha256, UnitKey, shown_briefly};
+use crate::{
+    Finding, HostName, MultiframeId, Refusal, ReportCode, Sha256, SurveyName, UnitKey,
+    shown_briefly,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -103,7 +106,7 @@ pub struct TaskFile {
     /// The multiframes, in the order of their file names.
     pub inputs: Vec<TaskInput>,
     /// Name of the survey profile.
-    pub survey: String,
+    pub survey: SurveyName,
     /// The profile itself, TOML.
     pub profile: String,
     /// All programmes of the archive.

@@ -13,9 +13,9 @@ mod work;
 
 pub use work::{Make, Makers, Output};
 
-use model::UseCase;
 use model::profile::{ProfileFaults, SurveyProfile};
 use model::task::{FORMAT_VERSION, RunReport, TaskFile, TaskResult};
+use model::{SurveyName, UseCase};
 use stage::StageError;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub enum NodeFault {
     #[error("the survey profile {survey} of the task is invalid")]
     Profile {
         /// Its name.
-        survey: String,
+        survey: SurveyName,
         /// All faults.
         #[source]
         faults: ProfileFaults,

@@ -65,7 +65,7 @@ impl Bench {
             task: 1,
             attempt,
             inputs: (1..).zip(&self.images).map(input).collect(),
-            survey: "wfcam".to_owned(),
+            survey: "wfcam".parse().unwrap(),
             profile: profile.to_owned(),
             programmes: Vec::new(),
             metadata: Vec::new(),

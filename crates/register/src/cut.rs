@@ -2,6 +2,7 @@
 
 use archive::rounds::{PlannedInput, PlannedTask};
 use archive::work::ImageWork;
+use model::SurveyName;
 use model::products::{Cut, Product};
 use std::collections::BTreeMap;
 
@@ -73,7 +74,7 @@ fn by_rows(images: &[&ImageWork], sizes: &Sizes) -> Vec<PlannedTask> {
         .div_ceil(sizes.tasks(sizes.catalogue_tasks_per_worker))
         .clamp(sizes.min_rows.max(1), sizes.max_rows.max(1));
     let mut tasks = Vec::new();
-    let mut small: BTreeMap<String, Vec<Vec<&ImageWork>>> = BTreeMap::new();
+    let mut small: BTreeMap<SurveyName, Vec<Vec<&ImageWork>>> = BTreeMap::new();
     for ((survey, _), group) in groups(images, |i| (i.survey.clone(), i.programme)) {
         let work: u64 = group.iter().map(|i| rows(i)).sum();
         if work < share {
@@ -119,7 +120,7 @@ fn weight(image: &ImageWork) -> u64 {
     u64::from(image.hdus.max(1))
 }
 
-type Group = (String, Option<i32>);
+type Group = (SurveyName, Option<i32>);
 
 fn groups<'a>(
     images: &[&'a ImageWork],
@@ -157,12 +158,12 @@ fn split<'a>(
     out
 }
 
-fn task(survey: &str, images: Vec<&ImageWork>, with_catalogues: bool) -> PlannedTask {
+fn task(survey: &SurveyName, images: Vec<&ImageWork>, with_catalogues: bool) -> PlannedTask {
     let input = |i: &ImageWork| PlannedInput {
         multiframe_id: i.multiframe_id,
         catalogue_version: i.catalogue.as_ref().filter(|_| with_catalogues).map(|c| c.version),
     };
-    PlannedTask { survey: survey.to_owned(), inputs: images.into_iter().map(input).collect() }
+    PlannedTask { survey: survey.clone(), inputs: images.into_iter().map(input).collect() }
 }
 
 /// Sorts tasks in the order of their first files. Within a programme that keeps the order of file names, whatever the cut.
@@ -185,7 +186,7 @@ mod tests {
             multiframe_id: MultiframeId::new(id).unwrap(),
             name: format!("w{id:05}.fit"),
             bytes: 1,
-            survey: survey.to_owned(),
+            survey: survey.parse().unwrap(),
             hdus: 4,
             programme,
             catalogue: Some(CatalogueWork { version: 1, name: String::new(), bytes: 1, rows }),

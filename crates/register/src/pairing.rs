@@ -8,7 +8,7 @@ use model::profile::{Naming, SurveyProfile};
 /// header may fit another profile than its image's.
 pub fn rule(profiles: &[SurveyProfile]) -> impl Fn(Partner<'_>) -> Vec<String> + '_ {
     move |partner| {
-        let own = |p: &&SurveyProfile| Some(p.name.as_str()) == partner.survey;
+        let own = |p: &&SurveyProfile| Some(&p.name) == partner.survey;
         let first = profiles.iter().filter(own);
         let rest = profiles.iter().filter(|p| !own(p));
         match partner.kind {
@@ -36,6 +36,7 @@ fn key(naming: &Naming, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::SurveyName;
 
     #[test]
     fn catalogues_find_images_by_their_survey_s_names() {
@@ -51,10 +52,12 @@ mod tests {
             ("w20071011_00100_st.fit", "w20071011_00100_st_cat.fits", Some("generic"), true), // bare header
             ("w20071011_00100_st.fit", "x/w20071011_00100_st_cat.fits", Some("wfcam"), false),
         ];
+        let name_of = |name: &str| name.parse::<SurveyName>().unwrap();
         for (image, catalogue, survey, wanted) in cases {
             let partner = |kind, name, survey| Partner { kind, name, survey };
-            let image = rule(partner(FileKind::Image, image, Some("wfcam")));
-            let found = rule(partner(FileKind::Catalogue, catalogue, survey));
+            let [wfcam, survey] = [Some("wfcam"), survey].map(|name| name.map(name_of));
+            let image = rule(partner(FileKind::Image, image, wfcam.as_ref()));
+            let found = rule(partner(FileKind::Catalogue, catalogue, survey.as_ref()));
             let fits = found.iter().any(|key| image.contains(key));
             assert_eq!(fits, wanted, "{catalogue} as {survey:?}: {found:?}");
         }

@@ -327,7 +327,7 @@ mod tests {
             multiframe_id: MultiframeId::new(id).unwrap(),
             name: format!("w{id}.fit"),
             bytes: 1,
-            survey: "wfcam".to_owned(),
+            survey: "wfcam".parse().unwrap(),
             hdus: 4,
             programme: None,
             catalogue: Some(CatalogueWork {

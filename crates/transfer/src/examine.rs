@@ -3,7 +3,7 @@
 use fits::checksum::{self, Verdict};
 use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
 use model::profile::StaleChecksum;
-use model::{FileKind, Finding, Refusal, RefusalCode, one_line};
+use model::{FileKind, Finding, Refusal, RefusalCode, SurveyName, one_line};
 use std::path::Path;
 
 /// One HDU as later stages need it before they open the file.
@@ -20,8 +20,8 @@ pub struct HduFact {
 /// The settings of a file's survey.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SurveyRules {
-    /// Name of the survey profile; empty when none fits.
-    pub survey: String,
+    /// Name of the survey profile; `None` when none fits.
+    pub survey: Option<SurveyName>,
     /// Bounds on the work and memory that its files may require.
     pub limits: Limits,
     /// The treatment of data that do not fit their DATASUM.
@@ -36,7 +36,7 @@ pub struct Content {
     /// Image, catalogue or other.
     pub kind: FileKind,
     /// Name of the survey profile that fits; `None` for files other than FITS.
-    pub survey: Option<String>,
+    pub survey: Option<SurveyName>,
     /// Its HDUs, those that could be read.
     pub hdus: Vec<HduFact>,
     /// Damage. With `hdu: None` the file as a whole is refused.
@@ -140,7 +140,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
         let message = format!("{trailing}: all HDUs before them are whole and accepted");
         content.findings.push(finding(RefusalCode::TRAILING_BYTES, name, None, None, message));
     }
-    content.survey = fits.hdus().first().map(|_| rules.survey);
+    content.survey = rules.survey;
     content
 }
 

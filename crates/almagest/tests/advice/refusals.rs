@@ -217,7 +217,7 @@ pub(crate) fn frames_name_no_project() -> Vec<&'static str> {
     let (desk, delivery) = with("project_blank");
     let number = number_of(&desk, "no_project");
     let said = desk.at_site(&["refusals", "show", &number.to_string()]);
-    let (name, survey) = ("NAME".to_owned(), "wfcam".to_owned());
+    let (name, survey) = ("NAME".to_owned(), "wfcam".parse().unwrap());
     let mut tried = Tried::at(&desk);
     let add = Advice::ProgrammeAdd { name: name.clone(), project: "PROJECT".to_owned() };
     let set = Advice::ProfileSet { survey, key: "project.unnamed".to_owned(), value: name };
@@ -247,7 +247,7 @@ pub(crate) fn catalogues_have_no_zero_point() -> Vec<&'static str> {
     let number = |r: &serde_json::Value| RefusalId::new(r["number"].as_i64()?);
     let numbers: Vec<RefusalId> = of_code.map(|r| number(r).expect("one")).collect();
     let set = Advice::ProfileSet {
-        survey: "wfcam".to_owned(),
+        survey: "wfcam".parse().unwrap(),
         key: "catalogue.photometry.missing_zero_point".to_owned(),
         value: "null".to_owned(),
     };

@@ -16,7 +16,7 @@ use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection};
 use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
-use model::{DeliveryName, HostName, MultiframeId, UnitKey, UnitState, UseCase};
+use model::{DeliveryName, HostName, MultiframeId, SurveyName, UnitKey, UnitState, UseCase};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -56,7 +56,7 @@ pub struct Started {
     /// The attempt's own directory, absolute; not created yet.
     pub directory: PathBuf,
     /// Survey profile of its files.
-    pub survey: String,
+    pub survey: SurveyName,
     /// The files, in order.
     pub inputs: Vec<TaskInput>,
     /// Programmes of the archive.

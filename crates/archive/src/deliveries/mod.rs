@@ -14,7 +14,7 @@ use crate::refusals::StagedRefusal;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, Sha256, Verification};
+use model::{DeliveryName, FileKind, Night, Sha256, SurveyName, Verification};
 use std::path::PathBuf;
 
 /// A file in the library whose transfer was verified.
@@ -113,7 +113,7 @@ pub struct Partner<'a> {
     /// Name within the delivery.
     pub name: &'a str,
     /// Its survey profile, if any.
-    pub survey: Option<&'a str>,
+    pub survey: Option<&'a SurveyName>,
 }
 
 /// The keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first image (by

@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings, rounds};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, UseCase};
+use model::{DeliveryName, FileKind, Night, SurveyName, UseCase};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -107,7 +107,7 @@ pub(crate) fn record(
     recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
     frame_names::settle(tx, site, &superseded, now)?;
     let refused = refused_images(tx, delivery)?;
-    let refused_image = |name: &str, survey: Option<&str>| {
+    let refused_image = |name: &str, survey: Option<&SurveyName>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
         let keys = (registration.pairing)(catalogue);
         let fits = |refused: &&String| {
@@ -365,7 +365,7 @@ fn become_usable(
             file_id,
             content.kind.name(),
             content.format,
-            content.survey,
+            survey_of(arrival)?,
             content.hdus,
             content.rows
         ])?;
@@ -373,6 +373,17 @@ fn become_usable(
         identify(tx, file_id, content.kind, recorded)?;
     }
     Ok(())
+}
+
+/// Returns the name of the survey profile of a file, which images and catalogues must have.
+fn survey_of(arrival: &Arrival) -> Result<Option<&str>, ArchiveFault> {
+    match &arrival.content.survey {
+        None if arrival.content.kind != FileKind::Other => Err(ArchiveFault::Conflict(format!(
+            "no survey profile of the site fits the file {}",
+            arrival.name
+        ))),
+        survey => Ok(survey.as_deref()),
+    }
 }
 
 fn insert_file(
@@ -397,7 +408,7 @@ fn insert_file(
         arrival.bytes,
         content.kind.name(),
         content.format,
-        content.survey,
+        survey_of(arrival)?,
         arrival.path,
         arrival.modified_ns,
         content.hdus,
@@ -495,13 +506,13 @@ fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), Ar
     }
     let mut images: HashMap<String, i64> = HashMap::new();
     for (file_id, name, survey) in partners(tx, delivery, ("kind = 'image'", "name"))? {
-        let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_deref() };
+        let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_ref() };
         for key in rule(partner) {
             images.entry(key).or_insert(file_id);
         }
     }
     for (file_id, name, survey) in loose {
-        let partner = Partner { kind: FileKind::Catalogue, name: &name, survey: survey.as_deref() };
+        let partner = Partner { kind: FileKind::Catalogue, name: &name, survey: survey.as_ref() };
         if let Some(image) = rule(partner).iter().find_map(|key| images.get(key)) {
             tx.prepare_cached(
                 "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
@@ -516,7 +527,7 @@ fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), Ar
     Ok(())
 }
 
-type Named = (i64, String, Option<String>);
+type Named = (i64, String, Option<SurveyName>);
 
 /// Lists the current files of a delivery that fulfil a condition, in a given order.
 fn partners(
@@ -528,7 +539,7 @@ fn partners(
         "SELECT file_id, name, survey FROM file
          WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY {order}"
     ))?;
-    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.name_if_any(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -257,7 +257,7 @@ mod tests {
             round: Some(1),
             refusal: Refusal { parked, ..Refusal::new(code, "w1_cat.fits", "a message") },
             file_id: None,
-            survey: Some("wfcam".to_owned()),
+            survey: Some("wfcam".parse().unwrap()),
             image: Some("w1.fit".to_owned()),
             state: Open,
             taken: false,

@@ -7,7 +7,7 @@ use crate::library::frame_names::LATEST_OF_NAME;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
-use model::{DeliveryName, FileId, FileKind, Sha256};
+use model::{DeliveryName, FileId, FileKind, Sha256, SurveyName};
 use rusqlite::params;
 
 /// The result of examining a file's content.
@@ -18,7 +18,7 @@ pub struct Content {
     /// Format as one word: `fits`, `fits.gz`, `text` ….
     pub format: String,
     /// Name of the survey profile that fits, for images and catalogues.
-    pub survey: Option<String>,
+    pub survey: Option<SurveyName>,
     /// HDUs with pixels (image) or rows (catalogue).
     pub hdus: u32,
     /// Rows of a catalogue, all HDUs.

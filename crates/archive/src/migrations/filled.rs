@@ -185,7 +185,7 @@ fn plan(archive: &mut Archive) {
             delivery: delivery.to_owned(),
             use_case: UseCase::Preview,
             recipe: String::new(),
-            tasks: vec![PlannedTask { survey: "wfcam".to_owned(), inputs }],
+            tasks: vec![PlannedTask { survey: "wfcam".parse().unwrap(), inputs }],
             why: "a test".to_owned(),
         };
         let unit = archive.open_round(&round, &cause(), now()).unwrap();

@@ -11,7 +11,9 @@ use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
-use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, ReportCode, UseCase};
+use model::{
+    DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, ReportCode, SurveyName, UseCase,
+};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -127,7 +129,7 @@ pub struct RefusalRecord {
     /// Content of its file, when the file is registered.
     pub file_id: Option<FileId>,
     /// Survey of its file, when the file is registered.
-    pub survey: Option<String>,
+    pub survey: Option<SurveyName>,
     /// Name of the image that its file is the catalogue of.
     pub image: Option<String>,
     /// State of the refusal.
@@ -487,7 +489,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
             parked: row.get(12)?,
         },
         file_id: row.optional_id(20)?,
-        survey: row.get(18)?,
+        survey: row.name_if_any(18)?,
         image: row.get(19)?,
         state: RefusalState::Open,
         taken: row.get(17)?,

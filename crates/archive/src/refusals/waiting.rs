@@ -6,7 +6,7 @@ use crate::history::{Cause, move_refusal};
 use crate::refusals::met::{self, Met};
 use crate::refusals::{RefusalState, Stage};
 use engine::Connection;
-use model::{Refusal, RefusalCode, UseCase};
+use model::{Refusal, RefusalCode, SurveyName, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ pub(crate) struct Settled {
 }
 
 /// Finds the name of a refused image by name and survey of its catalogue.
-pub(crate) type RefusedImage<'a> = dyn Fn(&str, Option<&str>) -> Option<String> + 'a;
+pub(crate) type RefusedImage<'a> = dyn Fn(&str, Option<&SurveyName>) -> Option<String> + 'a;
 
 /// An open or retried refusal of a waiting catalogue.
 struct Said {
@@ -132,7 +132,7 @@ fn waiting(
         Ok((
             r.get::<i64>(0)?,
             r.get::<String>(1)?,
-            r.get::<Option<String>>(2)?,
+            r.name_if_any::<SurveyName>(2)?,
             r.get::<Option<String>>(3)?,
             r.get::<Option<String>>(4)?,
         ))
@@ -142,7 +142,7 @@ fn waiting(
         let (file, name, survey, image, outcome) = row?;
         let reason = |code, message| Reason { code, message, image: None };
         let reason = match (image, outcome.as_deref()) {
-            (None, _) => match refused_image(&name, survey.as_deref()) {
+            (None, _) => match refused_image(&name, survey.as_ref()) {
                 Some(image) => Reason {
                     image: Some(image.clone()),
                     ..reason(IMAGE_ABSENT, format!("the image {image} was refused"))

@@ -19,8 +19,10 @@ fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
     };
     let inputs: Vec<PlannedInput> = work.images.iter().map(input).collect();
     let parts = inputs.chunks(inputs.len().div_ceil(tasks));
-    let task =
-        |inputs: &[PlannedInput]| PlannedTask { survey: "wfcam".into(), inputs: inputs.to_vec() };
+    let task = |inputs: &[PlannedInput]| PlannedTask {
+        survey: "wfcam".parse().unwrap(),
+        inputs: inputs.to_vec(),
+    };
     let round = PlannedRound {
         delivery: NIGHT.parse().unwrap(),
         use_case,

@@ -23,7 +23,7 @@ pub fn a_round_covers_its_files_once(fresh: &Fresh) {
         delivery: NIGHT.parse().unwrap(),
         use_case: UseCase::Metadata,
         recipe: String::new(),
-        tasks: vec![PlannedTask { survey: "wfcam".to_owned(), inputs }],
+        tasks: vec![PlannedTask { survey: "wfcam".parse().unwrap(), inputs }],
         why: "twice".to_owned(),
     };
     assert!(archive.open_round(&round, &cause(), now()).unwrap_err().is_conflict());

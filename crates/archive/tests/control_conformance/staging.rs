@@ -154,7 +154,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
         content: Content {
             kind,
             format: "fits".to_owned(),
-            survey: Some("wfcam".to_owned()),
+            survey: Some("wfcam".parse().unwrap()),
             hdus: if kind == FileKind::Other { 0 } else { 2 },
             rows: if kind == FileKind::Catalogue { 20 } else { 0 },
         },
@@ -296,7 +296,7 @@ pub fn open_round_of(
         recipe: "1".to_owned(),
         tasks: inputs
             .chunks(inputs.len().div_ceil(tasks).max(1))
-            .map(|inputs| PlannedTask { survey: "wfcam".to_owned(), inputs: inputs.to_vec() })
+            .map(|inputs| PlannedTask { survey: "wfcam".parse().unwrap(), inputs: inputs.to_vec() })
             .collect(),
         why: "a test".to_owned(),
     };

@@ -485,7 +485,7 @@ pub fn came_from(
 /// Returns the rules of the profile that fits a primary header.
 fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
     let rules = |profile: &SurveyProfile| transfer::SurveyRules {
-        survey: profile.name.clone(),
+        survey: Some(profile.name.clone()),
         limits: process::limits(profile),
         stale_checksum: profile.limits.stale_checksum,
         detectors: profile.limits.detectors.clone(),

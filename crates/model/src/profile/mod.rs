@@ -31,6 +31,7 @@ pub use preview::PreviewProfile;
 pub use programmes::{Assignment, Programme, ProjectRule, ProjectRules};
 pub use time::{DayUnit, TimeRules};
 
+use crate::SurveyName;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -72,7 +73,7 @@ pub struct Filter {
 #[serde(deny_unknown_fields)]
 pub struct SurveyProfile {
     /// Name, that of its file without `.toml`.
-    pub name: String,
+    pub name: SurveyName,
     /// `survey_id` of the archive.
     pub survey_id: i32,
     /// One line for human readers.

@@ -21,7 +21,7 @@ fn task(inputs: Vec<TaskInput>, programmes: Vec<ProgrammeRef>, threads: u32) -> 
         task: 1,
         attempt: 1,
         inputs,
-        survey: "wfcam".to_owned(),
+        survey: "wfcam".parse().unwrap(),
         profile: String::new(),
         programmes,
         metadata: Vec::new(),

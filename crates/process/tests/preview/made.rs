@@ -79,7 +79,7 @@ pub fn task(inputs: &[TaskInput], threads: u32) -> TaskFile {
         task: 1,
         attempt: 1,
         inputs: inputs.to_vec(),
-        survey: "wfcam".to_owned(),
+        survey: "wfcam".parse().unwrap(),
         profile: String::new(),
         programmes: Vec::new(),
         metadata: Vec::new(),

@@ -218,7 +218,7 @@ impl Desk {
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
             survey_of: &|_| transfer::SurveyRules {
-                survey: "wfcam".to_owned(),
+                survey: Some("wfcam".parse().unwrap()),
                 ..Default::default()
             },
             unfinished: &self.unfinished,
