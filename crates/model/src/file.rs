@@ -26,6 +26,16 @@ impl FileKind {
     }
 }
 
+impl FromStr for FileKind {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::Image, Self::Catalogue, Self::Other]
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .ok_or_else(|| format!("{name:?} is not a kind of file"))
+    }
+}
+
 impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())

@@ -14,7 +14,7 @@ use curate::ingester::state;
 use curate::profiles::Loaded;
 use curate::site::Site;
 use curate::steps::gate;
-use model::{Advice, DeliveryName, Night};
+use model::{Advice, DeliveryName, FileKind, Night};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -213,7 +213,9 @@ pub fn setting(
 
 /// Finds the refused files that would be the catalogues of images without one.
 fn find_partners(archive: &Reader, profiles: &[Loaded], facts: &mut Facts) -> anyhow::Result<()> {
-    for file in facts.files.iter_mut().filter(|f| f.kind == "image" && f.partner.is_none()) {
+    for file in
+        facts.files.iter_mut().filter(|f| f.kind == Some(FileKind::Image) && f.partner.is_none())
+    {
         let filter =
             RefusalFilter { delivery: Some(file.delivery.clone()), ..RefusalFilter::default() };
         let is_partner = |r: &RefusalRecord| {

@@ -16,7 +16,7 @@ use crate::status::StatusFilter;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
-use model::{DeliveryName, FileId, RefusalCode, UseCase, frame_name};
+use model::{DeliveryName, FileId, FileKind, RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -166,7 +166,7 @@ fn sheets(
         let sheet = FileFactsheet {
             delivery: r.name(1)?,
             name: r.get(2)?,
-            kind: r.get(3)?,
+            kind: Some(r.parsed(3)?),
             bytes: r.get(4)?,
             superseded: r.get(5)?,
             same_content_as: same.0.zip(same.1),
@@ -205,13 +205,13 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     sheet.redo =
         pairs(c, "SELECT use_case, why FROM redo WHERE file_id = ?1 AND unit_id IS NULL", file)?;
     let Some(multiframe) = sheet.multiframe_id else { return Ok(()) };
-    match sheet.kind.as_str() {
-        "catalogue" => add_image(c, file, multiframe, sheet)?,
+    match sheet.kind {
+        Some(FileKind::Catalogue) => add_image(c, file, multiframe, sheet)?,
         _ => add_catalogue(c, multiframe, filter, sheet)?,
     }
     add_waiting(c, file, multiframe, sheet)?;
     // A catalogue is explained by its own versions, an image by those of all its catalogues.
-    let catalogue = (sheet.kind == "catalogue").then_some(file);
+    let catalogue = (sheet.kind == Some(FileKind::Catalogue)).then_some(file);
     add_rows(c, multiframe, catalogue, sheet)?;
     sheet.rounds = rounds(c, multiframe, catalogue)?;
     add_endings(c, multiframe, catalogue, sheet)
@@ -299,7 +299,7 @@ fn add_waiting(
         return Ok(());
     }
     // Loading all work of a delivery is expensive, and most catalogues are already in a round.
-    let catalogue = (sheet.kind == "catalogue").then_some(file);
+    let catalogue = (sheet.kind == Some(FileKind::Catalogue)).then_some(file);
     let may_wait: bool = c.query_row(
         "SELECT EXISTS (SELECT * FROM catalogue
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR file_id = ?2)
@@ -390,7 +390,7 @@ fn add_endings(
                  SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";
         sheet.detections_end = ending(sql, params![multiframe, catalogue], UseCase::Catalogue)?;
     }
-    if sheet.previews == 0 && sheet.kind == "image" {
+    if sheet.previews == 0 && sheet.kind == Some(FileKind::Image) {
         let sql = "SELECT max(end_event) FROM preview_all WHERE multiframe_id = ?1";
         sheet.previews_end = ending(sql, params![multiframe], UseCase::Preview)?;
     }
@@ -422,9 +422,8 @@ fn never_registered(c: &Connection, asked: &str) -> Result<Vec<FileFactsheet>, A
             file: Some(name.clone()),
             ..RefusalFilter::default()
         };
-        let kind = "not registered".to_owned();
         let refusals = refusals::list(c, &filter)?;
-        sheets.push(FileFactsheet { delivery, name, kind, refusals, ..FileFactsheet::default() });
+        sheets.push(FileFactsheet { delivery, name, refusals, ..FileFactsheet::default() });
     }
     Ok(sheets)
 }

@@ -6,7 +6,7 @@ use crate::refusals::RefusalState::{Open, Retried};
 use crate::refusals::{RefusalRecord, Stage};
 use model::advice::{RefusalChoice, Target};
 use model::refusal_code::Remedy;
-use model::{Advice, DeliveryName, RefusalId};
+use model::{Advice, DeliveryName, FileKind, RefusalId};
 
 /// Maximum count of refusal numbers in a command; a larger group is selected by code and delivery.
 const NUMBERS: usize = 8;
@@ -14,14 +14,14 @@ const NUMBERS: usize = 8;
 const LINES: usize = 20;
 
 /// Describes the kind of a file in words.
-pub(crate) fn described(file: &FileFactsheet) -> &str {
+pub(crate) fn described(file: &FileFactsheet) -> &'static str {
     let unusable = file.refusals.iter().any(|r| r.refusal.hdu.is_none() && !r.refusal.parked);
-    match file.kind.as_str() {
-        "image" => "an image",
-        "catalogue" => "a catalogue",
-        "other" if unusable => "in the library, but unusable",
-        "other" => "kept as it is, neither image nor catalogue",
-        other => other,
+    match file.kind {
+        Some(FileKind::Image) => "an image",
+        Some(FileKind::Catalogue) => "a catalogue",
+        Some(FileKind::Other) if unusable => "in the library, but unusable",
+        Some(FileKind::Other) => "kept as it is, neither image nor catalogue",
+        None => "not registered",
     }
 }
 

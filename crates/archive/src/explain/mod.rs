@@ -20,7 +20,7 @@ use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::products;
-use model::{Advice, DeliveryName, Night, UseCase};
+use model::{Advice, DeliveryName, FileKind, Night, UseCase};
 use serde::{Serialize, Serializer};
 
 /// Number of lines about similar things that are shown before the rest is counted.
@@ -402,8 +402,10 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
 fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
     let Some(image) = &file.waiting else { return };
     let Some(catalogue) = image.waiting_catalogue() else { return };
-    out.lines.push(match (file.kind.as_str(), &image.progress(UseCase::Catalogue).coverage) {
-        ("catalogue", _) => "no catalogue round contains the catalogue yet".to_owned(),
+    out.lines.push(match (file.kind, &image.progress(UseCase::Catalogue).coverage) {
+        (Some(FileKind::Catalogue), _) => {
+            "no catalogue round contains the catalogue yet".to_owned()
+        }
         (_, Some(_)) => format!("the newer catalogue {} waits for its round", catalogue.name),
         (_, None) => format!("the catalogue {} waits for its round", catalogue.name),
     });
@@ -489,12 +491,12 @@ fn explain_night(
 fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) {
     let mut line = format!("{}/{} is {}", file.delivery, file.name, help::described(file));
     if let Some(id) = file.multiframe_id {
-        line += &match file.kind.as_str() {
-            "catalogue" => format!(" of multiframe {id}"),
+        line += &match file.kind {
+            Some(FileKind::Catalogue) => format!(" of multiframe {id}"),
             _ => format!(", multiframe {id}"),
         };
     }
-    match file.replaced_by.as_ref().filter(|_| file.kind == "image") {
+    match file.replaced_by.as_ref().filter(|_| file.kind == Some(FileKind::Image)) {
         Some(newer) => {
             line += &format!(", superseded by {newer}, the same frame under another file name")
         }
@@ -506,10 +508,12 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         out.lines.push(format!("the content of the file equals that of {delivery}/{name}"));
     }
     explain_partner(file, out);
-    if let Some(newer) = file.replaced_by.as_ref().filter(|_| file.kind == "catalogue") {
+    if let Some(newer) =
+        file.replaced_by.as_ref().filter(|_| file.kind == Some(FileKind::Catalogue))
+    {
         out.lines.push(format!("{newer} is newer, and is the catalogue of that image now"));
     }
-    if file.kind == "image" || file.kind == "catalogue" {
+    if matches!(file.kind, Some(FileKind::Image | FileKind::Catalogue)) {
         out.lines.push(format!(
             "the archive shows {} metadata, {} detections and {} previews of the file",
             if file.has_metadata { "the" } else { "no" },
@@ -532,7 +536,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         }
     }
     explain_waiting_of(file, setting, out);
-    if file.kind == "image" && !file.superseded && file.rounds.is_empty() {
+    if file.kind == Some(FileKind::Image) && !file.superseded && file.rounds.is_empty() {
         out.lines.push("no round contains the image yet".to_owned());
         let paused = setting
             .standing
@@ -583,14 +587,14 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
 }
 
 fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
-    match (file.kind.as_str(), &file.partner) {
-        ("catalogue", Some(image)) => {
+    match (file.kind, &file.partner) {
+        (Some(FileKind::Catalogue), Some(image)) => {
             out.lines.push(format!("the catalogue belongs to image {image}"))
         }
-        ("catalogue", None) => {
+        (Some(FileKind::Catalogue), None) => {
             out.lines.push("the image of the catalogue has not arrived".to_owned())
         }
-        ("image", Some(catalogue)) => {
+        (Some(FileKind::Image), Some(catalogue)) => {
             out.lines.push(match &file.catalogue_refused {
                 Some(r) => format!(
                     "the catalogue of the image is {catalogue}, which was refused (refusal {}: {})",
@@ -599,7 +603,7 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
                 None => format!("the catalogue of the image is {catalogue}"),
             });
         }
-        ("image", None) => out.lines.push(match file.refused_partner.first() {
+        (Some(FileKind::Image), None) => out.lines.push(match file.refused_partner.first() {
             Some(r) => format!(
                 "the catalogue {} of the image was refused (refusal {}: {})",
                 r.refusal.file, r.refusal_id, r.refusal.code

@@ -7,7 +7,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, Night, UseCase};
+use model::{DeliveryName, FileKind, Night, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -83,8 +83,8 @@ pub struct FileFactsheet {
     pub delivery: DeliveryName,
     /// Name within it.
     pub name: String,
-    /// `image`, `catalogue`, `other`, or `not registered` when the file was refused by its name.
-    pub kind: String,
+    /// Kind; `None` when the file was refused by its name and is not registered.
+    pub kind: Option<FileKind>,
     /// Length in bytes.
     pub bytes: u64,
     /// True when newer content replaced the file.
