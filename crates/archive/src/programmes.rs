@@ -6,7 +6,7 @@ use crate::metadata::reference::{Cell, ReferenceRows, load_reference};
 use crate::refusals::{self, RefusalRecord};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::ProgrammeId;
+use model::{ProgrammeId, ProgrammeName};
 
 /// A programme.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Programme {
     /// Identity.
     pub programme_id: ProgrammeId,
     /// Short name.
-    pub name: String,
+    pub name: ProgrammeName,
     /// PROJECT text that identifies the programme.
     pub project: String,
 }
@@ -37,7 +37,7 @@ impl Archive {
     /// [`ArchiveError`], a conflict among them when the name belongs to another PROJECT.
     pub fn add_programme(
         &mut self,
-        name: &str,
+        name: &ProgrammeName,
         project: &str,
         releases: &dyn Fn(&RefusalRecord) -> bool,
         cause: &Cause,
@@ -52,15 +52,17 @@ impl Archive {
 /// Implements [`crate::Archive::add_programme`].
 pub(crate) fn add_programme(
     tx: &Connection,
-    (name, project): (&str, &str),
+    (name, project): (&ProgrammeName, &str),
     releases: &dyn Fn(&RefusalRecord) -> bool,
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(ProgrammeId, u64), ArchiveFault> {
     let known: Option<(i32, String)> = tx
-        .query_row("SELECT programme_id, project FROM programme WHERE name = ?1", [name], |r| {
-            Ok((r.get(0)?, r.get(1)?))
-        })
+        .query_row(
+            "SELECT programme_id, project FROM programme WHERE name = ?1",
+            [name.as_str()],
+            |r| Ok((r.get(0)?, r.get(1)?)),
+        )
         .optional()?;
     let number = match known {
         Some((number, known)) if known.eq_ignore_ascii_case(project) => i64::from(number),
@@ -76,7 +78,7 @@ pub(crate) fn add_programme(
                 columns: ["programme_id", "name", "project"].map(str::to_owned).to_vec(),
                 rows: vec![vec![
                     Cell::Integer(number),
-                    Cell::Text(name.to_owned()),
+                    Cell::Text(name.to_string()),
                     Cell::Text(project.to_owned()),
                 ]],
             };
@@ -95,7 +97,7 @@ pub(crate) fn programmes(c: &Connection) -> Result<Vec<Programme>, ArchiveFault>
     let mut select = c.prepare_cached(
         "SELECT programme_id, name, project FROM programme ORDER BY programme_id",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get::<i32>(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows = select.query_map([], |r| Ok((r.get::<i32>(0)?, r.name(1)?, r.get(2)?)))?;
     let mut programmes = Vec::new();
     for row in rows {
         let (id, name, project) = row?;

@@ -30,7 +30,9 @@ pub use frame_name::frame_name;
 pub use ids::{
     EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId, RefusalId, ext_num_of,
 };
-pub use names::{DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, SurveyName, name_fault};
+pub use names::{
+    DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, ProgrammeName, SurveyName, name_fault,
+};
 pub use night::Night;
 pub use one_line::one_line;
 pub use products::UseCase;

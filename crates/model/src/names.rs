@@ -1,4 +1,5 @@
-//! Names of deliveries, hosts and surveys. The constructor checks a name where it enters; code that has one need not check it.
+//! Names of deliveries, hosts, surveys and programmes. The constructor checks a name where it enters; code that has one need not
+//! check it.
 
 use crate::{RefusalCode, is_clean, shown_briefly};
 use serde::{Deserialize, Serialize};
@@ -194,6 +195,11 @@ name! {
 name! {
     /// Name of a survey profile, e.g. `wfcam`: not empty.
     SurveyName, "survey", |name| name.is_empty().then_some("the name is empty")
+}
+
+name! {
+    /// Short name of a programme, e.g. `LAS`: not empty.
+    ProgrammeName, "programme", |name| name.is_empty().then_some("the name is empty")
 }
 
 impl HostName {

@@ -4,8 +4,8 @@
 //! attempt's directory without it is unfinished work.
 
 use crate::{
-    Finding, HostName, MultiframeId, Refusal, ReportCode, Sha256, SurveyName, UnitKey,
-    shown_briefly,
+    Finding, HostName, MultiframeId, ProgrammeName, Refusal, ReportCode, Sha256, SurveyName,
+    UnitKey, shown_briefly,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -78,7 +78,7 @@ pub struct ProgrammeRef {
     /// `programme_id`.
     pub programme_id: i32,
     /// Short name, e.g. `LAS`.
-    pub name: String,
+    pub name: ProgrammeName,
     /// The PROJECT text it is known by (`dfsIDString` of the WSA).
     pub project: String,
 }

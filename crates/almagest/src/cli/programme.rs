@@ -10,7 +10,7 @@ use curate::site::{self, Site};
 use curate::steps::gate;
 use model::profile::Assignment;
 use model::task::ProgrammeRef;
-use model::{Advice, DeliveryName, RefusalCode};
+use model::{Advice, DeliveryName, ProgrammeName, RefusalCode};
 use std::path::PathBuf;
 
 /// Arguments of the verb.
@@ -50,7 +50,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         Act::Add { name, project, .. } if !(is_word(name) && is_word(project)) => Err(exit::usage(
             "name and PROJECT of a programme must not have blanks at the ends, control characters or line breaks",
         )),
-        Act::Add { name, project, form } => add(&site, (name, project), *form),
+        Act::Add { name, project, form } => {
+            let name = ProgrammeName::new(name).map_err(|fault| exit::usage(fault.to_string()))?;
+            add(&site, (&name, project), *form)
+        }
     }
 }
 
@@ -70,7 +73,7 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
     }
     let mut table = Table::new(["programme", "name", "project"]);
     for p in &programmes {
-        table.row([p.programme_id.to_string(), p.name.clone(), p.project.clone()]);
+        table.row([p.programme_id.to_string(), p.name.to_string(), p.project.clone()]);
     }
     say_part!("{}", table.text());
     Ok(Exit::Done)
@@ -80,12 +83,12 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
 /// its own. A frame whose refusal does not contain the PROJECT is included.
 fn explained_by(
     site: &Site,
-    name: &str,
+    name: &ProgrammeName,
     project: &str,
 ) -> anyhow::Result<impl Fn(&RefusalRecord) -> bool + use<>> {
     let profiles = site.profiles()?;
     let programme =
-        [ProgrammeRef { programme_id: 0, name: name.to_owned(), project: project.to_owned() }];
+        [ProgrammeRef { programme_id: 0, name: name.clone(), project: project.to_owned() }];
     Ok(move |record: &RefusalRecord| {
         let means = |project: &str| {
             profiles.iter().any(|loaded| {
@@ -98,7 +101,7 @@ fn explained_by(
     })
 }
 
-fn add(site: &Site, (name, project): (&str, &str), form: Form) -> anyhow::Result<Exit> {
+fn add(site: &Site, (name, project): (&ProgrammeName, &str), form: Form) -> anyhow::Result<Exit> {
     let is_explained = explained_by(site, name, project)?;
     let cause = cause(&format!("programme {name} added"));
     let mut archive = site.write_or_rehearse(form.dry_run)?;

@@ -445,7 +445,7 @@ fn programmes(status: &Status) -> Table {
     for p in status.programmes.iter().filter(|p| p.detections > 0) {
         table.row([
             p.programme_id.to_string(),
-            p.name.clone(),
+            p.name.to_string(),
             grouped(p.detections),
             grouped(p.last_obj_id.unsigned_abs()),
         ]);

@@ -234,7 +234,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
             (r.name(4)?, r.get(5)?, r.get(6)?);
         let sheet = ObjectFactsheet {
             obj_id,
-            programme: r.get(1)?,
+            programme: r.get::<String>(1)?.parse().ok(),
             state: r.get(2)?,
             why: r.get(3)?,
             round: format!("{delivery} {use_case} round {round}"),

@@ -616,6 +616,7 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
 
 fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
     let ObjectFactsheet { obj_id, programme, .. } = object;
+    let programme = programme.as_deref().unwrap_or_default();
     match &object.detector {
         Some((delivery, file, multiframe, ext_num)) => {
             out.lines.push(format!(

@@ -7,7 +7,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, FileKind, Night, UseCase};
+use model::{DeliveryName, FileKind, Night, ProgrammeName, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -200,8 +200,8 @@ pub struct Decision {
 pub struct ObjectFactsheet {
     /// The id.
     pub obj_id: i64,
-    /// Programme, by name.
-    pub programme: String,
+    /// Name of the programme; `None` when no table lists the programme.
+    pub programme: Option<ProgrammeName>,
     /// State of its range: `reserved`, `ingested`, `retracted` or `abandoned`.
     pub state: String,
     /// The reason why the range was abandoned; `None` when it was not.

@@ -3,7 +3,7 @@
 pub(crate) mod reports;
 
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night};
+use model::{DeliveryName, HostName, Night, ProgrammeName};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -154,7 +154,7 @@ pub struct ProgrammeStatus {
     /// Identity.
     pub programme_id: i32,
     /// Short name.
-    pub name: String,
+    pub name: ProgrammeName,
     /// Detections that the archive shows.
     pub detections: u64,
     /// Last object id that was reserved.

@@ -193,7 +193,7 @@ fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFau
     let rows = select.query_map([], |r| {
         Ok(ProgrammeStatus {
             programme_id: r.get(0)?,
-            name: r.get(1)?,
+            name: r.name(1)?,
             last_obj_id: r.get(2)?,
             detections: r.get(3)?,
         })

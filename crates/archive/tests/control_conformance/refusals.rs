@@ -39,7 +39,8 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
         Some(Outcome::Parked)
     );
     let fits = |r: &RefusalRecord| r.refusal.subject.as_deref() == Some("u/05a/3");
-    let (id, released) = archive.add_programme("PI1", "u/05a/3", &fits, &cause(), now()).unwrap();
+    let pi1 = "PI1".parse().unwrap();
+    let (id, released) = archive.add_programme(&pi1, "u/05a/3", &fits, &cause(), now()).unwrap();
     assert_eq!((id.get(), released), (10001, 1));
     assert!(
         archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0]
@@ -47,11 +48,12 @@ pub fn a_new_programme_releases(fresh: &Fresh) {
             .redo
             .is_some()
     );
-    let again = archive.add_programme("PI1", "U/05A/3", &fits, &cause(), now()).unwrap();
+    let again = archive.add_programme(&pi1, "U/05A/3", &fits, &cause(), now()).unwrap();
     assert_eq!((again.0, again.1), (id, 0), "twice is once");
-    let clash = archive.add_programme("PI1", "u/05a/37", &fits, &cause(), now());
+    let clash = archive.add_programme(&pi1, "u/05a/37", &fits, &cause(), now());
     assert!(clash.unwrap_err().is_conflict());
-    let names: Vec<String> = archive.programmes().unwrap().into_iter().map(|p| p.name).collect();
+    let names: Vec<String> =
+        archive.programmes().unwrap().into_iter().map(|p| p.name.into()).collect();
     assert_eq!(names, ["LAS", "PI1"]);
 }
 
@@ -172,7 +174,7 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
     let image = arrival("w00001.fit", "image 1");
     let recorded = awaiting(&mut archive, Some("images"), &[image]);
     assert_eq!((recorded.new_refusals, recorded.resolved_refusals), (0, 1));
-    let left: Vec<ReportCode> = open(&archive).into_iter().map(|r| r.refusal.file).collect();
+    let left: Vec<String> = open(&archive).into_iter().map(|r| r.refusal.file).collect();
     assert_eq!(left, ["w00000_cat.fits", "w00002_cat.fits"]);
     // What is said of refused metadata stays through retraction and undo.
     refuse_in_metadata(&mut archive, Some(refusal("damaged", "w00001.fit", None, false)));

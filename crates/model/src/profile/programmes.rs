@@ -3,6 +3,7 @@
 //! The rules are those of the WSA's curation: survey names are searched for inside a noisy text, all others are
 //! compared whole, so that `u/05a/3` is never mistaken for `u/05a/37`.
 
+use crate::ProgrammeName;
 use crate::task::ProgrammeRef;
 use serde::Deserialize;
 use std::cmp::Reverse;
@@ -14,7 +15,7 @@ pub struct Programme {
     /// `programme_id`, unique in the archive.
     pub id: i32,
     /// Short name, e.g. `LAS`.
-    pub name: String,
+    pub name: ProgrammeName,
     /// The PROJECT text it is known by.
     pub project: String,
     /// One line for human readers.
@@ -202,7 +203,7 @@ mod tests {
         ];
         let refs = projects.iter().enumerate().map(|(n, (name, project))| ProgrammeRef {
             programme_id: n as i32 + 1,
-            name: (*name).to_owned(),
+            name: name.parse().unwrap(),
             project: (*project).to_owned(),
         });
         refs.collect()

@@ -12,7 +12,7 @@ pub fn profile() -> SurveyProfile {
     let mut profile = SurveyProfile::parse(text).unwrap();
     profile.programmes.push(Programme {
         id: 900,
-        name: "HUNT".to_owned(),
+        name: "HUNT".parse().unwrap(),
         project: "HUNT".to_owned(),
         title: String::new(),
         description: String::new(),

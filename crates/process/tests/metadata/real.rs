@@ -190,7 +190,7 @@ fn headers_stored_as_text() {
         let profile = profile("generic");
         let programmes = [(1, "ALL", "U/EC/10"), (2, "UFTI", "U/05A/20")].map(
             |(programme_id, name, project)| {
-                let (name, project) = (name.to_owned(), project.to_owned());
+                let (name, project) = (name.parse().unwrap(), project.to_owned());
                 model::task::ProgrammeRef { programme_id, name, project }
             },
         );
