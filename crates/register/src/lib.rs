@@ -195,7 +195,7 @@ fn postponed(fetched: &Fetched) -> Vec<Postponed> {
 fn skipped(fetched: &Fetched) -> Vec<SkippedEntry> {
     let one = |s: &transfer::Skipped| SkippedEntry {
         name: s.name.clone(),
-        code: s.code.to_owned(),
+        code: s.code.clone(),
         why: s.why.clone(),
     };
     fetched.skipped.iter().map(one).collect()

@@ -32,7 +32,7 @@ pub use source::{Entry, Source, SourceFault};
 pub use space::{Fill, Volume};
 pub use unfinished::Unfinished;
 
-use model::{Refusal, Sha256, Verification};
+use model::{Refusal, Sha256, SkipReason, Verification};
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,8 +156,8 @@ pub struct FetchedFile {
 pub struct Skipped {
     /// The name as the source lists it, escaped where needed.
     pub name: String,
-    /// Machine-readable reason.
-    pub code: &'static str,
+    /// The reason.
+    pub code: SkipReason,
     /// Reason in words.
     pub why: String,
 }

@@ -3,7 +3,7 @@
 use crate::manifest::{self, Manifest};
 use crate::source::{Connection, Entry, EntryKind, SourceFault, Span};
 use crate::{Request, Skipped, TransferFault, names};
-use model::{Refusal, RefusalCode};
+use model::{Refusal, RefusalCode, SkipReason};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A file to fetch.
@@ -77,10 +77,10 @@ fn skipped(
 ) -> Option<Skipped> {
     let name = files::shown(&entry.name);
     if entry.kind == EntryKind::Elsewhere {
-        return Some(Skipped { name, code: "elsewhere", why: entry.note.clone() });
+        return Some(Skipped { name, code: SkipReason::Elsewhere, why: entry.note.clone() });
     }
     let why = request.unfinished.why_among(&entry.name.to_string_lossy(), entry.bytes, shown)?;
-    Some(Skipped { name, code: "unfinished", why })
+    Some(Skipped { name, code: SkipReason::Unfinished, why })
 }
 
 /// Adds the statements of a list of the delivery. An unreadable list states nothing. A list that is too long to be read whole

@@ -5,7 +5,7 @@
 
 mod provider;
 
-use model::RefusalCode;
+use model::{RefusalCode, SkipReason};
 use provider::*;
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,8 +57,8 @@ fn every_source(provider: &Provider) -> Vec<Served> {
     all
 }
 
-fn skipped(desk: &Desk) -> BTreeMap<String, &'static str> {
-    desk.fetched.skipped.iter().map(|s| (s.name.clone(), s.code)).collect()
+fn skipped(desk: &Desk) -> BTreeMap<String, SkipReason> {
+    desk.fetched.skipped.iter().map(|s| (s.name.clone(), s.code.clone())).collect()
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn a_page_written_by_hand_is_read_as_a_browser_reads_it() {
     ];
     assert_eq!(stored, wanted.map(|(n, c)| (n.to_owned(), c.to_owned())).into());
     let named = ["gone.fit", "https://elsewhere.example.org/e.fits"];
-    assert_eq!(skipped(&desk), named.map(|n| (n.to_owned(), "elsewhere")).into());
+    assert_eq!(skipped(&desk), named.map(|n| (n.to_owned(), SkipReason::Elsewhere)).into());
     desk.try_with(http(port).as_ref()).unwrap();
     assert_eq!(desk.fetched.skipped.len(), 2, "each time");
 }

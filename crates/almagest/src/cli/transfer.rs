@@ -189,7 +189,7 @@ pub fn expected_as_json(expected: &[Expected]) -> Value {
             .iter()
             .map(|r| json!({"file": r.file, "code": r.code, "message": r.message}));
         let skipped =
-            prospect.skipped.iter().map(|s| json!({"file": s.name, "code": s.code, "why": s.why}));
+            prospect.skipped.iter().map(|s| json!({"file": s.name, "code": s.code.name(), "why": s.why}));
         json!({
             "delivery": delivery,
             "files": prospect.files,
@@ -218,7 +218,7 @@ pub fn say_expected(expected: Vec<Expected>) {
             refused.row([name.to_string(), refusal.file, refusal.code.into(), refusal.message]);
         }
         for entry in prospect.skipped {
-            skipped.row([name.to_string(), entry.name, entry.code.to_owned(), entry.why]);
+            skipped.row([name.to_string(), entry.name, entry.code.to_string(), entry.why]);
         }
     }
     for table in [table, refused, skipped].iter().filter(|table| !table.is_empty()) {

@@ -14,7 +14,7 @@ use crate::refusals::StagedRefusal;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, Sha256, SurveyName, Verification};
+use model::{DeliveryName, FileKind, Night, Sha256, SkipReason, SurveyName, Verification};
 use std::path::PathBuf;
 
 /// A file in the library whose transfer was verified.
@@ -72,8 +72,8 @@ pub struct Postponed {
 pub struct SkippedEntry {
     /// The name as the source shows it, escaped if needed.
     pub name: String,
-    /// Machine-readable reason.
-    pub code: String,
+    /// The reason.
+    pub code: SkipReason,
     /// Reason in words.
     pub why: String,
 }

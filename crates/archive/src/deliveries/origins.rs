@@ -240,7 +240,7 @@ pub(crate) fn skipped(
         "SELECT name, code, why FROM skipped WHERE delivery_id = ?1 ORDER BY name",
     )?;
     let rows = select.query_map([id], |r| {
-        Ok(SkippedEntry { name: r.get(0)?, code: r.get(1)?, why: r.get(2)? })
+        Ok(SkippedEntry { name: r.get(0)?, code: r.name(1)?, why: r.get(2)? })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
@@ -264,7 +264,7 @@ pub(crate) fn note_skipped(
             "INSERT INTO skipped (delivery_id, name, code, why, first_seen) VALUES (?1, ?2, ?3, ?4, ?5)
              ON CONFLICT (delivery_id, name) DO UPDATE SET code = excluded.code, why = excluded.why",
         )?
-        .execute(params![delivery, entry.name, entry.code, entry.why, text_of(now)])?;
+        .execute(params![delivery, entry.name, entry.code.name(), entry.why, text_of(now)])?;
     }
     Ok(())
 }

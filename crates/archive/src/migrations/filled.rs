@@ -17,7 +17,7 @@ use crate::tests::plans::staging::*;
 use crate::work::ImageWork;
 use crate::{Archive, Cell, ReferenceRows};
 use engine::{Kind, quoted};
-use model::{DeliveryName, Night, UnitKey, UseCase};
+use model::{DeliveryName, Night, SkipReason, UnitKey, UseCase};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ pub(crate) fn fill(archive: &mut Archive) {
 fn deliver(archive: &mut Archive, name: &str) {
     let skipped = [SkippedEntry {
         name: "w00009.fit.part".to_owned(),
-        code: "unfinished".to_owned(),
+        code: SkipReason::Unfinished,
         why: "its name".to_owned(),
     }];
     let version = name.split_once("_v").map(|(_, version)| version.to_owned());

@@ -72,7 +72,7 @@ pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let skipped = [SkippedEntry {
         name: "a.fit.part".to_owned(),
-        code: "unfinished".to_owned(),
+        code: model::SkipReason::Unfinished,
         why: "its name".to_owned(),
     }];
     let fetch = |facts: DeliveryFacts, skipped: &[SkippedEntry], archive: &mut Archive| {

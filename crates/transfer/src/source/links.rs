@@ -1,6 +1,7 @@
 //! Messages about symbolic links that are not followed.
 
 use crate::Skipped;
+use model::SkipReason;
 use std::ffi::OsStr;
 
 /// The reason when no link is followed.
@@ -18,7 +19,7 @@ pub(super) fn outside(target: &str) -> String {
 pub(super) fn skipped(name: &OsStr, why: String) -> Skipped {
     Skipped {
         name: files::shown(name),
-        code: "symbolic_link",
+        code: SkipReason::SymbolicLink,
         why: format!("symbolic link: {why}"),
     }
 }
