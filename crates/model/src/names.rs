@@ -58,14 +58,38 @@ pub fn name_fault(name: &str) -> Option<(RefusalCode, &'static str)> {
 pub struct InvalidName {
     /// The text, in short.
     pub name: String,
-    /// The kind of name, for messages.
-    pub kind: &'static str,
+    /// The kind of name.
+    pub kind: NameKind,
     /// The rule that the text breaks.
     pub reason: &'static str,
 }
 
+/// The kind of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameKind {
+    /// A [`DeliveryName`].
+    Delivery,
+    /// A [`HostName`].
+    Host,
+    /// A [`SurveyName`].
+    Survey,
+    /// A [`ProgrammeName`].
+    Programme,
+}
+
+impl fmt::Display for NameKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Delivery => "delivery",
+            Self::Host => "host",
+            Self::Survey => "survey",
+            Self::Programme => "programme",
+        })
+    }
+}
+
 macro_rules! name {
-    ($(#[$doc:meta])* $name:ident, $kind:literal, $fault:expr) => {
+    ($(#[$doc:meta])* $name:ident, $kind:ident, $fault:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -82,7 +106,7 @@ macro_rules! name {
                     None => Ok(Self(name.into())),
                     Some(reason) => {
                         let name = shown_briefly(name, MAX_NAME_BYTES);
-                        Err(InvalidName { name, kind: $kind, reason })
+                        Err(InvalidName { name, kind: NameKind::$kind, reason })
                     }
                 }
             }
@@ -173,7 +197,7 @@ macro_rules! name {
 name! {
     /// Name of a delivery, e.g. `20071011_v1`: that of its directory, or `DIRECTORY@LABEL` when a directory of the name at
     /// another origin was first. Not empty, ASCII, at most 200 bytes, one component of a path, and needs no quotes.
-    DeliveryName, "delivery", |name| match name {
+    DeliveryName, Delivery, |name| match name {
         "" => Some("the name is empty"),
         _ => name_fault(name).map(|(_, why)| why),
     }
@@ -182,7 +206,7 @@ name! {
 name! {
     /// Name of a computer that runs tasks, as its executor or its site names it, e.g. `pixel1` or `user@pixel1`: not empty, at
     /// most 200 bytes, without white space and control characters, and never like an option.
-    HostName, "host", |name| match name {
+    HostName, Host, |name| match name {
         "" => Some("the name is empty"),
         _ if name.len() > MAX_NAME_BYTES => Some("the name is longer than 200 bytes"),
         _ if name.starts_with('-') => Some("the name begins like an option"),
@@ -194,12 +218,12 @@ name! {
 
 name! {
     /// Name of a survey profile, e.g. `wfcam`: not empty.
-    SurveyName, "survey", |name| name.is_empty().then_some("the name is empty")
+    SurveyName, Survey, |name| name.is_empty().then_some("the name is empty")
 }
 
 name! {
     /// Short name of a programme, e.g. `LAS`: not empty.
-    ProgrammeName, "programme", |name| name.is_empty().then_some("the name is empty")
+    ProgrammeName, Programme, |name| name.is_empty().then_some("the name is empty")
 }
 
 impl HostName {
