@@ -22,12 +22,49 @@ pub struct LakeColumn {
     pub field_id: i64,
     /// Name.
     pub name: String,
-    /// DuckLake's name of the type, e.g. `float64`.
-    pub kind: &'static str,
+    /// Type of the values.
+    pub kind: LakeType,
     /// True when it may be NULL.
     pub nullable: bool,
     /// Description and unit, shown by DuckDB as the column's comment; may be empty.
     pub comment: String,
+}
+
+/// A type of DuckLake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LakeType {
+    /// Truth values.
+    Boolean,
+    /// Integers of 16 bits.
+    Int16,
+    /// Integers of 32 bits.
+    Int32,
+    /// Integers of 64 bits.
+    Int64,
+    /// Floating-point numbers of 32 bits.
+    Float32,
+    /// Floating-point numbers of 64 bits.
+    Float64,
+    /// Text.
+    Varchar,
+    /// Bytes.
+    Blob,
+}
+
+impl LakeType {
+    /// Returns the name in DuckLake's tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Int16 => "int16",
+            Self::Int32 => "int32",
+            Self::Int64 => "int64",
+            Self::Float32 => "float32",
+            Self::Float64 => "float64",
+            Self::Varchar => "varchar",
+            Self::Blob => "blob",
+        }
+    }
 }
 
 /// The columns of a lake table, in order.
@@ -82,16 +119,16 @@ impl LakeSchema {
     }
 }
 
-fn ducklake_type(column: &str, kind: &DataType) -> Result<&'static str, LakeError> {
+fn ducklake_type(column: &str, kind: &DataType) -> Result<LakeType, LakeError> {
     Ok(match kind {
-        DataType::Boolean => "boolean",
-        DataType::Int16 => "int16",
-        DataType::Int32 => "int32",
-        DataType::Int64 => "int64",
-        DataType::Float32 => "float32",
-        DataType::Float64 => "float64",
-        DataType::Utf8 => "varchar",
-        DataType::Binary => "blob",
+        DataType::Boolean => LakeType::Boolean,
+        DataType::Int16 => LakeType::Int16,
+        DataType::Int32 => LakeType::Int32,
+        DataType::Int64 => LakeType::Int64,
+        DataType::Float32 => LakeType::Float32,
+        DataType::Float64 => LakeType::Float64,
+        DataType::Utf8 => LakeType::Varchar,
+        DataType::Binary => LakeType::Blob,
         other => {
             return Err(LakeError::UnknownType {
                 column: column.to_owned(),
@@ -128,14 +165,14 @@ pub fn init(
         return create_table(tx, table, schema, now);
     }
     for (column, (id, name, kind)) in schema.columns.iter().zip(&stored) {
-        if (column.field_id, column.name.as_str(), column.kind)
+        if (column.field_id, column.name.as_str(), column.kind.name())
             != (*id, name.as_str(), kind.as_str())
         {
             return Err(LakeError::Catalogue(format!(
                 "column {id} of {} is {name} {kind} in the lake and {} {} in the definition",
                 table.name(),
                 column.name,
-                column.kind
+                column.kind.name()
             )));
         }
     }
@@ -272,7 +309,7 @@ fn column_row(
     tx.execute(
         "INSERT INTO ducklake_column VALUES
          (?1, ?2, NULL, ?3, ?1, ?4, ?5, NULL, 'NULL', ?6, NULL, 'literal', 'duckdb')",
-        params![column.field_id, snapshot, table, column.name, column.kind, column.nullable],
+        params![column.field_id, snapshot, table, column.name, column.kind.name(), column.nullable],
     )?;
     if !column.comment.is_empty() {
         tx.execute(

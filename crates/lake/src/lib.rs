@@ -59,7 +59,7 @@ mod table;
 
 pub use attach::attach_statements;
 pub use catalogue::{
-    DETECTOR_ROWS_DDL, LAKE_FILE_DDL, LakeColumn, LakeSchema, correct_data_path, init,
+    DETECTOR_ROWS_DDL, LAKE_FILE_DDL, LakeColumn, LakeSchema, LakeType, correct_data_path, init,
     keep_wal_files,
 };
 pub use catalogue::{alteration, creation, stored_columns};

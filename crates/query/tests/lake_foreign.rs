@@ -280,7 +280,7 @@ fn foreign_programs_list_and_count_every_object() {
 
 #[test]
 fn foreign_duckdb_sees_columns_added_later() {
-    use lake::{LakeColumn, LakeSchema, init};
+    use lake::{LakeColumn, LakeSchema, LakeType, init};
     let dir = tempfile::tempdir().unwrap();
     let archive = grown(dir.path());
     let lake_dir = archive.lake_dir();
@@ -288,7 +288,7 @@ fn foreign_duckdb_sees_columns_added_later() {
     schema.columns.push(LakeColumn {
         field_id: 17,
         name: "illum_corr".to_owned(),
-        kind: "float32",
+        kind: LakeType::Float32,
         nullable: true,
         comment: "Illumination correction. [mag]".to_owned(),
     });
