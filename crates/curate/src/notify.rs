@@ -32,14 +32,49 @@ const AWAY_MINUTES: i64 = 10;
 pub struct Notice {
     /// Key of the condition: a condition is reported once while it lasts.
     pub key: String,
-    /// `refusals`, `kept`, `stuck`, `failed`, `source`, `library` or `disk`.
-    pub kind: String,
+    /// Kind of the condition.
+    pub kind: NoticeKind,
     /// One or two sentences.
     pub message: String,
 }
 
-fn notice(kind: &str, key: String, message: String) -> Notice {
-    Notice { key: format!("{kind}/{key}"), kind: kind.to_owned(), message }
+/// The kind of a condition that operators should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// Open refusals of one code in a delivery.
+    Refusals,
+    /// Older products that stay current beside a newer frame.
+    Kept,
+    /// A delivery or round that makes no progress.
+    Stuck,
+    /// A failed round.
+    Failed,
+    /// An unreachable source.
+    Source,
+    /// Damaged or lost files of the library.
+    Library,
+    /// A disk that is almost full.
+    Disk,
+}
+
+impl NoticeKind {
+    /// Returns the name in keys and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refusals => "refusals",
+            Self::Kept => "kept",
+            Self::Stuck => "stuck",
+            Self::Failed => "failed",
+            Self::Source => "source",
+            Self::Library => "library",
+            Self::Disk => "disk",
+        }
+    }
+}
+
+fn notice(kind: NoticeKind, key: String, message: String) -> Notice {
+    Notice { key: format!("{}/{key}", kind.name()), kind, message }
 }
 
 /// Runs until a signal ends it; returns immediately when no notification is configured.
@@ -112,7 +147,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     for ((delivery, code), (count, example)) in refusals {
         let message =
             format!("{delivery}: {} with {code}, e.g. {example}", counted(count, "refusal"));
-        notices.push(notice("refusals", format!("{delivery}/{code}"), message));
+        notices.push(notice(NoticeKind::Refusals, format!("{delivery}/{code}"), message));
     }
     let status = archive.status()?;
     if status.unsound_files > 0 {
@@ -122,7 +157,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
             Advice::Reconcile
                 .command(&["--site".to_owned(), site.place.root().display().to_string()])
         );
-        notices.push(notice("library", "unsound".to_owned(), message));
+        notices.push(notice(NoticeKind::Library, "unsound".to_owned(), message));
     }
     notices.extend(kept(site, &archive, &status)?);
     notices.extend(away(site, now));
@@ -138,14 +173,14 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         {
             let name = &delivery.name;
             let message = format!("no file of {name} arrived for {waited:.1} h: {awaited}");
-            notices.push(notice("stuck", format!("{name}/arriving"), message));
+            notices.push(notice(NoticeKind::Stuck, format!("{name}/arriving"), message));
         }
         for round in delivery.rounds {
             let unit = format!("{}/{} round {}", delivery.name, round.use_case, round.round);
             let hours = hours_since(&round.since);
             match round.state.as_str() {
                 "failed" => notices.push(notice(
-                    "failed",
+                    NoticeKind::Failed,
                     unit.clone(),
                     format!("{unit} failed: {}", round.why),
                 )),
@@ -153,7 +188,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
                 state if hours > config.stuck_hours && config.stuck_hours > 0.0 => {
                     let tasks = format!("{} of {} tasks", round.tasks_over, round.tasks);
                     let message = format!("{unit} is {state} for {hours:.1} h, {tasks} done");
-                    notices.push(notice("stuck", format!("{unit}/{state}"), message));
+                    notices.push(notice(NoticeKind::Stuck, format!("{unit}/{state}"), message));
                 }
                 _ => {}
             }
@@ -167,7 +202,9 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         Ok(_) => None,
         Err(fault) => Some(format!("the disk of {} cannot be queried: {fault}", root.display())),
     };
-    notices.extend(message.map(|message| notice("disk", root.display().to_string(), message)));
+    notices.extend(
+        message.map(|message| notice(NoticeKind::Disk, root.display().to_string(), message)),
+    );
     Ok(notices)
 }
 
@@ -199,7 +236,7 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
             false => format!("{product} of {}", counted(count, "older frame")),
         };
         let message = format!("{newer}: {what} kept ({why}), e.g. {example}: {}", command(&newer));
-        notice("kept", format!("{newer}/{use_case}/{why}"), message)
+        notice(NoticeKind::Kept, format!("{newer}/{use_case}/{why}"), message)
     });
     Ok(notices.collect())
 }
@@ -212,7 +249,7 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
         let since: Timestamp = source.away_since?.parse().ok()?;
         let minutes = (now - since).num_minutes();
         let message = format!("{name} cannot be read for {minutes} min: {}", source.fault?);
-        (minutes >= AWAY_MINUTES).then(|| notice("source", name, message))
+        (minutes >= AWAY_MINUTES).then(|| notice(NoticeKind::Source, name, message))
     };
     sources.into_iter().filter_map(away).collect()
 }
@@ -238,6 +275,7 @@ fn tell_new(site: &Site, path: &Path, notices: &[Notice]) -> Option<String> {
         match send(site, notice) {
             Ok(()) => {
                 let Notice { key, kind, message } = notice;
+                let kind = kind.name();
                 note!(INFO, "notified", kind, "notified of {key}: {message}");
                 told.insert(key.clone());
             }
