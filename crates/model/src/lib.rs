@@ -32,7 +32,8 @@ pub use ids::{
     EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId, RefusalId, ext_num_of,
 };
 pub use names::{
-    DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, NameKind, ProgrammeName, SurveyName, name_fault,
+    DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, NameKind, ProgrammeName, SurveyName,
+    name_fault,
 };
 pub use night::Night;
 pub use one_line::one_line;

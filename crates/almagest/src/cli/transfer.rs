@@ -188,8 +188,10 @@ pub fn expected_as_json(expected: &[Expected]) -> Value {
             .refusals
             .iter()
             .map(|r| json!({"file": r.file, "code": r.code, "message": r.message}));
-        let skipped =
-            prospect.skipped.iter().map(|s| json!({"file": s.name, "code": s.code.name(), "why": s.why}));
+        let skipped = prospect
+            .skipped
+            .iter()
+            .map(|s| json!({"file": s.name, "code": s.code.name(), "why": s.why}));
         json!({
             "delivery": delivery,
             "files": prospect.files,

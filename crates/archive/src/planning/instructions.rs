@@ -3,7 +3,9 @@
 use crate::deliveries::night;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
-use crate::planning::{Held, Instruction, InstructionChange, Latest, Resumed, Standing, Subject};
+use crate::planning::{
+    Held, Instruction, InstructionChange, Latest, Resumed, Standing, Subject, SubjectKind,
+};
 use crate::rounds::parsed;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
@@ -115,7 +117,8 @@ pub(crate) fn damaged(what: &str, text: &str) -> ArchiveFault {
 }
 
 fn subject(kind: &str, name: &str) -> Result<Subject, ArchiveFault> {
-    Subject::of(kind, name).ok_or_else(|| damaged("subject", name))
+    let kind = SubjectKind::named(kind);
+    kind.and_then(|kind| Subject::of(kind, name)).ok_or_else(|| damaged("subject", name))
 }
 
 fn instruction(act: &str, value: &str) -> Result<Instruction, ArchiveFault> {
@@ -158,7 +161,7 @@ pub(crate) fn instruct(
          ON CONFLICT (subject, name, act) DO UPDATE
              SET value = excluded.value, since = excluded.since, who = excluded.who, why = excluded.why, plan_id = NULL",
         params![
-            subject.kind(),
+            subject.kind().name(),
             subject.name(),
             instruction.act(),
             instruction.value(),
@@ -178,7 +181,7 @@ pub(crate) fn withdraw(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<bool, ArchiveFault> {
-    let of = params![subject.kind(), subject.name(), act];
+    let of = params![subject.kind().name(), subject.name(), act];
     let value: Option<String> = tx
         .query_row(
             "SELECT value FROM instruction WHERE subject = ?1 AND name = ?2 AND act = ?3",
@@ -314,7 +317,7 @@ fn note_change(
         "INSERT INTO instruction_history (number, subject, name, act, value, is_set, changed, who, why)
          SELECT coalesce(max(number), 0) + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 FROM instruction_history",
         params![
-            subject.kind(),
+            subject.kind().name(),
             subject.name(),
             instruction.act(),
             instruction.value(),

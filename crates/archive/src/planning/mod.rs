@@ -32,16 +32,55 @@ pub enum Subject {
     Unit(DeliveryName, UseCase),
 }
 
-impl Subject {
-    /// Returns the kind in tables.
-    pub fn kind(&self) -> &'static str {
+/// The kind of a subject, as tables have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectKind {
+    /// Everything.
+    All,
+    /// A computer.
+    Host,
+    /// A use case of every delivery.
+    UseCase,
+    /// An observing night.
+    Night,
+    /// A delivery.
+    Delivery,
+    /// A use case of a delivery.
+    Unit,
+}
+
+impl SubjectKind {
+    const ALL: [Self; 6] =
+        [Self::All, Self::Host, Self::UseCase, Self::Night, Self::Delivery, Self::Unit];
+
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
         match self {
             Self::All => "all",
-            Self::Host(_) => "host",
-            Self::UseCase(_) => "use_case",
-            Self::Night(_) => "night",
-            Self::Delivery(_) => "delivery",
-            Self::Unit(..) => "unit",
+            Self::Host => "host",
+            Self::UseCase => "use_case",
+            Self::Night => "night",
+            Self::Delivery => "delivery",
+            Self::Unit => "unit",
+        }
+    }
+
+    /// Returns the kind of a name in tables.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl Subject {
+    /// Returns the kind.
+    pub fn kind(&self) -> SubjectKind {
+        match self {
+            Self::All => SubjectKind::All,
+            Self::Host(_) => SubjectKind::Host,
+            Self::UseCase(_) => SubjectKind::UseCase,
+            Self::Night(_) => SubjectKind::Night,
+            Self::Delivery(_) => SubjectKind::Delivery,
+            Self::Unit(..) => SubjectKind::Unit,
         }
     }
 
@@ -57,19 +96,18 @@ impl Subject {
         }
     }
 
-    /// Parses the kind and name of a subject in tables.
-    pub fn of(kind: &str, name: &str) -> Option<Self> {
+    /// Returns the subject of a kind by its name in tables; `None` for a text that is no such name.
+    pub fn of(kind: SubjectKind, name: &str) -> Option<Self> {
         Some(match kind {
-            "all" => Self::All,
-            "host" => Self::Host(name.parse().ok()?),
-            "use_case" => Self::UseCase(name.parse().ok()?),
-            "night" => Self::Night(name.parse().ok()?),
-            "delivery" => Self::Delivery(name.parse().ok()?),
-            "unit" => {
+            SubjectKind::All => Self::All,
+            SubjectKind::Host => Self::Host(name.parse().ok()?),
+            SubjectKind::UseCase => Self::UseCase(name.parse().ok()?),
+            SubjectKind::Night => Self::Night(name.parse().ok()?),
+            SubjectKind::Delivery => Self::Delivery(name.parse().ok()?),
+            SubjectKind::Unit => {
                 let (delivery, use_case) = name.rsplit_once('/')?;
                 Self::Unit(delivery.parse().ok()?, use_case.parse().ok()?)
             }
-            _ => return None,
         })
     }
 

@@ -355,7 +355,7 @@ fn has_pause(tx: &Connection, subject: &Subject) -> Result<bool, ArchiveFault> {
         .prepare_cached(
             "SELECT EXISTS (SELECT * FROM instruction WHERE subject = ?1 AND name = ?2 AND act = 'pause')",
         )?
-        .query_row(params![subject.kind(), subject.name()], |r| r.get(0))?)
+        .query_row(params![subject.kind().name(), subject.name()], |r| r.get(0))?)
 }
 
 /// Describes the part of a plan that a decision is about.
