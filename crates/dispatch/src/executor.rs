@@ -80,20 +80,6 @@ pub enum JobEnd {
     Cancelled,
 }
 
-impl JobEnd {
-    /// Returns the code in histories.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Ended => "ended",
-            Self::Failed => "failed",
-            Self::Time => "time",
-            Self::Memory => "memory",
-            Self::HostFailed => "host_failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
 /// A host that an executor offers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HostState {

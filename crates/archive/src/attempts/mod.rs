@@ -1,8 +1,11 @@
 //! Starts of tasks: numbers, directories, leases, hosts and jobs. Results are in [`results`].
 
 mod acceptance;
+mod end_cause;
 pub mod lease;
 pub mod results;
+
+pub use end_cause::EndCause;
 
 use crate::attempts::lease::Process;
 use crate::error::{ArchiveError, ArchiveFault};
@@ -197,12 +200,12 @@ impl Archive {
         self.write("job", "record the job of an attempt", |tx| note_job(tx, attempt, job))
     }
 
-    /// Records the cause of an attempt's end without result, e.g. `memory`.
+    /// Records the cause of an attempt's end without result.
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn note_end(&mut self, attempt: &AttemptKey, code: &str) -> Result<(), ArchiveError> {
-        self.write("end-code", "record the end of an attempt", |tx| note_end(tx, attempt, code))
+    pub fn note_end(&mut self, attempt: &AttemptKey, cause: EndCause) -> Result<(), ArchiveError> {
+        self.write("end-code", "record the end of an attempt", |tx| note_end(tx, attempt, cause))
     }
 }
 
@@ -518,9 +521,9 @@ pub(crate) fn note_job(
 pub(crate) fn note_end(
     tx: &Connection,
     attempt: &AttemptKey,
-    code: &str,
+    cause: EndCause,
 ) -> Result<(), ArchiveFault> {
-    note(tx, attempt, "ended_by", code)
+    note(tx, attempt, "ended_by", cause.name())
 }
 
 fn note(

@@ -6,7 +6,7 @@
 #[path = "../../tests/control_conformance/staging.rs"]
 pub(crate) mod staging;
 
-use crate::attempts::AttemptEnd;
+use crate::attempts::{AttemptEnd, EndCause};
 use crate::batches::RowsOfProgramme;
 use crate::deliveries::Arrival;
 use crate::refusals::{Decision, RefusalFilter, RefusalState};
@@ -113,7 +113,7 @@ pub(crate) fn life(archive: &mut Archive) {
         message: "so".to_owned(),
     });
     archive.note_job(&started.attempt, "1").unwrap();
-    archive.note_end(&started.attempt, "lost").unwrap();
+    archive.note_end(&started.attempt, EndCause::Silent).unwrap();
     archive.end_attempt(&started.attempt, AttemptEnd::Lost, "a test", now()).unwrap();
     archive.take_result(&result, now()).unwrap();
     ingest(archive, &unit);

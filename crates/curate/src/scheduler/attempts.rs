@@ -7,7 +7,7 @@ use crate::{failure, site};
 use anyhow::Context;
 use archive::attempts::lease::Process;
 use archive::attempts::results::Taken;
-use archive::attempts::{AttemptEnd, AttemptKey, Place, RunningAttempt};
+use archive::attempts::{AttemptEnd, AttemptKey, EndCause, Place, RunningAttempt};
 use archive::history::Cause;
 use archive::rounds::TaskKey;
 use dispatch::{Job, JobState};
@@ -124,12 +124,12 @@ impl Curator {
                 }
                 Ok(())
             }
-            Verdict::Failed { code, reason, transient } => {
-                self.failed(key, place, (&code, &reason), transient, report)
+            Verdict::Failed { cause, reason, transient } => {
+                self.failed(key, place, (cause, &reason), transient, report)
             }
-            Verdict::Lost { code, reason } => {
+            Verdict::Lost { cause, reason } => {
                 let reason = format!("on {}: {reason}", place.host);
-                self.end((key, &place.host), AttemptEnd::Lost, &code, &reason)?;
+                self.end((key, &place.host), AttemptEnd::Lost, cause, &reason)?;
                 report.failed += 1;
                 if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
                     self.executor_failed(&fault.to_string());
@@ -147,18 +147,18 @@ impl Curator {
         &mut self,
         key: &AttemptKey,
         place: &Place,
-        (code, reason): (&str, &str),
+        (cause, reason): (EndCause, &str),
         transient: bool,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         let reason = format!("on {}: {reason}", place.host);
-        self.end((key, &place.host), AttemptEnd::Failed, code, &reason)?;
+        self.end((key, &place.host), AttemptEnd::Failed, cause, &reason)?;
         report.failed += 1;
         // More memory is requested only once.
-        let is_raised = code == "memory" && self.memory_failures(&key.task)? > 1;
+        let is_raised = cause == EndCause::Memory && self.memory_failures(&key.task)? > 1;
         if !transient || is_raised || key.attempt >= MAX_FAILURES {
             self.give_up(&key.task, &reason, report)?;
-        } else if code != "memory" {
+        } else if cause != EndCause::Memory {
             let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.saturating_sub(1));
             self.again_at.insert(key.task.clone(), Instant::now() + pause);
         }
@@ -174,7 +174,7 @@ impl Curator {
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
         let reason = format!("the result of the task is invalid: {why}");
-        self.failed(&attempt.attempt, place, ("invalid_result", &reason), true, report)
+        self.failed(&attempt.attempt, place, (EndCause::InvalidResult, &reason), true, report)
     }
 
     /// Returns the observations of an attempt without result, by this process's own clock: wall clocks may jump.
@@ -252,12 +252,13 @@ impl Curator {
         &mut self,
         (attempt, host): (&AttemptKey, &str),
         end: AttemptEnd,
-        code: &str,
+        cause: EndCause,
         reason: &str,
     ) -> anyhow::Result<()> {
-        self.archive.note_end(attempt, code)?;
+        self.archive.note_end(attempt, cause)?;
         self.archive.end_attempt(attempt, end, reason, site::now())?;
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
+        let code = cause.name();
         of_round!(
             self.is_daemon(), act, unit; WARN, "attempt_failed", task, attempt, host, code,
             "{unit} task {task} attempt {attempt}: {reason}"
@@ -342,7 +343,7 @@ impl Curator {
             if began.contains(&attempt) {
                 continue;
             }
-            self.archive.note_end(&attempt, "cancelled")?;
+            self.archive.note_end(&attempt, EndCause::Cancelled)?;
             self.archive.end_attempt(&attempt, AttemptEnd::Lost, why, site::now())?;
             cancelled += 1;
         }

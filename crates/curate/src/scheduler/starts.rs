@@ -5,7 +5,7 @@ use super::{Curator, LEASE, PassReport};
 use crate::log::{of_round, tell};
 use crate::{site, task_files};
 use archive::attempts::lease::Process;
-use archive::attempts::{AttemptEnd, AttemptKey, Lease, Place};
+use archive::attempts::{AttemptEnd, AttemptKey, EndCause, Lease, Place};
 use archive::planning::OpenTask;
 use archive::rounds::TaskKey;
 use dispatch::planner;
@@ -150,7 +150,7 @@ impl Curator {
         why: &str,
         report: &mut PassReport,
     ) -> anyhow::Result<()> {
-        self.archive.note_end(attempt, "not_written")?;
+        self.archive.note_end(attempt, EndCause::NotWritten)?;
         let TaskKey { unit, task } = &attempt.task;
         let line = format!("{unit} task {task}: {why}");
         if self.is_news(&line) {
@@ -189,7 +189,7 @@ impl Curator {
                 self.refused.insert(start.host.clone(), (Instant::now(), why.clone()));
                 let TaskKey { unit, task } = &attempt.task;
                 let reason = format!("the task was not sent to {}: {why}", start.host);
-                self.archive.note_end(attempt, "not_sent")?;
+                self.archive.note_end(attempt, EndCause::NotSent)?;
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 if self.is_news(&reason) {
                     of_round!(

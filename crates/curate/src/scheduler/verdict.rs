@@ -1,5 +1,6 @@
 //! The decision on an attempt under way that has no result yet. Pure.
 
+use archive::attempts::EndCause;
 use dispatch::{JobEnd, JobState};
 use model::task::{EndCode, TaskEnd};
 
@@ -36,8 +37,8 @@ pub enum Verdict {
     GoOn,
     /// The attempt failed without being lost or cancelled.
     Failed {
-        /// Code in histories.
-        code: String,
+        /// Cause in histories.
+        cause: EndCause,
         /// Reason in words.
         reason: String,
         /// True when another attempt may succeed.
@@ -45,15 +46,15 @@ pub enum Verdict {
     },
     /// The attempt was lost by its host or its executor, or cancelled; another attempt is made.
     Lost {
-        /// Code in histories.
-        code: String,
+        /// Cause in histories.
+        cause: EndCause,
         /// Reason in words.
         reason: String,
     },
 }
 
-fn lost(code: &str, reason: impl Into<String>) -> Verdict {
-    Verdict::Lost { code: code.to_owned(), reason: reason.into() }
+fn lost(cause: EndCause, reason: impl Into<String>) -> Verdict {
+    Verdict::Lost { cause, reason: reason.into() }
 }
 
 /// Returns the verdict on an attempt. `patience` is the time without a sign of life after which an attempt is given up;
@@ -64,7 +65,9 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
     }
     if let Some((age, why)) = &signs.unreadable {
         return match *age > patience {
-            true => lost("unreadable", format!("the result of the task cannot be read: {why}")),
+            true => {
+                lost(EndCause::Unreadable, format!("the result of the task cannot be read: {why}"))
+            }
             false => Verdict::GoOn,
         };
     }
@@ -77,21 +80,22 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             of_executor(*over)
         }
         Some(JobState::Waiting(_)) if is_by_hand => match is_silent {
-            true => lost("silent", "the heartbeat of the task stopped"),
+            true => lost(EndCause::Silent, "the heartbeat of the task stopped"),
             false => Verdict::GoOn,
         },
         Some(JobState::Waiting(why)) => match &signs.host_closed {
             Some(closed) => lost(
-                "host_closed",
+                EndCause::HostClosed,
                 format!("the job was waiting ({why}), and its host is closed: {closed}"),
             ),
             None => Verdict::GoOn,
         },
         Some(JobState::Unknown) if signs.beat_age.is_none() => {
             match signs.age > NEVER_BEGUN.min(patience) {
-                true => {
-                    lost("never_begun", "the job never started, and its executor does not know it")
-                }
+                true => lost(
+                    EndCause::NeverBegun,
+                    "the job never started, and its executor does not know it",
+                ),
                 false => Verdict::GoOn,
             }
         }
@@ -101,41 +105,35 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
         Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
             Verdict::GoOn
         }
-        Some(_) => lost("silent", "the task sent no heartbeat"),
+        Some(_) => lost(EndCause::Silent, "the task sent no heartbeat"),
         None if is_silent => {
-            lost("silent", "the task sent no heartbeat, and its executor cannot be queried")
+            lost(EndCause::Silent, "the task sent no heartbeat, and its executor cannot be queried")
         }
         None => Verdict::GoOn,
     }
 }
 
 fn of_note(end: &TaskEnd) -> Verdict {
-    let failed = |code: &str, transient| Verdict::Failed {
-        code: code.to_owned(),
-        reason: end.reason.clone(),
-        transient,
-    };
+    let (cause, reason) = (EndCause::from(end.code), end.reason.clone());
     match end.code {
-        EndCode::Memory => failed("memory", true),
-        EndCode::Failed => failed("failed", true),
-        EndCode::Impossible => failed("impossible", false),
-        EndCode::Crashed => failed("crashed", true),
-        EndCode::Interrupted => lost("interrupted", end.reason.clone()),
+        EndCode::Memory | EndCode::Failed | EndCode::Crashed => {
+            Verdict::Failed { cause, reason, transient: true }
+        }
+        EndCode::Impossible => Verdict::Failed { cause, reason, transient: false },
+        EndCode::Interrupted => lost(cause, reason),
     }
 }
 
 fn of_executor(over: JobEnd) -> Verdict {
-    let failed = |reason: &str| Verdict::Failed {
-        code: over.code().to_owned(),
-        reason: reason.to_owned(),
-        transient: true,
-    };
+    let failed =
+        |cause, reason: &str| Verdict::Failed { cause, reason: reason.to_owned(), transient: true };
     match over {
-        JobEnd::Memory => failed("the task exceeded its memory limit"),
-        JobEnd::Time => failed("the task exceeded its time limit"),
-        JobEnd::Ended | JobEnd::Failed => failed("the task ended without a result"),
-        JobEnd::HostFailed => lost(over.code(), "the host of the task failed"),
-        JobEnd::Cancelled => lost(over.code(), "the job was cancelled outside of almagest"),
+        JobEnd::Memory => failed(EndCause::Memory, "the task exceeded its memory limit"),
+        JobEnd::Time => failed(EndCause::Time, "the task exceeded its time limit"),
+        JobEnd::Ended => failed(EndCause::Ended, "the task ended without a result"),
+        JobEnd::Failed => failed(EndCause::Failed, "the task ended without a result"),
+        JobEnd::HostFailed => lost(EndCause::HostFailed, "the host of the task failed"),
+        JobEnd::Cancelled => lost(EndCause::Cancelled, "the job was cancelled outside of almagest"),
     }
 }
 
@@ -143,11 +141,11 @@ fn of_executor(over: JobEnd) -> Verdict {
 mod tests {
     use super::*;
 
-    fn is_lost(signs: &Signs) -> Option<String> {
+    fn is_lost(signs: &Signs) -> Option<&'static str> {
         match verdict(signs, 180.0, false) {
-            Verdict::Lost { code, .. } => Some(code),
+            Verdict::Lost { cause, .. } => Some(cause.name()),
             Verdict::GoOn => None,
-            Verdict::Failed { code, .. } => panic!("{code}"),
+            Verdict::Failed { cause, .. } => panic!("{cause}"),
         }
     }
 
@@ -161,11 +159,11 @@ mod tests {
         };
         assert_eq!(is_lost(&running(Some(3.0), 500.0)), None);
         assert_eq!(is_lost(&running(None, 100.0)), None, "it may be slow to begin");
-        assert_eq!(is_lost(&running(None, 200.0)).as_deref(), Some("silent"));
+        assert_eq!(is_lost(&running(None, 200.0)), Some("silent"));
         let thread = Signs { is_thread: true, ..running(None, 5000.0) };
         assert_eq!(is_lost(&thread), None, "a thread has no heartbeat, however long it takes");
         let cut_off = running(Some(200.0), 500.0);
-        assert_eq!(is_lost(&cut_off).as_deref(), Some("silent"), "whatever the executor believes");
+        assert_eq!(is_lost(&cut_off), Some("silent"), "whatever the executor believes");
         let unheard = |beat_age, age| Signs {
             standing: Some(JobState::Unknown),
             beat_age,
@@ -173,9 +171,9 @@ mod tests {
             ..Signs::default()
         };
         assert_eq!(is_lost(&unheard(None, 30.0)), None, "a submission may still be heard of");
-        assert_eq!(is_lost(&unheard(None, 70.0)).as_deref(), Some("never_begun"));
+        assert_eq!(is_lost(&unheard(None, 70.0)), Some("never_begun"));
         assert_eq!(is_lost(&unheard(Some(3.0), 70.0)), None, "it beats");
-        assert_eq!(is_lost(&unheard(Some(181.0), 700.0)).as_deref(), Some("silent"));
+        assert_eq!(is_lost(&unheard(Some(181.0), 700.0)), Some("silent"));
         let away = |beat_age| Signs { beat_age, age: 900.0, ..Signs::default() };
         assert_eq!(
             is_lost(&away(Some(10.0))),
@@ -183,7 +181,7 @@ mod tests {
             "the controller is unreachable, the job is not"
         );
         assert_eq!(is_lost(&away(None)), None, "and one that waited may wait");
-        assert_eq!(is_lost(&away(Some(200.0))).as_deref(), Some("silent"));
+        assert_eq!(is_lost(&away(Some(200.0))), Some("silent"));
     }
 
     #[test]
@@ -195,7 +193,7 @@ mod tests {
         };
         assert_eq!(is_lost(&signs), None);
         signs.host_closed = Some("Slurm reports the node as down*".to_owned());
-        assert_eq!(is_lost(&signs).as_deref(), Some("host_closed"));
+        assert_eq!(is_lost(&signs), Some("host_closed"));
         assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for users");
     }
 
@@ -208,10 +206,12 @@ mod tests {
         };
         assert_eq!(is_lost(&signs), None);
         signs.over_for = 20.0;
-        assert_eq!(is_lost(&signs).as_deref(), Some("host_failed"));
+        assert_eq!(is_lost(&signs), Some("host_failed"));
         signs.standing = Some(JobState::Ended(JobEnd::Time));
         let failed = verdict(&signs, 180.0, false);
-        assert!(matches!(failed, Verdict::Failed { code, transient: true, .. } if code == "time"));
+        assert!(
+            matches!(failed, Verdict::Failed { cause, transient: true, .. } if cause.name() == "time")
+        );
         signs.unreadable = Some((1.0, "no such file".to_owned()));
         assert_eq!(verdict(&signs, 180.0, false), Verdict::GoOn);
     }
@@ -231,7 +231,7 @@ mod tests {
             verdict(&Signs { end: Some(end(code)), standing, ..Signs::default() }, 180.0, false)
         };
         assert!(
-            matches!(of(EndCode::Memory), Verdict::Failed { code, transient: true, .. } if code == "memory")
+            matches!(of(EndCode::Memory), Verdict::Failed { cause, transient: true, .. } if cause.name() == "memory")
         );
         assert!(matches!(of(EndCode::Impossible), Verdict::Failed { transient: false, .. }));
         assert!(matches!(of(EndCode::Interrupted), Verdict::Lost { .. }));
