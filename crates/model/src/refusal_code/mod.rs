@@ -31,6 +31,11 @@ impl RefusalCode {
     pub const fn as_str(self) -> &'static str {
         self.0
     }
+
+    /// Returns the entry of the register.
+    pub fn entry(self) -> Option<&'static Entry> {
+        entry(self.0)
+    }
 }
 
 impl From<RefusalCode> for String {
@@ -221,7 +226,7 @@ pub const REGISTER: &[Section] = &[
 ];
 
 /// Returns the entry of a code; `None` for one that this version does not have.
-pub fn entry(code: &str) -> Option<&'static Entry> {
+pub(crate) fn entry(code: &str) -> Option<&'static Entry> {
     REGISTER.iter().flat_map(|section| section.entries).find(|entry| entry.code.as_str() == code)
 }
 

@@ -1,6 +1,6 @@
 //! Findings of `verify`.
 
-use model::refusal_code::{self, RefusalCode};
+use model::RefusalCode;
 use model::{DeliveryName, FileId};
 use std::fmt;
 use std::path::PathBuf;
@@ -342,7 +342,7 @@ impl Finding {
             | Self::ProductNotShown { is_recorded: false, .. } => RefusalCode::DATABASE_DAMAGED,
             _ => self.registered(),
         };
-        refusal_code::entry(code.as_str()).map_or("", |entry| entry.remedy.text())
+        code.entry().map_or("", |entry| entry.remedy.text())
     }
 }
 
