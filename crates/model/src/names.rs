@@ -204,8 +204,8 @@ name! {
 }
 
 name! {
-    /// Name of a computer that runs tasks, as its executor or its site names it, e.g. `pixel1` or `user@pixel1`: not empty, at
-    /// most 200 bytes, without white space and control characters, and never like an option.
+    /// Name of a computer, as its executor, its site or the address of a source names it, e.g. `pixel1` or `user@pixel1`: not
+    /// empty, at most 200 bytes, without white space and control characters, and never like an option.
     HostName, Host, |name| match name {
         "" => Some("the name is empty"),
         _ if name.len() > MAX_NAME_BYTES => Some("the name is longer than 200 bytes"),
@@ -246,6 +246,14 @@ impl HostName {
         deserializer: D,
     ) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self::reported(&text))
+    }
+}
+
+impl HostName {
+    /// Returns the name in lower case.
+    #[must_use]
+    pub fn to_ascii_lowercase(&self) -> Self {
+        Self(self.0.to_ascii_lowercase().into())
     }
 }
 

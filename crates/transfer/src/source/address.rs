@@ -1,5 +1,6 @@
 //! The address of a source, as an operator writes it; and its secrets, which are never printed.
 
+use model::HostName;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,7 @@ pub struct SshPlace {
     /// User; empty for ssh's default.
     pub user: String,
     /// Host as ssh takes it.
-    pub host: String,
+    pub host: HostName,
     /// Port; `None` for ssh's default.
     pub port: Option<u16>,
     /// Path; relative ones (`ssh://host/~/nights`) are below the user's home.
@@ -181,15 +182,16 @@ fn ssh(user: &str, authority: &str, path: &str) -> Option<SshPlace> {
         },
     };
     let port = port.map(str::parse).transpose().ok()?;
-    if host.is_empty() || host.starts_with('-') || user.starts_with('-') {
+    if user.starts_with('-') {
         return None; // ssh would take it for an option
     }
+    let host = HostName::new(host).ok()?;
     let path = path.trim_end_matches('/');
     let path = match path.strip_prefix('~') {
         Some(home) => home.trim_start_matches('/').to_owned(),
         None => format!("/{path}"),
     };
-    Some(SshPlace { user: user.to_owned(), host: host.to_owned(), port, path })
+    Some(SshPlace { user: user.to_owned(), host, port, path })
 }
 
 /// Returns a URL without the part before the host, so that it can be shown.

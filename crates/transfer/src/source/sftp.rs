@@ -295,7 +295,7 @@ impl SftpConnection {
         for (at, target) in requested {
             let target = self.runtime.block_on(target);
             let Some(link) = entries.get_mut(at) else { continue };
-            match target.map_err(|e| SourceFault::passing(&self.reach.place.host, e))? {
+            match target.map_err(|e| SourceFault::passing(self.reach.place.host.as_str(), e))? {
                 Ok((target, attributes)) => match self.allows(&target, &trees, own.as_deref()) {
                     Ok(()) => {
                         let found = entry(link.name.clone(), &attributes);
