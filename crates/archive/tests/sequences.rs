@@ -560,7 +560,7 @@ impl Player {
 }
 
 fn delivery_facts() -> DeliveryFacts {
-    DeliveryFacts { source: "/far/away".to_owned(), all_there: true, ..delivery() }
+    DeliveryFacts { address: "/far/away".to_owned(), all_there: true, ..delivery() }
 }
 
 /// Returns the name of a calibration frame in the headers of a frame.

@@ -28,8 +28,8 @@ use transfer::{Fetched, Known};
 pub struct Delivery<'a> {
     /// Name in the archive: the directory's, with a label where another origin has a directory of that name.
     pub name: &'a DeliveryName,
-    /// Origin of the delivery, for the record.
-    pub source: &'a str,
+    /// Path or URL of the delivery's directory, for the record.
+    pub address: &'a str,
     /// True when all files exist (by marker, list, count, quiet time, or the operator's declaration).
     pub all_there: bool,
     /// Description of the awaited files; `None` when there are none.
@@ -137,7 +137,7 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
         name: delivery.name.clone(),
         night: named.as_ref().map(|n| n.night),
         version: named.map(|n| n.version).filter(|v| !v.is_empty()),
-        source: delivery.source.to_owned(),
+        address: delivery.address.to_owned(),
         marker: marker.filter(|m| !m.is_empty()),
         manifest: fetched.listed.as_ref().map(|(_, list)| list.clone()),
         expected_files: delivery.expected_files,

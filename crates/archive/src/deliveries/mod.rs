@@ -87,8 +87,8 @@ pub struct DeliveryFacts {
     pub night: Option<Night>,
     /// Version of the pipeline, when the name contains it.
     pub version: Option<String>,
-    /// Directory or address that the delivery was fetched from.
-    pub source: String,
+    /// Path or URL of the directory that the delivery was fetched from.
+    pub address: String,
     /// Name of the marker file that was seen.
     pub marker: Option<String>,
     /// Name of the provider's manifest that was used.

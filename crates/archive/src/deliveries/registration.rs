@@ -64,7 +64,7 @@ pub(crate) fn record(
     let mut reexamined = Vec::new();
     for arrival in registration.arrivals {
         reexamined.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
-        note_arrival(tx, delivery, &registration.delivery.source, arrival)?;
+        note_arrival(tx, delivery, &registration.delivery.address, arrival)?;
     }
     note_postponed(tx, delivery, registration, now)?;
     if !registration.delivery.is_under_way {
@@ -160,7 +160,7 @@ fn upsert_delivery(
             facts.name.as_str(),
             facts.night.map(Night::get),
             facts.version,
-            facts.source,
+            facts.address,
             facts.marker,
             facts.manifest,
             facts.expected_files,
@@ -180,7 +180,7 @@ const NEXT_OF_NAME: &str =
 fn note_arrival(
     tx: &Connection,
     delivery: i64,
-    source: &str,
+    address: &str,
     arrival: &Arrival,
 ) -> Result<(), ArchiveFault> {
     let transfer_record = &arrival.transfer_record;
@@ -193,7 +193,7 @@ fn note_arrival(
     .execute(params![
         delivery,
         arrival.name,
-        source,
+        address,
         arrival.bytes,
         transfer_record.resumed_bytes,
         transfer_record.tries,
@@ -219,7 +219,7 @@ fn note_postponed(
         .execute(params![
             delivery,
             postponed.name,
-            registration.delivery.source,
+            registration.delivery.address,
             postponed.why,
             text_of(now)
         ])?;

@@ -175,7 +175,7 @@ pub fn delivery() -> DeliveryFacts {
         name: NIGHT.parse().unwrap(),
         night: Some(Night::new(20_071_011).unwrap()),
         version: Some("1".to_owned()),
-        source: "/far/away".to_owned(),
+        address: "/far/away".to_owned(),
         all_there: true,
         ..DeliveryFacts::default()
     }

@@ -195,7 +195,7 @@ impl NightRun {
         self.count("transfer").begin();
         let mut delivery = register::Delivery {
             name: &name,
-            source: &place,
+            address: &place,
             all_there: false,
             awaited: None,
             expected_files: None,
