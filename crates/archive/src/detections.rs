@@ -4,7 +4,7 @@ use crate::error::ArchiveFault;
 use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
-use lake::{self, DetectorKey, LakeFile, RangeKey, RowRange};
+use lake::{self, DetectorKey, LakeFile, LakeRowRange, RangeKey};
 use model::EventId;
 use std::path::PathBuf;
 
@@ -63,7 +63,7 @@ pub(crate) struct Held<'a> {
     pub programme_id: i64,
     pub first_obj_id: i64,
     pub rows: u64,
-    pub detectors: &'a [RowRange],
+    pub detectors: &'a [LakeRowRange],
 }
 
 impl Part {

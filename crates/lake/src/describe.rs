@@ -2,7 +2,7 @@
 
 use super::range::ranges;
 use super::table::PROGRAMME_ID;
-use super::{ByteCounter, LakeError, LakeTable, OpenFile, RowRange};
+use super::{ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub struct LakeFile {
     /// Statistics of the columns that have complete ones.
     pub statistics: Vec<ColumnStatistics>,
     /// The ranges, in the order of their rows.
-    pub ranges: Vec<RowRange>,
+    pub ranges: Vec<LakeRowRange>,
     /// XXH64 of its bytes, hexadecimal; known only to the process that wrote it.
     pub xxhash64: Option<String>,
 }

@@ -70,7 +70,7 @@ pub use finalise::{FinaliseRequest, Staged, finalise};
 pub use finalise::{check_staged, open_staged};
 pub use publication::{Publication, Registered, read_delete_file};
 pub use publication::{ended_rows_since, forget, latest_snapshot};
-pub use range::{DetectorKey, RangeKey, RowRange, SkyCap, ranges};
+pub use range::{DetectorKey, LakeRowRange, RangeKey, SkyCap, ranges};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use sky_cover::{Cone, healpix_ranges};
 pub use sum::{Summed, xxhash64};

@@ -70,7 +70,7 @@ impl From<DetectorKey> for RangeKey {
 
 /// Consecutive rows of a file with one range key.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RowRange {
+pub struct LakeRowRange {
     /// The values that the rows share.
     pub key: RangeKey,
     /// First row in the file, from 0.
@@ -102,7 +102,7 @@ impl SkyCap {
 ///
 /// # Errors
 /// [`LakeError::Staged`] when a column is missing, or the rows of a range are not consecutive or not in order.
-pub fn ranges(table: &LakeTable, file: &OpenFile) -> Result<Vec<RowRange>, LakeError> {
+pub fn ranges(table: &LakeTable, file: &OpenFile) -> Result<Vec<LakeRowRange>, LakeError> {
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
     let mut found = Ranges::new(table, file)?;
     for group in 0..file.metadata().num_row_groups() {
@@ -126,7 +126,7 @@ struct Ranges<'a> {
     key: Vec<usize>,
     sort: Vec<usize>,
     sky: Option<(usize, usize)>,
-    ranges: Vec<(RowRange, Vec<(f64, f64)>)>,
+    ranges: Vec<(LakeRowRange, Vec<(f64, f64)>)>,
     row: u64,
     /// Values of the sort columns in the last row.
     last: Vec<Option<f64>>,
@@ -179,7 +179,8 @@ impl<'a> Ranges<'a> {
             let values: Vec<i64> = key.iter().map(|column| column[*start]).collect();
             if *start > 0 || self.ranges.last().is_none_or(|(r, _)| r.key.values() != values) {
                 let first_row = self.row + *start as u64;
-                let range = RowRange { key: RangeKey::new(values), first_row, rows: 0, sky: None };
+                let range =
+                    LakeRowRange { key: RangeKey::new(values), first_row, rows: 0, sky: None };
                 self.ranges.push((range, Vec::new()));
             }
             let Some((range, positions)) = self.ranges.last_mut() else { continue };

@@ -12,7 +12,7 @@ use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_buffer::NullBuffer;
 use engine::quoted;
 use engine::{EngineError, Server};
-use lake::{ByteCounter, LakeError, OpenFile, RowRange, Staged, check_staged};
+use lake::{ByteCounter, LakeError, LakeRowRange, OpenFile, Staged, check_staged};
 use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
@@ -56,7 +56,7 @@ pub struct LoadedPartition {
     /// Number of rows.
     pub rows: u64,
     /// The detectors, in the order of their rows.
-    pub detectors: Vec<RowRange>,
+    pub detectors: Vec<LakeRowRange>,
     /// Seconds that building the keys took.
     pub keys_seconds: f64,
 }
@@ -172,7 +172,7 @@ fn definition() -> Result<&'static Table, ArchiveFault> {
 
 /// Opens the staged files, each once, so that the checked content is what is sent. Also returns their detectors and the number of
 /// rows.
-fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<RowRange>, u64), ArchiveFault> {
+fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<LakeRowRange>, u64), ArchiveFault> {
     let counter = Arc::new(ByteCounter::default());
     let (mut opened, mut runs, mut rows) = (Vec::with_capacity(wanted.staged.len()), Vec::new(), 0);
     for staged in wanted.staged {
@@ -181,7 +181,7 @@ fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<RowRange>, u64), 
             check_staged(lake::detection(), &file, staged, rows)?;
         }
         for run in lake::ranges(lake::detection(), &file)? {
-            runs.push(RowRange { first_row: rows + run.first_row, ..run });
+            runs.push(LakeRowRange { first_row: rows + run.first_row, ..run });
         }
         rows += file.rows();
         opened.push(file);

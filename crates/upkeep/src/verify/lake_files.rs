@@ -5,7 +5,7 @@ use super::{Finding, Options, Report};
 use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
-use lake::{LakeTable, RangeKey, RowRange};
+use lake::{LakeRowRange, LakeTable, RangeKey};
 use model::one_line;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
@@ -212,7 +212,7 @@ fn content(
         Ok((RangeKey::new(values), r.get(0)?, r.get(1)?, r.get(2)?))
     })?;
     let stored: Vec<(RangeKey, u64, u64, i64)> = rows.collect::<Result<_, _>>()?;
-    let first_id = |range: &RowRange| file.first_id + range.first_row.cast_signed();
+    let first_id = |range: &LakeRowRange| file.first_id + range.first_row.cast_signed();
     let found: Vec<(RangeKey, u64, u64, i64)> = file
         .ranges
         .iter()
