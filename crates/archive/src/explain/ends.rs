@@ -1,6 +1,6 @@
 //! Why rows are no longer shown: ended by a newer version, a retraction or a decision, or purged. Start at [`explain_end`].
 
-use super::sheets::{Decision, Ending, FileFactsheet};
+use super::sheets::{Ending, FileFactsheet, SupersessionDecision};
 use super::{Explanation, Suggestion, utc};
 use crate::history::Cause;
 use crate::retraction::purge::PurgedRound;
@@ -77,8 +77,8 @@ pub(super) fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &m
 }
 
 /// Explains an operator's decision that ended rows, with the command that undoes the decision.
-fn explain_decision(what: &str, decision: &Decision, out: &mut Explanation) {
-    let Decision { file, event, happened, who, why, newer, .. } = decision;
+fn explain_decision(what: &str, decision: &SupersessionDecision, out: &mut Explanation) {
+    let SupersessionDecision { file, event, happened, who, why, newer, .. } = decision;
     let beside = match decision.ext_nums.as_slice() {
         [] => format!("the newer frame in {newer}"),
         _ => "the newer catalogue of the image".to_owned(),

@@ -2,7 +2,7 @@
 
 use crate::error::ArchiveFault;
 use crate::explain::sheets::{
-    Decision, DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet,
+    DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet, SupersessionDecision,
 };
 use crate::products;
 use crate::rounds::parsed;
@@ -131,7 +131,7 @@ fn decision(
     end: &Ending,
     multiframe: i64,
     of: UseCase,
-) -> Result<Option<Decision>, ArchiveFault> {
+) -> Result<Option<SupersessionDecision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT supersession.use_case, file.name, supersession.event_id, happened, event.who, event.why, delivery.name, product.state,
              own.name, product.ended_event
@@ -159,7 +159,7 @@ fn decision(
         if decided == end.event || is_kept_out && (state == "superseded" || end.act != "retract") {
             let happened = time_of(&happened)?;
             let retracted = (state == "retracted").then_some(own);
-            return Ok(Some(Decision {
+            return Ok(Some(SupersessionDecision {
                 use_case,
                 file,
                 event: decided,
@@ -183,7 +183,7 @@ fn decision(
 pub(crate) fn superseded_detectors(
     c: &Connection,
     multiframe: i64,
-) -> Result<Option<Decision>, ArchiveFault> {
+) -> Result<Option<SupersessionDecision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT held.ext_num, event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state
          FROM product_detector AS held JOIN event ON event.event_id = held.supersession_event
@@ -203,7 +203,7 @@ pub(crate) fn superseded_detectors(
     else {
         return Ok(None);
     };
-    Ok(Some(Decision {
+    Ok(Some(SupersessionDecision {
         use_case: UseCase::Catalogue,
         file,
         event,

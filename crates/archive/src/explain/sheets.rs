@@ -122,7 +122,7 @@ pub struct FileFactsheet {
     pub detections_end: Option<Ending>,
     /// The decision in force that ended detections of some of the file's detectors, when the archive shows those of other
     /// detectors.
-    pub superseded_detectors: Option<Decision>,
+    pub superseded_detectors: Option<SupersessionDecision>,
     /// The event that ended its previews, when the archive shows none.
     pub previews_end: Option<Ending>,
     /// True when the file's retracted rounds can be restored.
@@ -166,13 +166,13 @@ pub struct Ending {
     /// A newer frame that has the product: delivery, file and multiframe.
     pub successor: Option<(DeliveryName, String, i64)>,
     /// The decision in force about the product.
-    pub supersession: Option<Decision>,
+    pub supersession: Option<SupersessionDecision>,
 }
 
 /// A decision to end a product of an older image although the newer image lacks it, or detections of an image although its newer
 /// catalogue lacks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Decision {
+pub struct SupersessionDecision {
     /// The product.
     pub use_case: UseCase,
     /// The name of both images.
