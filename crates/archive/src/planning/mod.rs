@@ -312,7 +312,7 @@ pub struct InstructionChange {
 
 /// A delivery that has work to do or may receive files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfinished {
+pub struct UnfinishedDelivery {
     /// Its name.
     pub name: DeliveryName,
     /// A mark that changes with everything that decides which of the delivery's rounds can be opened: files, states of rounds,

@@ -2,7 +2,7 @@
 
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::planning::{Assignment, OpenTask, TaskUsage, Unfinished};
+use crate::planning::{Assignment, OpenTask, TaskUsage, UnfinishedDelivery};
 use crate::rounds::{TaskKey, UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::Connection;
@@ -14,7 +14,7 @@ impl Reader {
     ///
     /// # Errors
     /// [`ArchiveError`].
-    pub fn unfinished_deliveries(&self) -> Result<Vec<Unfinished>, ArchiveError> {
+    pub fn unfinished_deliveries(&self) -> Result<Vec<UnfinishedDelivery>, ArchiveError> {
         self.read("list unfinished deliveries", unfinished_deliveries)
     }
 
@@ -36,7 +36,9 @@ impl Reader {
 }
 
 /// Implements [`crate::Reader::unfinished_deliveries`].
-pub(crate) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, ArchiveFault> {
+pub(crate) fn unfinished_deliveries(
+    c: &Connection,
+) -> Result<Vec<UnfinishedDelivery>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery_id, name, state, last_arrival,
              (SELECT count(*) FROM redo JOIN file USING (file_id)
@@ -67,7 +69,7 @@ pub(crate) fn unfinished_deliveries(c: &Connection) -> Result<Vec<Unfinished>, A
         for unit in of_unit {
             mark += &unit?;
         }
-        all.push(Unfinished { name, mark });
+        all.push(UnfinishedDelivery { name, mark });
     }
     Ok(all)
 }

@@ -37,7 +37,7 @@ use anyhow::Context;
 use archive::attempts::{AttemptKey, Place, RunningAttempt};
 use archive::history::Cause;
 use archive::planning::{
-    OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, Unfinished,
+    OpenTask, PlanRecord, PlanState, Proposal, Selection, Standing, UnfinishedDelivery,
 };
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::{DeliveryWork, RoundWork};
@@ -345,7 +345,7 @@ impl Curator {
             None => self.archive.unfinished_deliveries()?,
         };
         self.looked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
-        for (order, Unfinished { name, mark }) in (0..).zip(unfinished) {
+        for (order, UnfinishedDelivery { name, mark }) in (0..).zip(unfinished) {
             // Rereading thousands of unchanged files in every pass would take up the hours of a night.
             if let Some(looked) = self.looked.get(&name)
                 && self.request.is_none()

@@ -9,7 +9,7 @@ use crate::steps::gate;
 use crate::{failure, words};
 use anyhow::Context;
 use archive::ArchiveError;
-use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, Unfinished};
+use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, UnfinishedDelivery};
 use archive::rounds::PlannedRound;
 use archive::work::DeliveryWork;
 use dispatch::planner::Reason;
@@ -33,8 +33,9 @@ pub struct Request {
 
 impl Request {
     /// Returns the deliveries of the request in the form of [`archive::Reader::unfinished_deliveries`]; finished ones are checked too.
-    pub(super) fn named(&self) -> Vec<Unfinished> {
-        let named = |name: &DeliveryName| Unfinished { name: name.clone(), mark: String::new() };
+    pub(super) fn named(&self) -> Vec<UnfinishedDelivery> {
+        let named =
+            |name: &DeliveryName| UnfinishedDelivery { name: name.clone(), mark: String::new() };
         self.deliveries.iter().map(named).collect()
     }
 
