@@ -1,7 +1,7 @@
 //! Collection of attempts: results are taken, ends are recorded, silence is detected.
 
 use super::verdict::{Signs, Verdict, verdict};
-use super::{Curator, LEASE, PassReport};
+use super::{Curator, LEASE, SchedulerPass};
 use crate::log::of_round;
 use crate::{failure, site};
 use anyhow::Context;
@@ -56,7 +56,7 @@ impl Curator {
     }
 
     /// Collects the results of attempts, and decides on attempts without a result.
-    pub(super) fn collect(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+    pub(super) fn collect(&mut self, report: &mut SchedulerPass) -> anyhow::Result<()> {
         let mine = self.mine()?;
         let jobs: Vec<Job> = mine.iter().map(|(attempt, place)| job(attempt, place)).collect();
         let standings = match self.executor.poll(&jobs) {
@@ -81,7 +81,7 @@ impl Curator {
         place: &Place,
         job: &Job,
         standing: Option<JobState>,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         let staging = self.site.place.staging();
         let directory = match Dir::below(&staging, &attempt.directory) {
@@ -149,7 +149,7 @@ impl Curator {
         place: &Place,
         (cause, reason): (EndCause, &str),
         transient: bool,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         let reason = format!("on {}: {reason}", place.host);
         self.end((key, &place.host), AttemptEnd::Failed, cause, &reason)?;
@@ -171,7 +171,7 @@ impl Curator {
         attempt: &RunningAttempt,
         place: &Place,
         why: &str,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         let reason = format!("the result of the task is invalid: {why}");
         self.failed(&attempt.attempt, place, (EndCause::InvalidResult, &reason), true, report)
@@ -219,7 +219,7 @@ impl Curator {
     fn take(
         &mut self,
         result: &TaskResult,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<Option<String>> {
         match self.archive.take_result(result, site::now()) {
             Ok(Taken::Taken { new_refusals, staged }) => {
@@ -300,7 +300,7 @@ impl Curator {
         &mut self,
         task: &TaskKey,
         reason: &str,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         let cause = Cause::new("almagest", reason);
         if let Taken::Taken { new_refusals, .. } =

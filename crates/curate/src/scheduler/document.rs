@@ -24,7 +24,7 @@ pub struct Document {
     /// Lower bound: no plan of these tasks can end before.
     pub lower_bound_seconds: f64,
     /// The hosts, used or not.
-    pub hosts: Vec<HostLine>,
+    pub hosts: Vec<PlanHostLine>,
     /// The units of the plan.
     pub units: Vec<UnitLine>,
     /// The placement of every task, by start.
@@ -52,7 +52,7 @@ mod iso {
 
 /// A host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HostLine {
+pub struct PlanHostLine {
     /// Name of the host.
     pub host: HostName,
     /// Cores for tasks.
@@ -203,12 +203,12 @@ pub fn document(
 }
 
 /// Returns the hosts without the tasks planned on them.
-fn host_lines(work: &Work, plan: &Plan) -> Vec<HostLine> {
+fn host_lines(work: &Work, plan: &Plan) -> Vec<PlanHostLine> {
     work.situation
         .hosts
         .iter()
         .enumerate()
-        .map(|(at, host)| HostLine {
+        .map(|(at, host)| PlanHostLine {
             host: host.name.clone(),
             cores: host.cores,
             memory_bytes: host.memory_bytes,

@@ -71,7 +71,7 @@ const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 
 /// The counts of one pass.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PassReport {
+pub struct SchedulerPass {
     /// Results taken.
     pub taken: u64,
     /// Attempts that failed or were lost.
@@ -90,7 +90,7 @@ pub struct PassReport {
     pub contested: u64,
 }
 
-impl PassReport {
+impl SchedulerPass {
     /// Returns true when the pass changed nothing.
     pub fn is_idle(&self) -> bool {
         *self == Self::default()
@@ -219,7 +219,7 @@ impl Curator {
     ///
     /// # Errors
     /// When the archive fails. Failures of executors and nodes are reported, and the next pass retries.
-    pub fn pass(&mut self, starts: bool) -> anyhow::Result<PassReport> {
+    pub fn pass(&mut self, starts: bool) -> anyhow::Result<SchedulerPass> {
         let report = self.take_results()?;
         self.go_on(report, starts)
     }
@@ -228,8 +228,8 @@ impl Curator {
     ///
     /// # Errors
     /// As [`Curator::pass`].
-    pub fn take_results(&mut self) -> anyhow::Result<PassReport> {
-        let mut report = PassReport::default();
+    pub fn take_results(&mut self) -> anyhow::Result<SchedulerPass> {
+        let mut report = SchedulerPass::default();
         self.collect(&mut report)?;
         Ok(report)
     }
@@ -238,7 +238,11 @@ impl Curator {
     ///
     /// # Errors
     /// As [`Curator::pass`].
-    pub fn go_on(&mut self, mut report: PassReport, starts: bool) -> anyhow::Result<PassReport> {
+    pub fn go_on(
+        &mut self,
+        mut report: SchedulerPass,
+        starts: bool,
+    ) -> anyhow::Result<SchedulerPass> {
         self.look_at_hosts();
         match &self.request {
             Some(_) if starts => self.open_requested(&mut report)?,
@@ -319,7 +323,7 @@ impl Curator {
 
     // Rounds and plans.
 
-    fn open_rounds(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+    fn open_rounds(&mut self, report: &mut SchedulerPass) -> anyhow::Result<()> {
         let cause = self.cause.clone();
         self.gather(&mut |archive, _, _, round| {
             match archive.open_round(&round, &cause, site::now()) {
@@ -539,7 +543,7 @@ impl Curator {
         Ok(())
     }
 
-    fn propose_when_due(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+    fn propose_when_due(&mut self, report: &mut SchedulerPass) -> anyhow::Result<()> {
         let open = self.archive.open_tasks()?;
         let is_undecided = |t: &OpenTask| {
             matches!(t.state, UnitState::Ready | UnitState::Proposed) && t.assignment.is_none()

@@ -2,7 +2,7 @@
 
 use super::executors;
 use super::situation::UnitName;
-use super::{Curator, PassReport};
+use super::{Curator, SchedulerPass};
 use crate::progress::Progress;
 use crate::site::{self, Site};
 use crate::steps::gate;
@@ -169,7 +169,7 @@ impl Curator {
     }
 
     /// Opens every round of the request that can be opened now, and approves the undecided ones.
-    pub(super) fn open_requested(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+    pub(super) fn open_requested(&mut self, report: &mut SchedulerPass) -> anyhow::Result<()> {
         if !self.is_stale {
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl Curator {
 }
 
 /// Counts an approved round, or one that another process opened or approved meanwhile: the next pass reads the open rounds again.
-fn noted<T>(approved: Result<T, ArchiveError>, report: &mut PassReport) -> anyhow::Result<()> {
+fn noted<T>(approved: Result<T, ArchiveError>, report: &mut SchedulerPass) -> anyhow::Result<()> {
     match approved {
         Ok(_) => report.opened += 1,
         Err(error) if error.is_conflict() => report.contested += 1,

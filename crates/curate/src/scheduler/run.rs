@@ -1,7 +1,7 @@
 //! The loop of the data daemon.
 
 use super::state::{self, State};
-use super::{Curator, PassReport};
+use super::{Curator, SchedulerPass};
 use crate::log::{note, tell};
 use crate::loops::{self, BACK_OFF};
 use crate::site::{self, Site};
@@ -120,7 +120,7 @@ impl Loop<'_> {
         }
         let stopping = self.stopping();
         state.state = if stopping { "draining" } else { "working" }.to_owned();
-        let pass: PassReport = curator.pass(!stopping)?;
+        let pass: SchedulerPass = curator.pass(!stopping)?;
         if !pass.is_idle() {
             note!(
                 DEBUG,

@@ -1,7 +1,7 @@
 //! Sending of tasks that may start: the approved tasks that are due, to the host that has room first.
 
 use super::situation::{self, Piece};
-use super::{Curator, LEASE, PassReport};
+use super::{Curator, LEASE, SchedulerPass};
 use crate::log::{of_round, tell};
 use crate::{site, task_files};
 use archive::attempts::lease::Process;
@@ -29,7 +29,7 @@ struct Due {
 }
 
 impl Curator {
-    pub(super) fn start(&mut self, report: &mut PassReport) -> anyhow::Result<()> {
+    pub(super) fn start(&mut self, report: &mut SchedulerPass) -> anyhow::Result<()> {
         let mut sent: Vec<(AttemptKey, Start)> = Vec::new();
         let due = self.due()?;
         let alike = due.chunk_by(|a, b| (&a.host, a.memory_bytes) == (&b.host, b.memory_bytes));
@@ -107,7 +107,7 @@ impl Curator {
         &mut self,
         due: &Due,
         name: String,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<Option<(AttemptKey, Start)>> {
         let Due { task, host, memory_bytes, seconds } = due;
         let holder = match self.executor.outlives() {
@@ -148,7 +148,7 @@ impl Curator {
         &mut self,
         attempt: &AttemptKey,
         why: &str,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         self.archive.note_end(attempt, EndCause::NotWritten)?;
         let TaskKey { unit, task } = &attempt.task;
@@ -171,7 +171,7 @@ impl Curator {
         attempt: &AttemptKey,
         start: &Start,
         answer: Sent,
-        report: &mut PassReport,
+        report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         match answer {
             Sent::As(id) => {

@@ -1,7 +1,7 @@
 //! The state of the data daemon, kept in a file for `status`.
 
 use super::document::Document;
-use super::{Curator, PassReport};
+use super::{Curator, SchedulerPass};
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
@@ -105,7 +105,7 @@ impl State {
     pub fn passed(
         &mut self,
         curator: &Curator,
-        pass: &PassReport,
+        pass: &SchedulerPass,
         document: Option<&Document>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
