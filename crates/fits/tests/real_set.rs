@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fits::Limits;
-use fits::inspect::{Inspection, Refusal, inspect};
+use fits::inspect::{Inspection, InspectionRefusal, inspect};
 use serde_json::Value;
 
 /// What is refused, and why that is right. Nothing else may be.
@@ -120,7 +120,7 @@ impl Comparison {
         }
     }
 
-    fn refuse(&mut self, place: &str, refusal: &Refusal) {
+    fn refuse(&mut self, place: &str, refusal: &InspectionRefusal) {
         self.messages.push(format!("{place}: {}: {}", refusal.code, refusal.message));
         self.refused.insert(place.to_owned(), refusal.code.to_owned());
     }

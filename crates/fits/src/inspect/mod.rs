@@ -26,14 +26,14 @@ use crate::limits::Limits;
 
 /// The reason why a file or HDU was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct InspectionRefusal {
     /// Machine-readable code.
     pub code: &'static str,
     /// Message for readers.
     pub message: String,
 }
 
-impl Refusal {
+impl InspectionRefusal {
     fn of(fault: &FitsFault) -> Self {
         let mut message = fault.to_string();
         let mut source = fault.source();
@@ -62,7 +62,7 @@ pub struct Inspection {
     /// Bytes after the last HDU that are neither an HDU nor padding.
     pub trailing: Option<Trailing>,
     /// The reason why the file as a whole was refused; `None` when accepted.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<InspectionRefusal>,
 }
 
 /// The content found in one HDU.
@@ -77,7 +77,7 @@ pub struct HduInspection {
     /// CHECKSUM and DATASUM; `None` when the HDU was refused before they were checked.
     pub checks: Option<ChecksumReport>,
     /// The reason why its data were refused; `None` when accepted.
-    pub refusal: Option<Refusal>,
+    pub refusal: Option<InspectionRefusal>,
     /// Header, and image or table, as in the JSON of the file.
     pub report: Json,
 }
@@ -99,7 +99,7 @@ pub fn inspect_choosing(
             bytes: None,
             hdus: Vec::new(),
             trailing: None,
-            refusal: Some(Refusal::of(&error.fault)),
+            refusal: Some(InspectionRefusal::of(&error.fault)),
         },
     }
 }
@@ -135,7 +135,7 @@ fn inspect_hdu(file: &FitsFile, hdu: &Hdu) -> HduInspection {
             None
         }
         Ok(None) => None,
-        Err(error) => Some(Refusal::of(&error.fault)),
+        Err(error) => Some(InspectionRefusal::of(&error.fault)),
     };
     if let Some(refusal) = &refusal {
         report.add("refusal", refusal.to_json());
