@@ -18,7 +18,9 @@ use std::path::Path;
 /// `Kind::Conflict` while a data daemon works on the site; `advice` has the commands that help then.
 pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
-    let Some(daemon) = state.filter(scheduler::state::State::is_alive) else { return Ok(()) };
+    let Some(daemon) = state.filter(scheduler::state::SchedulerState::is_alive) else {
+        return Ok(());
+    };
     Err(failure::conflict(format!(
         "the data daemon (pid {}) plans and starts the work of this site: {}; --force overrides",
         daemon.pid(),
