@@ -317,7 +317,7 @@ fn a_rehearsed_repair_removes_what_the_repair_removes() {
     let path = |name: &str| site.previews().join(name);
     let mut report = upkeep::verify::Report::default();
     for name in ["link/precious.jpg", "stray.jpg"] {
-        report.findings.push(upkeep::verify::Finding::PreviewStray { path: path(name) });
+        report.findings.push(upkeep::verify::VerifyFinding::PreviewStray { path: path(name) });
     }
     let repaired = |archive: Result<Archive, archive::ArchiveError>| {
         upkeep::verify::repair(&mut archive.unwrap(), &report, &cause(), now()).unwrap()

@@ -10,7 +10,7 @@ use curate::note;
 use curate::site::{self, Site};
 use std::fmt::Write;
 use std::path::PathBuf;
-use upkeep::verify::{Finding, Group, Report};
+use upkeep::verify::{Group, Report, VerifyFinding};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -166,7 +166,9 @@ fn note_rot(site: &Site, report: &Report) {
         .findings
         .iter()
         .filter_map(|finding| match finding {
-            Finding::LibraryFileContent { file_id, .. } => Some((*file_id, Soundness::Corrupt)),
+            VerifyFinding::LibraryFileContent { file_id, .. } => {
+                Some((*file_id, Soundness::Corrupt))
+            }
             _ => None,
         })
         .collect();

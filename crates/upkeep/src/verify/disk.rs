@@ -1,6 +1,6 @@
 //! Files of the library and previews.
 
-use super::{Delivered, Finding, Options, Report};
+use super::{Delivered, Options, Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use archive::library::frame_names::LATEST_OF_NAME;
 use archive::site::Site;
@@ -33,11 +33,11 @@ pub(super) fn library(
         match length(&path) {
             None => {
                 let of = of()?;
-                report.findings.push(Finding::LibraryFileMissing { of, path });
+                report.findings.push(VerifyFinding::LibraryFileMissing { of, path });
             }
             Some(found) if found != wanted => {
                 let of = of()?;
-                report.findings.push(Finding::LibraryFileLength { of, path, found, wanted });
+                report.findings.push(VerifyFinding::LibraryFileLength { of, path, found, wanted });
             }
             Some(_) => {
                 let sha256: String = row.get(2)?;
@@ -45,7 +45,11 @@ pub(super) fn library(
                     report.has_read(wanted, options);
                     if content(&path).is_none_or(|found| found != sha256) {
                         let (of, file_id) = (of()?, row.id(5)?);
-                        report.findings.push(Finding::LibraryFileContent { of, file_id, path });
+                        report.findings.push(VerifyFinding::LibraryFileContent {
+                            of,
+                            file_id,
+                            path,
+                        });
                     }
                 }
             }
@@ -78,7 +82,7 @@ pub(super) fn library_strays(site: &Site, report: &mut Report) -> Result<(), Arc
         let directory = path.ancestors().find(|dir| dir.parent() == Some(&library));
         let delivery = directory.filter(|dir| known.contains(*dir)).and_then(Path::file_name);
         let delivery = delivery.and_then(|name| name.to_str()?.parse().ok());
-        Finding::LibraryFileStray { delivery, path }
+        VerifyFinding::LibraryFileStray { delivery, path }
     }));
     Ok(())
 }
@@ -93,7 +97,7 @@ pub(super) fn preview_strays(site: &Site, report: &mut Report) -> Result<(), Arc
                   WHERE use_case = 'preview' AND unit.state = 'staged'";
     let coming = paths(&tx, coming, |name| site.previews().join(name))?;
     seen.retain(|path| !listed.contains(path) && !path.ancestors().any(|dir| coming.contains(dir)));
-    report.findings.extend(seen.into_iter().map(|path| Finding::PreviewStray { path }));
+    report.findings.extend(seen.into_iter().map(|path| VerifyFinding::PreviewStray { path }));
     Ok(())
 }
 
@@ -128,7 +132,7 @@ fn files_below(directory: &Path, report: &mut Report) -> Vec<PathBuf> {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => {
                 let why = error.to_string();
-                report.findings.push(Finding::DirectoryUnreadable { path: dir, why });
+                report.findings.push(VerifyFinding::DirectoryUnreadable { path: dir, why });
                 continue;
             }
         };
@@ -170,12 +174,16 @@ pub(super) fn previews(
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
                 let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
-                report.findings.push(Finding::PreviewMissing { delivery, multiframe_id, path });
+                report.findings.push(VerifyFinding::PreviewMissing {
+                    delivery,
+                    multiframe_id,
+                    path,
+                });
             }
             Some(found) if found != wanted => {
                 let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
                 let finding =
-                    Finding::PreviewLength { delivery, multiframe_id, path, found, wanted };
+                    VerifyFinding::PreviewLength { delivery, multiframe_id, path, found, wanted };
                 report.findings.push(finding);
             }
             Some(_) => {}

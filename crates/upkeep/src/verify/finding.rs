@@ -16,7 +16,7 @@ pub struct Delivered {
 
 /// A deviation from the required state.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Finding {
+pub enum VerifyFinding {
     /// The engine reports that the database file is damaged.
     DatabaseDamaged {
         /// Its report.
@@ -286,7 +286,7 @@ pub enum Finding {
     },
 }
 
-impl Finding {
+impl VerifyFinding {
     /// Returns the machine-readable kind.
     pub fn code(&self) -> &'static str {
         self.registered().as_str()
@@ -346,7 +346,7 @@ impl Finding {
     }
 }
 
-impl Finding {
+impl VerifyFinding {
     /// Returns the delivery concerned.
     pub fn delivery(&self) -> Option<&str> {
         match self {
@@ -362,7 +362,7 @@ impl Finding {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for VerifyFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // All kinds are named, so that a new kind does not compile without words.
         match self {
@@ -403,7 +403,7 @@ impl fmt::Display for Finding {
     }
 }
 
-impl Finding {
+impl VerifyFinding {
     /// Writes a finding about numbers that counters assigned.
     fn about_numbers(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -488,7 +488,7 @@ impl Finding {
     }
 }
 
-impl Finding {
+impl VerifyFinding {
     /// Writes a finding about files.
     fn about_files(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,6 @@
 //! Findings of one kind together, with the commands that repair just those.
 
-use super::{Finding, Report};
+use super::{Report, VerifyFinding};
 use model::{Advice, RefusalCode};
 
 /// Deliveries with the same kind of finding that are listed one by one.
@@ -28,7 +28,7 @@ pub struct Group {
 impl Report {
     /// Returns the findings in groups, in the order in which the first of each was found.
     pub fn groups(&self) -> Vec<Group> {
-        let mut groups: Vec<(RefusalCode, Option<&str>, &str, Vec<&Finding>)> = Vec::new();
+        let mut groups: Vec<(RefusalCode, Option<&str>, &str, Vec<&VerifyFinding>)> = Vec::new();
         for finding in &self.findings {
             let key = (finding.registered(), finding.delivery(), finding.repair());
             let known = groups.iter_mut().find(|(c, d, r, _)| (*c, *d, *r) == key);
@@ -37,7 +37,8 @@ impl Report {
                 None => groups.push((key.0, key.1, key.2, vec![finding])),
             }
         }
-        let mut codes: Vec<RefusalCode> = self.findings.iter().map(Finding::registered).collect();
+        let mut codes: Vec<RefusalCode> =
+            self.findings.iter().map(VerifyFinding::registered).collect();
         let mut seen = Vec::new();
         codes.retain(|code| {
             let is_first = !seen.contains(code);
@@ -49,7 +50,7 @@ impl Report {
             let of_code: Vec<_> = groups.iter().filter(|g| g.0 == code).collect();
             let deliveries = of_code.iter().filter(|g| g.1.is_some()).count();
             if deliveries > DELIVERIES {
-                let findings: Vec<&Finding> =
+                let findings: Vec<&VerifyFinding> =
                     of_code.iter().filter(|g| g.1.is_some()).flat_map(|g| g.3.clone()).collect();
                 let subject = format!("{deliveries} deliveries");
                 let commands = for_all(findings[0]);
@@ -72,7 +73,7 @@ fn group(
     code: RefusalCode,
     subject: String,
     repair: String,
-    findings: &[&Finding],
+    findings: &[&VerifyFinding],
     commands: Vec<Advice>,
 ) -> Group {
     let examples = findings.iter().take(EXAMPLES).map(ToString::to_string).collect();
@@ -80,44 +81,45 @@ fn group(
 }
 
 /// Returns the commands for findings of one kind and delivery.
-fn commands(findings: &[&Finding]) -> Vec<Advice> {
+fn commands(findings: &[&VerifyFinding]) -> Vec<Advice> {
     match findings[0] {
-        Finding::LibraryFileMissing { of, .. }
-        | Finding::LibraryFileLength { of, .. }
-        | Finding::LibraryFileContent { of, .. } => {
+        VerifyFinding::LibraryFileMissing { of, .. }
+        | VerifyFinding::LibraryFileLength { of, .. }
+        | VerifyFinding::LibraryFileContent { of, .. } => {
             let (delivery, file) = (of.delivery.clone(), of.name.clone());
             match findings.len() {
                 1 => vec![Advice::ReconcileFile { delivery, file }],
                 _ => vec![Advice::ReconcileDelivery { delivery }],
             }
         }
-        Finding::PreviewMissing { delivery, .. } | Finding::PreviewLength { delivery, .. } => {
+        VerifyFinding::PreviewMissing { delivery, .. }
+        | VerifyFinding::PreviewLength { delivery, .. } => {
             let delivery = delivery.clone();
             vec![Advice::PreviewLost { delivery: delivery.clone() }, Advice::Ingest { delivery }]
         }
-        Finding::LibraryFileStray { delivery: Some(delivery), .. } => {
+        VerifyFinding::LibraryFileStray { delivery: Some(delivery), .. } => {
             vec![Advice::ReconcileStrays { delivery: delivery.clone() }]
         }
-        Finding::LakeFileStray { .. }
-        | Finding::PreviewStray { .. }
-        | Finding::SupersededCurrent { is_recorded: true, .. }
-        | Finding::ProductNotShown { is_recorded: true, .. }
-        | Finding::CatalogueVersions { .. }
-        | Finding::TableWithoutEvent { .. } => vec![Advice::VerifyRepair],
+        VerifyFinding::LakeFileStray { .. }
+        | VerifyFinding::PreviewStray { .. }
+        | VerifyFinding::SupersededCurrent { is_recorded: true, .. }
+        | VerifyFinding::ProductNotShown { is_recorded: true, .. }
+        | VerifyFinding::CatalogueVersions { .. }
+        | VerifyFinding::TableWithoutEvent { .. } => vec![Advice::VerifyRepair],
         _ => Vec::new(),
     }
 }
 
 /// Returns the commands for findings of one kind in many deliveries.
-fn for_all(finding: &Finding) -> Vec<Advice> {
+fn for_all(finding: &VerifyFinding) -> Vec<Advice> {
     match finding {
-        Finding::LibraryFileMissing { .. }
-        | Finding::LibraryFileLength { .. }
-        | Finding::LibraryFileContent { .. } => vec![Advice::ReconcileSource],
-        Finding::PreviewMissing { .. } | Finding::PreviewLength { .. } => {
+        VerifyFinding::LibraryFileMissing { .. }
+        | VerifyFinding::LibraryFileLength { .. }
+        | VerifyFinding::LibraryFileContent { .. } => vec![Advice::ReconcileSource],
+        VerifyFinding::PreviewMissing { .. } | VerifyFinding::PreviewLength { .. } => {
             vec![Advice::PreviewLostAll, Advice::IngestAll]
         }
-        Finding::LibraryFileStray { .. } => vec![Advice::ReconcileStraysAll],
+        VerifyFinding::LibraryFileStray { .. } => vec![Advice::ReconcileStraysAll],
         _ => Vec::new(),
     }
 }

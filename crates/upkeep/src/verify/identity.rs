@@ -1,6 +1,6 @@
 //! Checks of the database itself, its numbers, and that every object id is accounted for once.
 
-use super::{Finding, Report};
+use super::{Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use engine::Connection;
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ pub(super) fn database(c: &Connection, report: &mut Report) -> Result<(), Archiv
     while let Some(row) = rows.next()? {
         let message: String = row.get(0)?;
         if message != "ok" {
-            report.findings.push(Finding::DatabaseDamaged { message });
+            report.findings.push(VerifyFinding::DatabaseDamaged { message });
         }
     }
     broken_references(c, report)?;
@@ -38,7 +38,7 @@ fn broken_references(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
         }
     }
     for ((table, target), (rows, first)) in broken {
-        report.findings.push(Finding::BrokenReference { table, target, rows, first });
+        report.findings.push(VerifyFinding::BrokenReference { table, target, rows, first });
     }
     Ok(())
 }
@@ -66,15 +66,16 @@ pub(super) fn numbers(c: &Connection, report: &mut Report) -> Result<(), Archive
             let number: i64 = row.get(0)?;
             count += 1;
             if number > last {
-                report.findings.push(Finding::NumberBeyondCounter { counter, number, last });
+                report.findings.push(VerifyFinding::NumberBeyondCounter { counter, number, last });
             } else if number > expected {
-                let gap = Finding::NumberMissing { counter, first: expected, last: number - 1 };
+                let gap =
+                    VerifyFinding::NumberMissing { counter, first: expected, last: number - 1 };
                 report.findings.push(gap);
             }
             expected = number + 1;
         }
         if expected <= last {
-            report.findings.push(Finding::NumberMissing { counter, first: expected, last });
+            report.findings.push(VerifyFinding::NumberMissing { counter, first: expected, last });
         }
         report.note(if counter == "event" { "events" } else { "multiframes" }, count);
     }
@@ -109,16 +110,19 @@ fn ranges_of(
     while let Some(row) = rows.next()? {
         let (first, end): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first > expected {
-            let gap =
-                Finding::ObjectIdsUnaccounted { programme_id, first: expected, last: first - 1 };
+            let gap = VerifyFinding::ObjectIdsUnaccounted {
+                programme_id,
+                first: expected,
+                last: first - 1,
+            };
             report.findings.push(gap);
         } else if first < expected {
             let overlap =
-                Finding::ObjectIdsTwice { programme_id, first, last: end.min(expected - 1) };
+                VerifyFinding::ObjectIdsTwice { programme_id, first, last: end.min(expected - 1) };
             report.findings.push(overlap);
         }
         if end > last {
-            report.findings.push(Finding::NumberBeyondCounter {
+            report.findings.push(VerifyFinding::NumberBeyondCounter {
                 counter: "object",
                 number: end,
                 last,
@@ -127,7 +131,11 @@ fn ranges_of(
         expected = expected.max(end + 1);
     }
     if expected <= last {
-        report.findings.push(Finding::ObjectIdsUnaccounted { programme_id, first: expected, last });
+        report.findings.push(VerifyFinding::ObjectIdsUnaccounted {
+            programme_id,
+            first: expected,
+            last,
+        });
     }
     Ok(())
 }
@@ -141,7 +149,7 @@ fn overlaps_of(c: &Connection, programme_id: i64, report: &mut Report) -> Result
     while let Some(row) = rows.next()? {
         let (first_obj_id, count): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first_obj_id < next {
-            report.findings.push(Finding::DetectorsOverlap { programme_id, first_obj_id });
+            report.findings.push(VerifyFinding::DetectorsOverlap { programme_id, first_obj_id });
         }
         next = next.max(first_obj_id + count);
     }
@@ -171,9 +179,19 @@ fn filled(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
                 | ("abandoned", "failed")
         );
         if !fits {
-            report.findings.push(Finding::RangeState { programme_id, first, state, round_state });
+            report.findings.push(VerifyFinding::RangeState {
+                programme_id,
+                first,
+                state,
+                round_state,
+            });
         } else if state == "ingested" && found != ids {
-            report.findings.push(Finding::RangeRows { programme_id, first, ids, rows: found });
+            report.findings.push(VerifyFinding::RangeRows {
+                programme_id,
+                first,
+                ids,
+                rows: found,
+            });
         }
     }
     report.note("ranges of object ids", count);

@@ -1,7 +1,7 @@
 //! The lake: snapshots, inlined rows and files that no event made; files that are missing or changed.
 
 use super::disk::length;
-use super::{Finding, Options, Report};
+use super::{Options, Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
@@ -28,7 +28,7 @@ pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), Archi
     ))?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        report.findings.push(Finding::LakeFileWithoutEvent { name: row.get(0)? });
+        report.findings.push(VerifyFinding::LakeFileWithoutEvent { name: row.get(0)? });
     }
     Ok(())
 }
@@ -62,7 +62,7 @@ fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
             None => schema_changes.contains(&changes),
         };
         if !made {
-            report.findings.push(Finding::SnapshotWithoutEvent { snapshot_id, changes });
+            report.findings.push(VerifyFinding::SnapshotWithoutEvent { snapshot_id, changes });
         }
     }
     report.note("snapshots of the lake", count);
@@ -82,7 +82,7 @@ fn inlined(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         let any = format!("SELECT EXISTS (SELECT * FROM {})", quoted(&table));
         // A registered table that is absent is as suspicious as one with rows.
         if c.query_row(&any, [], |r| r.get(0)).unwrap_or(true) {
-            report.findings.push(Finding::InlinedRows { table });
+            report.findings.push(VerifyFinding::InlinedRows { table });
         }
     }
     Ok(())
@@ -136,9 +136,13 @@ fn files_of(
         let listed = listed?;
         let path = directory.join(&listed.path);
         match length(&path) {
-            None => report.findings.push(Finding::LakeFileMissing { path }),
+            None => report.findings.push(VerifyFinding::LakeFileMissing { path }),
             Some(found) if found != listed.bytes => {
-                report.findings.push(Finding::LakeFileLength { path, found, wanted: listed.bytes });
+                report.findings.push(VerifyFinding::LakeFileLength {
+                    path,
+                    found,
+                    wanted: listed.bytes,
+                });
             }
             Some(_) if options.reads(&listed.path) && listed.programme_id.is_some() => {
                 report.has_read(listed.bytes, options);
@@ -163,7 +167,7 @@ fn ended_rows(path: std::path::PathBuf, listed: &Listed, report: &mut Report) {
         Ok(_) => return,
         Err(fault) => one_line(&fault),
     };
-    report.findings.push(Finding::LakeFileContent { path, message });
+    report.findings.push(VerifyFinding::LakeFileContent { path, message });
 }
 
 /// Compares a data file with its checksum, and its ranges with the index of its table.
@@ -176,7 +180,7 @@ fn content(
     let Some(programme_id) = listed.programme_id else { return Ok(()) };
     let path = table.directory(&site.lake()).join(&listed.path);
     let mut differs = |message: String| {
-        report.findings.push(Finding::LakeFileContent { path: path.clone(), message })
+        report.findings.push(VerifyFinding::LakeFileContent { path: path.clone(), message })
     };
     let sum: Option<String> = c
         .prepare_cached("SELECT xxhash64 FROM lake_file WHERE name = ?1")?
@@ -242,7 +246,7 @@ fn strays(
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         Err(error) => {
             let (path, why) = (directory.to_owned(), error.to_string());
-            report.findings.push(Finding::DirectoryUnreadable { path, why });
+            report.findings.push(VerifyFinding::DirectoryUnreadable { path, why });
             return Ok(());
         }
     };
@@ -255,6 +259,6 @@ fn strays(
         .map(|entry| entry.path())
         .collect();
     strays.sort();
-    report.findings.extend(strays.into_iter().map(|path| Finding::LakeFileStray { path }));
+    report.findings.extend(strays.into_iter().map(|path| VerifyFinding::LakeFileStray { path }));
     Ok(())
 }

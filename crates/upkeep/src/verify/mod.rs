@@ -1,9 +1,9 @@
 //! Comparison of stored data with their required state; all differences are reported.
 //!
-//! Takes the archive of a site, returns typed [`Finding`]s, each with the object concerned and a suggested repair. It
+//! Takes the archive of a site, returns typed [`VerifyFinding`]s, each with the object concerned and a suggested repair. It
 //! only reads; nothing is repaired here.
 //!
-//! Start at [`verify`]. A new kind is a variant of [`Finding`], a query in [`identity`], [`rows`], [`lake_files`] or
+//! Start at [`verify`]. A new kind is a variant of [`VerifyFinding`], a query in [`identity`], [`rows`], [`lake_files`] or
 //! [`disk`], and a damaged archive in `tests/control_verify.rs`.
 //! This module does not know the origin of damage.
 
@@ -16,7 +16,7 @@ mod partitions;
 mod repair;
 mod rows;
 
-pub use finding::{Delivered, Finding};
+pub use finding::{Delivered, VerifyFinding};
 pub use group::Group;
 pub use repair::{lost_previews, repair, request_lost_previews};
 
@@ -52,7 +52,7 @@ impl Options {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
     /// All findings.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<VerifyFinding>,
     checked: Vec<(&'static str, u64)>,
     /// Bytes of contents read until now, and the start of reading.
     read: u64,

@@ -1,6 +1,6 @@
 //! Detections on a server: partitions that no event made, rows without detector, detectors without their rows.
 
-use super::{Finding, Options, Report};
+use super::{Options, Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use archive::partitions;
 use engine::Connection;
@@ -36,7 +36,7 @@ pub(super) fn tables(
                 partition.last_obj_id
             );
             let name = partition.name.clone();
-            report.findings.push(Finding::PartitionRows { name, message });
+            report.findings.push(VerifyFinding::PartitionRows { name, message });
         } else if options.reads(&partition.name) {
             detectors(c, partition, report)?;
         }
@@ -45,7 +45,7 @@ pub(super) fn tables(
     let not_published = [partitions::left_over(c)?, partitions::unpublished(c)?];
     for name in not_published.into_iter().flatten() {
         if !partitions::is_coming(c, &name)? {
-            report.findings.push(Finding::TableWithoutEvent { name });
+            report.findings.push(VerifyFinding::TableWithoutEvent { name });
         }
     }
     Ok(())
@@ -78,7 +78,9 @@ fn detectors(
             "the rows of {count} detectors are not those that were published, e.g. of multiframe {}",
             example.unwrap_or(0)
         );
-        report.findings.push(Finding::PartitionRows { name: partition.name.clone(), message });
+        report
+            .findings
+            .push(VerifyFinding::PartitionRows { name: partition.name.clone(), message });
     }
     Ok(())
 }

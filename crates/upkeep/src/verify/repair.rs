@@ -1,6 +1,6 @@
 //! Repairs that cannot lose data: objects that no event made are removed, and lost products are requested again.
 
-use super::{Finding, Report};
+use super::{Report, VerifyFinding};
 use archive::error::ArchiveError;
 use archive::history::Cause;
 use archive::{Archive, Reader, Timestamp};
@@ -30,13 +30,13 @@ pub fn repair(
     };
     for finding in &report.findings {
         match finding {
-            Finding::LakeFileStray { path } if remove(&lake, path) => {
+            VerifyFinding::LakeFileStray { path } if remove(&lake, path) => {
                 done.push(format!("removed {}, which no event created", path.display()));
             }
-            Finding::PreviewStray { path } if remove(&previews, path) => {
+            VerifyFinding::PreviewStray { path } if remove(&previews, path) => {
                 done.push(format!("removed {}, which no event created", path.display()));
             }
-            Finding::TableWithoutEvent { .. } => {
+            VerifyFinding::TableWithoutEvent { .. } => {
                 for name in archive.clear_abandoned()? {
                     let line = format!("dropped the table {name}, which no event created");
                     // A rehearsal finds the same tables again.
@@ -45,8 +45,8 @@ pub fn repair(
                     }
                 }
             }
-            Finding::PreviewMissing { multiframe_id, .. }
-            | Finding::PreviewLength { multiframe_id, .. } => {
+            VerifyFinding::PreviewMissing { multiframe_id, .. }
+            | VerifyFinding::PreviewLength { multiframe_id, .. } => {
                 let multiframe = *multiframe_id;
                 let line = format!("requested the previews of multiframe {multiframe} again");
                 if done.contains(&line) {
@@ -71,9 +71,9 @@ fn realigned(
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveError> {
     let misplaced = report.findings.iter().filter_map(|finding| match finding {
-        Finding::SupersededCurrent { multiframe_id, is_recorded: true, .. }
-        | Finding::ProductNotShown { multiframe_id, is_recorded: true, .. }
-        | Finding::CatalogueVersions { multiframe_id, .. } => Some(*multiframe_id),
+        VerifyFinding::SupersededCurrent { multiframe_id, is_recorded: true, .. }
+        | VerifyFinding::ProductNotShown { multiframe_id, is_recorded: true, .. }
+        | VerifyFinding::CatalogueVersions { multiframe_id, .. } => Some(*multiframe_id),
         _ => None,
     });
     let misplaced: Vec<i64> = misplaced.collect();
@@ -129,8 +129,8 @@ pub fn lost_previews(
         .iter()
         .filter(|f| f.delivery().is_some_and(|name| deliveries.iter().any(|d| d == name)))
         .filter_map(|finding| match finding {
-            Finding::PreviewMissing { multiframe_id, .. }
-            | Finding::PreviewLength { multiframe_id, .. } => Some(*multiframe_id),
+            VerifyFinding::PreviewMissing { multiframe_id, .. }
+            | VerifyFinding::PreviewLength { multiframe_id, .. } => Some(*multiframe_id),
             _ => None,
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Checks of rows: their references, natural keys, and the rows of published batches.
 
-use super::{Finding, Report};
+use super::{Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use archive::metadata::versioned;
 use archive::products::described::{Mixed, mixed};
@@ -20,7 +20,8 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let finding = Finding::MultiframeAbsent { multiframe_id: row.get(0)?, rows: row.get(1)? };
+        let finding =
+            VerifyFinding::MultiframeAbsent { multiframe_id: row.get(0)?, rows: row.get(1)? };
         report.findings.push(finding);
     }
     let mut select = c.prepare(
@@ -29,12 +30,14 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        let finding = Finding::NaturalKeyTwice { multiframe_id: row.get(0)?, ext_num: row.get(1)? };
+        let finding =
+            VerifyFinding::NaturalKeyTwice { multiframe_id: row.get(0)?, ext_num: row.get(1)? };
         report.findings.push(finding);
     }
     superseded(c, report)?;
     for Mixed { multiframe_id, ext_num, described, version } in mixed(c)? {
-        let finding = Finding::CatalogueVersions { multiframe_id, ext_num, described, version };
+        let finding =
+            VerifyFinding::CatalogueVersions { multiframe_id, ext_num, described, version };
         report.findings.push(finding);
     }
     let detectors = c.query_row("SELECT count(*) FROM detector_rows", [], |r| r.get(0))?;
@@ -50,9 +53,9 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         let table = first_table(use_case).to_owned();
         seen.insert((multiframe_id, table.clone()));
         report.findings.push(if should_show {
-            Finding::ProductNotShown { multiframe_id, table, is_recorded: true }
+            VerifyFinding::ProductNotShown { multiframe_id, table, is_recorded: true }
         } else {
-            Finding::SupersededCurrent { multiframe_id, table, is_recorded: true }
+            VerifyFinding::SupersededCurrent { multiframe_id, table, is_recorded: true }
         });
     }
     let tables = versioned().filter_map(|t| {
@@ -77,7 +80,7 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         for multiframe_id in multiframes(c, &without_product, use_case)? {
             if seen.insert((multiframe_id, name.to_owned())) {
                 let table = name.to_owned();
-                report.findings.push(Finding::SupersededCurrent {
+                report.findings.push(VerifyFinding::SupersededCurrent {
                     multiframe_id,
                     table,
                     is_recorded: false,
@@ -95,7 +98,7 @@ fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         for multiframe_id in multiframes(c, &without_rows, use_case)? {
             if seen.insert((multiframe_id, name.to_owned())) {
                 let table = name.to_owned();
-                report.findings.push(Finding::ProductNotShown {
+                report.findings.push(VerifyFinding::ProductNotShown {
                     multiframe_id,
                     table,
                     is_recorded: false,
@@ -153,7 +156,7 @@ pub(super) fn counts(c: &Connection, report: &mut Report) -> Result<(), ArchiveF
         count += 1;
         let found = found(c, &published)?;
         if found != published.rows {
-            report.findings.push(Finding::BatchRows {
+            report.findings.push(VerifyFinding::BatchRows {
                 round: published.round,
                 table: published.table,
                 published: published.rows,
@@ -189,7 +192,9 @@ fn without_event(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault
     )?;
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
-        report.findings.push(Finding::RoundWithoutEvent { round: row.get(0)?, state: row.get(1)? });
+        report
+            .findings
+            .push(VerifyFinding::RoundWithoutEvent { round: row.get(0)?, state: row.get(1)? });
     }
     Ok(())
 }
