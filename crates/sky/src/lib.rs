@@ -30,4 +30,4 @@ pub use layout::{Detector, Layout, Placement};
 pub use orientation::{PixelSize, Transform};
 pub use position::{SkyPosition, UnitVector, angular_distance_deg, unit_vector};
 pub use reference_frame::{FrameFault, ReferenceFrame, ToIcrs};
-pub use wcs::{CelestialSystem, Jacobian, Keywords, Reading, Wcs, WcsFault, WcsNote};
+pub use wcs::{CelestialSystem, Jacobian, Keywords, Reading, Wcs, WcsFault, WcsNote, WcsNoteKind};

@@ -64,7 +64,12 @@ pub(super) fn row<'f>(
         }
     };
     for note in wcs.notes() {
-        notes.find(place, RefusalCode::of_fault(note.code), &note.keyword, note.message.clone());
+        notes.find(
+            place,
+            RefusalCode::of_fault(note.kind.code()),
+            &note.keyword,
+            note.message.clone(),
+        );
     }
     let [width, height] = detector.size();
     match wcs.footprint(PixelSize { width, height }) {

@@ -34,7 +34,7 @@ mod zpn;
 pub use axes::CelestialSystem;
 pub use fault::WcsFault;
 pub use keywords::Keywords;
-pub use note::WcsNote;
+pub use note::{WcsNote, WcsNoteKind};
 pub use read::Reading;
 
 use crate::position::{SkyPosition, UnitVector, unit_vector};

@@ -368,7 +368,7 @@ fn messages_read_as_fragments() {
 fn unapplied_keywords_are_recorded() {
     let codes = |cards: &Cards| {
         let wcs = Wcs::from_image(cards).unwrap();
-        let codes: Vec<&str> = wcs.notes().iter().map(|note| note.code).collect();
+        let codes: Vec<&str> = wcs.notes().iter().map(|note| note.kind.code()).collect();
         (wcs.projection(), codes)
     };
     let sip_beside = |mut cards: Cards| {
