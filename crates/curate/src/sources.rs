@@ -74,7 +74,7 @@ impl Origin {
     /// # Errors
     /// [`SourceFault`].
     pub fn deliveries(&self, profiles: &[Loaded]) -> Result<Offered, SourceFault> {
-        let wanted = model::profile::Glob::new(&self.settings.deliveries);
+        let wanted = &self.settings.deliveries;
         let unfinished = self.unfinished(profiles);
         let found = self.source.deliveries()?;
         let mut offered = Offered {

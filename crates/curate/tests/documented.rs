@@ -97,7 +97,7 @@ fn kind_in_words(kind: &str, all: &Items) -> String {
         "u64" | "u32" | "usize" | "Night" => "whole number",
         "f64" => "number",
         "bool" => "true or false",
-        "String" | "HostName" => "text",
+        "String" | "HostName" | "Glob" => "text",
         "PathBuf" => "path",
         "Umask" => "text, octal",
         "Span" => "text, `HH:MM-HH:MM`",

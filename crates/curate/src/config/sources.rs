@@ -1,6 +1,7 @@
 //! Sources of deliveries: the sections `sources.NAME`.
 
 use super::{Links, Order, Span};
+use model::profile::Glob;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -11,7 +12,7 @@ pub struct SourceConfig {
     /// A directory or URL whose subdirectories are deliveries.
     pub url: String,
     /// Pattern of the names of the deliveries that are fetched.
-    pub deliveries: String,
+    pub deliveries: Glob,
     /// The criterion by which a delivery is known to be complete.
     pub complete_when: Complete,
     /// Number of files of a complete delivery, for [`Complete::Count`].
@@ -69,7 +70,7 @@ impl Default for SourceConfig {
     fn default() -> Self {
         Self {
             url: String::new(),
-            deliveries: "*".to_owned(),
+            deliveries: Glob::new("*"),
             complete_when: Complete::MarkerOrQuiet,
             expected_files: 0,
             quiet_seconds: 300,

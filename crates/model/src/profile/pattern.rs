@@ -1,25 +1,28 @@
 //! Two small pattern languages: globs, and names with numbers in them.
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Text with `*` (any run of characters) and `?` (any one character), compared without regard to case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Glob(String);
+pub struct Glob {
+    written: String,
+    folded: String,
+}
 
 impl Glob {
     /// Makes a glob; every text is one.
     pub fn new(text: &str) -> Self {
-        Self(text.trim().to_ascii_lowercase())
+        Self { written: text.to_owned(), folded: text.trim().to_ascii_lowercase() }
     }
 
     /// Returns the pattern, lower case.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.folded
     }
 
     /// Returns true when the whole of a text fits; surrounding blanks are ignored.
     pub fn fits(&self, text: &str) -> bool {
-        let (glob, text) = (self.0.as_bytes(), text.trim().as_bytes());
+        let (glob, text) = (self.folded.as_bytes(), text.trim().as_bytes());
         let (mut g, mut t) = (0, 0);
         // The state to backtrack to: the position after the last star, and the end of the text it has consumed.
         let mut star: Option<(usize, usize)> = None;
@@ -40,6 +43,13 @@ impl Glob {
             }
         }
         glob[g..].iter().all(|c| *c == b'*')
+    }
+}
+
+impl Serialize for Glob {
+    /// Writes the pattern as it was written.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.written.serialize(serializer)
     }
 }
 
