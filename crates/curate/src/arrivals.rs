@@ -40,7 +40,7 @@ const LATER: Duration = Duration::from_secs(600);
 
 /// The state of the sources, for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArrivalsState {
+pub struct ArrivalsStatus {
     /// Host, boot, pid and start time.
     pub process: String,
     /// `watching` or `stopped`.
@@ -75,11 +75,11 @@ pub fn directory(logs: &Path) -> PathBuf {
 }
 
 /// Reads the state that the last daemon wrote.
-pub fn read(logs: &Path) -> Option<ArrivalsState> {
+pub fn read(logs: &Path) -> Option<ArrivalsStatus> {
     state_file::read(&directory(logs))
 }
 
-impl ArrivalsState {
+impl ArrivalsStatus {
     /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
         state_file::is_alive(&self.process, &self.state)
@@ -88,12 +88,12 @@ impl ArrivalsState {
 
 /// A state that several threads change.
 struct Board {
-    state: Mutex<ArrivalsState>,
+    state: Mutex<ArrivalsStatus>,
     directory: PathBuf,
 }
 
 impl Board {
-    fn change(&self, change: impl FnOnce(&mut ArrivalsState)) {
+    fn change(&self, change: impl FnOnce(&mut ArrivalsStatus)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let before = state.clone();
         change(&mut state);
@@ -132,10 +132,10 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     else {
         return Ok(());
     };
-    let state = ArrivalsState {
+    let state = ArrivalsStatus {
         process: Process::me().to_string(),
         state: "watching".to_owned(),
-        ..ArrivalsState::default()
+        ..ArrivalsStatus::default()
     };
     state_file::write(&directory, &state);
     let board = Board { state: Mutex::new(state), directory };

@@ -243,7 +243,7 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
 
 /// Returns a notice for each source that has been unreachable for a while.
 fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
-    let state = arrivals::read(&site.place.logs()).filter(arrivals::ArrivalsState::is_alive);
+    let state = arrivals::read(&site.place.logs()).filter(arrivals::ArrivalsStatus::is_alive);
     let sources = state.map(|state| state.sources).unwrap_or_default();
     let away = |(name, source): (String, arrivals::SourceState)| {
         let since: Timestamp = source.away_since?.parse().ok()?;

@@ -8,12 +8,12 @@ use archive::Reader;
 use archive::planning::Standing;
 use archive::status::{Rate, Status, StatusFilter};
 use curate::advice;
-use curate::arrivals::{self, ArrivalsState};
-use curate::ingester::state::{self, IngesterState};
+use curate::arrivals::{self, ArrivalsStatus};
+use curate::ingester::state::{self, IngesterStatus};
 use curate::notify;
 use curate::scheduler;
 use curate::scheduler::document::duration;
-use curate::scheduler::state::SchedulerState;
+use curate::scheduler::state::SchedulerStatus;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use model::{Advice, DeliveryName, Night};
@@ -111,9 +111,9 @@ fn filter(archive: &Reader, arguments: &Arguments) -> anyhow::Result<StatusFilte
 
 /// The states that the daemons recorded, where they exist.
 struct Daemons {
-    arrivals: Option<ArrivalsState>,
-    data: Option<SchedulerState>,
-    ingester: Option<IngesterState>,
+    arrivals: Option<ArrivalsStatus>,
+    data: Option<SchedulerStatus>,
+    ingester: Option<IngesterStatus>,
 }
 
 fn whole(
@@ -179,7 +179,7 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
 }
 
 /// Returns the hosts and their work.
-fn data_text(state: &SchedulerState) -> String {
+fn data_text(state: &SchedulerStatus) -> String {
     if !state.is_alive() {
         return format!(
             "the data daemon (pid {}, started {} UTC) has stopped: {}\n",
@@ -242,7 +242,7 @@ fn data_text(state: &SchedulerState) -> String {
 }
 
 /// Returns the work of the ingester, in a few lines.
-fn ingester_text(state: &IngesterState) -> String {
+fn ingester_text(state: &IngesterStatus) -> String {
     if !state.is_alive() {
         return format!(
             "the ingester (pid {}, started {} UTC) has stopped: {}\n",
@@ -391,7 +391,7 @@ fn incomplete(status: &Status) -> Table {
 }
 
 /// Returns the state of the sources, in a few lines.
-fn sources_text(state: &ArrivalsState, status: &Status) -> String {
+fn sources_text(state: &ArrivalsStatus, status: &Status) -> String {
     if !state.is_alive() {
         return format!(
             "the transfer daemon has stopped: {}\n",

@@ -19,7 +19,7 @@ use crate::words::shown;
 use archive::history::Cause;
 use ingest::PassReport;
 use model::UnitKey;
-use state::{IngesterState, Shared};
+use state::{IngesterStatus, Shared};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
         return Ok(());
     };
     tell!(INFO, "daemon_begun", "ingester started, pid {}", std::process::id());
-    let shared = Shared::new(IngesterState::begin(site::now()), directory);
+    let shared = Shared::new(IngesterStatus::begin(site::now()), directory);
     if let Err(fault) = port::serve(&site.config.ingest, &shared) {
         let why = format!("no /metrics and /healthz: {fault:#}");
         tell!(ERROR, "port_not_served", "{why}");

@@ -1,7 +1,7 @@
 //! `/metrics` (Prometheus text format 0.0.4) and `/healthz`, on loopback unless configured otherwise.
 
 use super::connections;
-use super::state::{IngesterState, Shared};
+use super::state::{IngesterStatus, Shared};
 use crate::{config, log};
 use anyhow::Context;
 use std::fmt::Write as _;
@@ -45,7 +45,7 @@ fn answer(request: &[u8], shared: &Shared, poll_seconds: u64) -> Vec<u8> {
 }
 
 /// Returns 200 unless the archive cannot be used or no pass has finished for a long time.
-fn health(state: &IngesterState, poll_seconds: u64) -> (&'static str, String) {
+fn health(state: &IngesterStatus, poll_seconds: u64) -> (&'static str, String) {
     const UNWELL: &str = "503 Service Unavailable";
     if let Some(fault) = &state.fault {
         return (UNWELL, format!("the archive cannot be used: {fault}\n"));
@@ -62,7 +62,7 @@ fn health(state: &IngesterState, poll_seconds: u64) -> (&'static str, String) {
     ("200 OK", "ok\n".to_owned())
 }
 
-fn metrics(state: &IngesterState) -> String {
+fn metrics(state: &IngesterStatus) -> String {
     let mut text = String::new();
     let mut add = |name: &str, kind: &str, help: &str, samples: &[(String, String)]| {
         let _ = writeln!(text, "# HELP almagest_{name} {help}\n# TYPE almagest_{name} {kind}");
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn metrics_are_prometheus_text() {
-        let mut state = IngesterState { passes: 3, ..IngesterState::default() };
+        let mut state = IngesterStatus { passes: 3, ..IngesterStatus::default() };
         state.rows.insert("detection".to_owned(), 7);
         let text = metrics(&state);
         assert!(text.contains("\nalmagest_ingest_published_rows_total{table=\"detection\"} 7\n"));
@@ -130,12 +130,14 @@ mod tests {
 
     #[test]
     fn an_unreachable_archive_is_unhealthy() {
-        let mut state = IngesterState::begin(crate::site::now());
+        let mut state = IngesterStatus::begin(crate::site::now());
         assert_eq!(health(&state, 10).0, "200 OK");
         state.failed("no server", crate::site::now());
         assert!(health(&state, 10).0.starts_with("503"));
-        let long_ago =
-            IngesterState { began: "2020-01-01T00:00:00Z".to_owned(), ..IngesterState::default() };
+        let long_ago = IngesterStatus {
+            began: "2020-01-01T00:00:00Z".to_owned(),
+            ..IngesterStatus::default()
+        };
         assert!(health(&long_ago, 10).0.starts_with("503"));
     }
 }

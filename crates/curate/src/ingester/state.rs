@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The state of an ingester, with counts since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IngesterState {
+pub struct IngesterStatus {
     /// Host, boot, pid and start time.
     pub process: String,
     /// Time of the start, ISO 8601 UTC.
@@ -50,7 +50,7 @@ pub(super) fn waits(unit: &UnitKey, why: &str) -> String {
     format!("{unit} waits: {why}")
 }
 
-impl IngesterState {
+impl IngesterStatus {
     /// Returns the initial state of this process.
     pub fn begin(now: Timestamp) -> Self {
         Self {
@@ -106,31 +106,31 @@ pub fn directory(logs: &Path) -> PathBuf {
 }
 
 /// Reads the state that the last ingester wrote to a directory.
-pub fn read(directory: &Path) -> Option<IngesterState> {
+pub fn read(directory: &Path) -> Option<IngesterStatus> {
     state_file::read(directory)
 }
 
 /// A state that several threads share; every change is written to the state file.
 #[derive(Clone)]
 pub struct Shared {
-    state: Arc<Mutex<IngesterState>>,
+    state: Arc<Mutex<IngesterStatus>>,
     directory: PathBuf,
 }
 
 impl Shared {
-    pub(super) fn new(state: IngesterState, directory: PathBuf) -> Self {
+    pub(super) fn new(state: IngesterStatus, directory: PathBuf) -> Self {
         let shared = Self { state: Arc::new(Mutex::new(state)), directory };
         shared.change(|_| {});
         shared
     }
 
     /// Reads something from the state.
-    pub fn get<T>(&self, read: impl FnOnce(&IngesterState) -> T) -> T {
+    pub fn get<T>(&self, read: impl FnOnce(&IngesterStatus) -> T) -> T {
         read(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Changes the state and writes its file. A file that cannot be written stops nothing.
-    pub fn change(&self, change: impl FnOnce(&mut IngesterState)) {
+    pub fn change(&self, change: impl FnOnce(&mut IngesterStatus)) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         change(&mut state);
         state_file::write(&self.directory, &*state);

@@ -1,6 +1,6 @@
 //! The loop of the data daemon.
 
-use super::state::{self, SchedulerState};
+use super::state::{self, SchedulerStatus};
 use super::{Curator, SchedulerPass};
 use crate::log::{note, tell};
 use crate::loops::{self, BACK_OFF};
@@ -32,7 +32,7 @@ pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result
         return Ok(());
     };
     tell!(INFO, "daemon_begun", "data daemon started, pid {}", std::process::id());
-    let mut state = SchedulerState::begin("", site::now());
+    let mut state = SchedulerStatus::begin("", site::now());
     let mut looped = Loop { site, auto, stop, directory: &directory, swept: None, forecast: None };
     let ended = looped.run(&mut state);
     state.state = "stopped".to_owned();
@@ -55,7 +55,7 @@ impl Loop<'_> {
         self.stop.load(Ordering::Relaxed)
     }
 
-    fn run(&mut self, state: &mut SchedulerState) -> anyhow::Result<()> {
+    fn run(&mut self, state: &mut SchedulerStatus) -> anyhow::Result<()> {
         let mut back_off = BACK_OFF.0;
         let mut curator: Option<Curator> = None;
         loop {
@@ -112,7 +112,7 @@ impl Loop<'_> {
     }
 
     /// Runs one pass, then waits for something to do.
-    fn turn(&mut self, curator: &mut Curator, state: &mut SchedulerState) -> anyhow::Result<()> {
+    fn turn(&mut self, curator: &mut Curator, state: &mut SchedulerStatus) -> anyhow::Result<()> {
         if self.swept.is_none_or(|at| at.elapsed() > SWEEP_EVERY) {
             let keep = self.site.config.staging.keep();
             crate::swept::sweep(curator.archive(), keep)?;

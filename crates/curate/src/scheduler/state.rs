@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// The state of a data daemon.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SchedulerState {
+pub struct SchedulerStatus {
     /// Host, boot, pid and start time.
     pub process: String,
     /// Time of the start, ISO 8601 UTC.
@@ -80,7 +80,7 @@ pub struct AttemptLine {
     pub waits: bool,
 }
 
-impl SchedulerState {
+impl SchedulerStatus {
     /// Returns the initial state of this process.
     pub fn begin(executor: &str, now: Timestamp) -> Self {
         let (process, began) = (Process::me().to_string(), text(now));
@@ -172,6 +172,6 @@ pub fn directory(logs: &Path) -> PathBuf {
 }
 
 /// Reads the state that the last data daemon wrote to a directory.
-pub fn read(directory: &Path) -> Option<SchedulerState> {
+pub fn read(directory: &Path) -> Option<SchedulerStatus> {
     state_file::read(directory)
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 /// `Kind::Conflict` while a data daemon works on the site; `advice` has the commands that help then.
 pub fn alone(site: &Site, advice: &[Advice]) -> anyhow::Result<()> {
     let state = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
-    let Some(daemon) = state.filter(scheduler::state::SchedulerState::is_alive) else {
+    let Some(daemon) = state.filter(scheduler::state::SchedulerStatus::is_alive) else {
         return Ok(());
     };
     Err(failure::conflict(format!(
