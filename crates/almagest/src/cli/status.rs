@@ -8,12 +8,12 @@ use archive::Reader;
 use archive::planning::Standing;
 use archive::status::{Rate, Status, StatusFilter};
 use curate::advice;
-use curate::arrivals::{self, State as Arrivals};
-use curate::ingester::state::{self, State};
+use curate::arrivals::{self, ArrivalsState, State as Arrivals};
+use curate::ingester::state::{self, IngesterState, State};
 use curate::notify;
 use curate::scheduler;
 use curate::scheduler::document::duration;
-use curate::scheduler::state::State as DataState;
+use curate::scheduler::state::{DataDaemonState, State as DataState};
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use model::{Advice, DeliveryName, Night};
@@ -65,10 +65,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let archive = site.read()?;
     let (status, rates) = (archive.status_of(&filter(&archive, arguments)?)?, archive.rates()?);
     let data = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
-    let data = data.filter(|state| state.state != "stopped");
+    let data = data.filter(|state| state.state != DataDaemonState::Stopped);
     let ingester = state::read(&state::directory(&site.place.logs()));
-    let ingester = ingester.filter(|state| state.state != "stopped");
-    let arrivals = arrivals::read(&site.place.logs()).filter(|state| state.state != "stopped");
+    let ingester = ingester.filter(|state| state.state != IngesterState::Stopped);
+    let arrivals = arrivals::read(&site.place.logs());
+    let arrivals = arrivals.filter(|state| state.state != ArrivalsState::Stopped);
     if arguments.json {
         let mut value = serde_json::to_value(&status)?;
         value["rates"] = json!(rates);
@@ -403,7 +404,7 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
     for (name, source) in &state.sources {
         table.row([
             name.clone(),
-            source.state.clone(),
+            source.state.to_string(),
             source.looked.as_deref().map(utc_of).unwrap_or_default(),
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),

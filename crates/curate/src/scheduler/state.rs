@@ -7,9 +7,43 @@ use archive::Timestamp;
 use archive::attempts::lease::Process;
 use model::HostName;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The state of a data daemon.
+/// The state that a data daemon is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataDaemonState {
+    /// Starts and collects attempts.
+    #[default]
+    Working,
+    /// Starts nothing new, and ends when its attempts have ended.
+    Draining,
+    /// The database is unreachable.
+    Away,
+    /// Has ended.
+    Stopped,
+}
+
+impl DataDaemonState {
+    /// Returns the name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Draining => "draining",
+            Self::Away => "away",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for DataDaemonState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The state of a data daemon, with counts since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Host, boot, pid and start time.
@@ -18,8 +52,8 @@ pub struct State {
     pub began: String,
     /// Time at which this state was written, ISO 8601 UTC.
     pub at: String,
-    /// `working`, `draining`, `away` (the database is unreachable) or `stopped`.
-    pub state: String,
+    /// State of the daemon.
+    pub state: DataDaemonState,
     /// Executor of the tasks.
     pub executor: String,
     /// Results taken since the start.
@@ -84,13 +118,13 @@ impl State {
     /// Returns the initial state of this process.
     pub fn begin(executor: &str, now: Timestamp) -> Self {
         let (process, began) = (Process::me().to_string(), text(now));
-        let (executor, state) = (executor.to_owned(), "working".to_owned());
+        let (executor, state) = (executor.to_owned(), DataDaemonState::Working);
         Self { process, began, executor, state, ..Self::default() }
     }
 
     /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
-        state_file::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, self.state == DataDaemonState::Stopped)
     }
 
     /// Returns the pid of the process.
