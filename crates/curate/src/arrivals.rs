@@ -16,6 +16,7 @@ use crate::state_file;
 use crate::steps::{Coming, FetchedDelivery, Night, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
+use archive::deliveries::DeliveryState;
 use archive::status::DeliveryStatus;
 use model::DeliveryName;
 use serde::{Deserialize, Serialize};
@@ -469,7 +470,8 @@ impl Watcher<'_> {
     fn was_complete(&mut self, name: &str, probe: &Probe) -> anyhow::Result<bool> {
         let archive = self.site.read()?;
         if self.complete_before.is_none() {
-            let is_complete = |d: &DeliveryStatus| d.state != "arriving" && d.awaited.is_none();
+            let is_complete =
+                |d: &DeliveryStatus| d.state != DeliveryState::Arriving && d.awaited.is_none();
             let all = archive.status()?.deliveries.into_iter().filter(is_complete);
             self.complete_before = Some(all.map(|d| d.name).collect());
         }

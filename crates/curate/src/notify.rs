@@ -4,12 +4,13 @@ use super::arrivals;
 use crate::log::{note, tell};
 use crate::site::{self, Site};
 use crate::words::{bytes, counted};
+use archive::deliveries::DeliveryState;
 use archive::products::kept::{KeptProduct, Lack};
 use archive::refusals::{RefusalFilter, RefusalState};
 use archive::status::Status;
 use archive::{Reader, Timestamp};
 use dispatch::command::{Programs, System};
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, UnitState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -143,13 +144,13 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         for round in delivery.rounds {
             let unit = format!("{}/{} round {}", delivery.name, round.use_case, round.round);
             let hours = hours_since(&round.since);
-            match round.state.as_str() {
-                "failed" => notices.push(notice(
+            match round.state {
+                UnitState::Failed => notices.push(notice(
                     "failed",
                     unit.clone(),
                     format!("{unit} failed: {}", round.why),
                 )),
-                "ingested" | "retracted" => {}
+                UnitState::Ingested | UnitState::Retracted => {}
                 state if hours > config.stuck_hours && config.stuck_hours > 0.0 => {
                     let tasks = format!("{} of {} tasks", round.tasks_over, round.tasks);
                     let message = format!("{unit} is {state} for {hours:.1} h, {tasks} done");
@@ -178,7 +179,7 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
         return Ok(Vec::new());
     }
     let is_arriving = |name: &DeliveryName| {
-        status.deliveries.iter().any(|d| d.name == *name && d.state == "arriving")
+        status.deliveries.iter().any(|d| d.name == *name && d.state == DeliveryState::Arriving)
     };
     let mut groups: BTreeMap<(DeliveryName, &str, &str), (u64, KeptProduct)> = BTreeMap::new();
     for kept in archive.kept_products(None)? {

@@ -5,8 +5,10 @@ use crate::report::{
     Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
 };
 use archive::Reader;
+use archive::deliveries::DeliveryState;
 use archive::planning::Standing;
 use archive::status::{Rate, Status, StatusFilter};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use curate::advice;
 use curate::arrivals::{self, ArrivalsState, State as Arrivals};
 use curate::ingester::state::{self, IngesterState, State};
@@ -16,7 +18,7 @@ use curate::scheduler::document::duration;
 use curate::scheduler::state::{DataDaemonState, State as DataState};
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
-use model::{Advice, DeliveryName, Night};
+use model::{Advice, DeliveryName, Night, UnitState};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -42,14 +44,20 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     delivery: Vec<DeliveryName>,
     /// Only deliveries in this state.
-    #[arg(long, value_parser = ["arriving", "registered", "complete"])]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser())]
+    state: Option<DeliveryState>,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
     /// Refresh every two seconds, until Ctrl-C.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
+}
+
+/// Returns the parser of `--state`.
+fn state_parser() -> impl TypedValueParser<Value = DeliveryState> {
+    PossibleValuesParser::new(DeliveryState::ALL.map(DeliveryState::name))
+        .try_map(|name| name.parse::<DeliveryState>())
 }
 
 /// Maximum number of lines of a table that is cut.
@@ -105,7 +113,7 @@ fn filter(archive: &Reader, arguments: &Arguments) -> anyhow::Result<StatusFilte
     Ok(StatusFilter {
         deliveries: arguments.delivery.clone(),
         nights: arguments.night.clone(),
-        state: arguments.state.clone(),
+        state: arguments.state,
         at_most: arguments.limit.or(is_cut.then_some(LINES as u32)),
     })
 }
@@ -153,8 +161,8 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         let filter = StatusFilter { at_most: Some(LINES as u32), ..StatusFilter::default() };
         let mut status = archive.status_of(&filter)?;
         let all: u64 = status.delivery_states.values().sum();
-        let done = status.delivery_states.get("complete").copied().unwrap_or(0);
-        status.deliveries.retain(|d| d.state != "complete");
+        let done = status.delivery_states.get(&DeliveryState::Complete).copied().unwrap_or(0);
+        status.deliveries.retain(|d| d.state != DeliveryState::Complete);
         let over: u64 =
             status.deliveries.iter().flat_map(|d| &d.rounds).map(|r| u64::from(r.tasks_over)).sum();
         let rate = last
@@ -365,7 +373,7 @@ fn deliveries(status: &Status) -> Table {
     for d in status.deliveries.iter().rev() {
         table.row([
             d.name.to_string(),
-            d.state.clone(),
+            d.state.to_string(),
             grouped(d.images),
             grouped(d.detectors),
             grouped(d.multiframes),
@@ -423,9 +431,9 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
 fn unfinished(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
     for delivery in status.deliveries.iter().rev() {
-        for round in delivery.rounds.iter().filter(|r| r.state != "ingested") {
+        for round in delivery.rounds.iter().filter(|r| r.state != UnitState::Ingested) {
             let (state, why) = match &round.paused {
-                None => (round.state.clone(), round.why.clone()),
+                None => (round.state.to_string(), round.why.clone()),
                 Some(why) => (format!("{}, paused", round.state), why.clone()),
             };
             table.row([

@@ -22,7 +22,9 @@ use model::task::TaskResult;
 use model::{Refusal, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A staged round that waits to be ingested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +90,50 @@ pub struct IdRange {
     pub first_obj_id: i64,
     /// Number of ids.
     pub rows: u64,
+}
+
+/// The state of a range of reserved object ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeState {
+    /// The batch is not published yet.
+    Reserved,
+    /// The ids are in use.
+    Ingested,
+    /// The rows are retracted.
+    Retracted,
+    /// The ids were never used.
+    Abandoned,
+}
+
+impl RangeState {
+    /// All states.
+    const ALL: [Self; 4] = [Self::Reserved, Self::Ingested, Self::Retracted, Self::Abandoned];
+
+    /// Returns the name in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Ingested => "ingested",
+            Self::Retracted => "retracted",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl fmt::Display for RangeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for RangeState {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| format!("{name:?} is not a state of an id range"))
+    }
 }
 
 /// The result of publishing a batch.

@@ -361,7 +361,7 @@ fn rounds(
         Ok(FileRound {
             use_case: r.get(0)?,
             round: r.get(1)?,
-            state: r.get(2)?,
+            state: r.parsed(2)?,
             outcome: r.get(3)?,
         })
     })?;

@@ -235,7 +235,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
         let sheet = ObjectFactsheet {
             obj_id,
             programme: r.get(1)?,
-            state: r.get(2)?,
+            state: r.parsed(2)?,
             why: r.get(3)?,
             round: format!("{delivery} {use_case} round {round}"),
             delivery,

@@ -1,13 +1,14 @@
 //! The archive's facts about a name, a night, a number or a position: the input of [`crate::explain`].
 
 use crate::Timestamp;
+use crate::batches::RangeState;
 use crate::findings::Drift;
 use crate::products::kept::KeptProduct;
 use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, Night, UseCase};
+use model::{DeliveryName, Night, UnitState, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -141,7 +142,7 @@ pub struct FileRound {
     /// Round.
     pub round: u32,
     /// State of the round.
-    pub state: String,
+    pub state: UnitState,
     /// Outcome for the file; empty while its task is not done.
     pub outcome: String,
 }
@@ -202,8 +203,8 @@ pub struct ObjectFactsheet {
     pub obj_id: i64,
     /// Programme, by name.
     pub programme: String,
-    /// State of its range: `reserved`, `ingested`, `retracted` or `abandoned`.
-    pub state: String,
+    /// State of its range.
+    pub state: RangeState,
     /// The reason why the range was abandoned; `None` when it was not.
     pub why: Option<String>,
     /// The round that the range was reserved for: delivery, use case and round.

@@ -2,8 +2,9 @@
 
 pub(crate) mod reports;
 
+use crate::deliveries::DeliveryState;
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night};
+use model::{DeliveryName, HostName, Night, UnitState};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub struct Status {
     /// Products of older frames that stay current because the newer frames of their names lack them.
     pub kept_products: u64,
     /// Number of deliveries in each state, whether or not they are listed.
-    pub delivery_states: BTreeMap<String, u64>,
+    pub delivery_states: BTreeMap<DeliveryState, u64>,
     /// Rounds that are not ingested, failed or retracted, of all deliveries.
     pub open_rounds: u64,
     /// Pauses and drains in force, oldest first.
@@ -62,7 +63,7 @@ pub struct StatusFilter {
     /// Only of these nights.
     pub nights: Vec<Night>,
     /// Only in this state.
-    pub state: Option<String>,
+    pub state: Option<DeliveryState>,
     /// Maximum number of deliveries: unfinished ones first, then the latest.
     pub at_most: Option<u32>,
 }
@@ -91,8 +92,8 @@ pub struct DeliveryStatus {
     pub name: DeliveryName,
     /// Observing night.
     pub night: Option<Night>,
-    /// `arriving`, `registered` or `complete`.
-    pub state: String,
+    /// State of the delivery.
+    pub state: DeliveryState,
     /// Description of what is known to be still outstanding; `None` when nothing is.
     pub awaited: Option<String>,
     /// Time of the latest arrival, ISO 8601 UTC.
@@ -135,7 +136,7 @@ pub struct RoundStatus {
     /// 1, 2 ….
     pub round: u32,
     /// State of the round.
-    pub state: String,
+    pub state: UnitState,
     /// Total number of tasks.
     pub tasks: u32,
     /// Number of tasks done or given up.
