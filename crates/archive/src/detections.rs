@@ -119,10 +119,8 @@ impl<'tx> Changes<'tx> {
         batch: i64,
     ) -> Result<Self, ArchiveFault> {
         Ok(match tx.sqlite() {
-            Some(sqlite) => {
-                Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event.get())?)
-            }
-            None => Self::Partitions(partitions::Publication::begin(tx, event.get(), batch)),
+            Some(sqlite) => Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event)?),
+            None => Self::Partitions(partitions::Publication::begin(tx, event, batch)),
         })
     }
 
@@ -156,7 +154,6 @@ impl<'tx> Changes<'tx> {
         ended_by: EventId,
         detectors: &[DetectorKey],
     ) -> Result<u64, ArchiveFault> {
-        let ended_by = ended_by.get();
         Ok(match self {
             Self::Lake(changes) => {
                 changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?

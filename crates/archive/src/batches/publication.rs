@@ -196,7 +196,7 @@ fn load_detections(
                     batch: unit.id,
                     programme_id: i64::from(range.programme_id.get()),
                     base: range.first_obj_id - 1,
-                    event: event.get(),
+                    event,
                     staged,
                     is_final: false,
                 })
@@ -239,7 +239,7 @@ fn lake_files(
             name,
             programme_id: i64::from(range.programme_id.get()),
             base: range.first_obj_id - 1,
-            event: event.get(),
+            event,
             staged,
         })
         .collect();
@@ -633,8 +633,8 @@ impl Publishing<'_> {
              WHERE multiframe_id = ?1 AND ext_num = ?2 AND state = 'superseded'",
         )?;
         for key in kept {
-            let ended: Option<i64> =
-                select.query_row([key.multiframe_id, key.ext_num], |r| r.get(0)).optional()?;
+            let ended: Option<EventId> =
+                select.query_row([key.multiframe_id, key.ext_num], |r| r.id(0)).optional()?;
             let Some(ended) = ended else { continue };
             detectors::reopen(self.tx, &[*key], (ended, self.event.get()), changes)?;
         }

@@ -8,7 +8,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, Night, UnitState, UseCase};
+use model::{DeliveryName, EventId, Night, UnitState, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -151,7 +151,7 @@ pub struct FileRound {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// Number of the event.
-    pub event: i64,
+    pub event: EventId,
     /// `ingest`, `retract` …
     pub act: String,
     /// Time of the event.
@@ -179,7 +179,7 @@ pub struct Decision {
     /// The name of both images.
     pub file: String,
     /// Number of its event.
-    pub event: i64,
+    pub event: EventId,
     /// Time of the decision.
     pub happened: Timestamp,
     /// The person or part of the program that decided.

@@ -13,6 +13,7 @@ use arrow_buffer::NullBuffer;
 use engine::quoted;
 use engine::{EngineError, Server};
 use lake::{ByteCounter, LakeError, OpenFile, RowRange, Staged, check_staged};
+use model::EventId;
 use model::tables::{ColumnType, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
@@ -37,7 +38,7 @@ pub struct Wanted<'a> {
     /// Final id = base - temporary id; the first row gets base + 1.
     pub base: i64,
     /// The event that will publish the rows.
-    pub event: i64,
+    pub event: EventId,
     /// The staged files, in the order of their offsets.
     pub staged: &'a [Staged<'a>],
     /// True when the files are those of a lake: their ids are already final.
@@ -318,7 +319,7 @@ fn take_up(
     (wanted, opened): (&Wanted<'_>, &[OpenFile]),
 ) -> Result<(), ArchiveFault> {
     let update = format!("UPDATE {name} SET begin_event = $1 WHERE begin_event <> $1");
-    tx.execute(&update, &[&wanted.event]).map_err(EngineError::from)?;
+    tx.execute(&update, &[&wanted.event.get()]).map_err(EngineError::from)?;
     let columns = columns_of(definition()?);
     let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY obj_id"))?;
     if found != digest_of_files(wanted, opened)? {
@@ -382,7 +383,7 @@ impl<'a> Rows<'a> {
         let mut buffer = Vec::with_capacity(2 * CHUNK);
         // The header consists of signature, no flags, no extension.
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-        let (next_obj_id, event) = (wanted.base + 1, wanted.event);
+        let (next_obj_id, event) = (wanted.base + 1, wanted.event.get());
         Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
     }
 

@@ -6,6 +6,7 @@ use super::schema::{ALL, ensure_parent, is_attached};
 use crate::error::ArchiveFault;
 use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
+use model::EventId;
 use rusqlite::params;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -75,7 +76,7 @@ pub fn let_plans_end(c: &Connection) -> EngineResult<()> {
 /// detector has at most one current catalogue.
 pub struct Publication<'tx> {
     tx: &'tx Connection,
-    event: i64,
+    event: EventId,
     /// Number of the batch, and the number of its rows that were added.
     batch: i64,
     rows: u64,
@@ -83,7 +84,7 @@ pub struct Publication<'tx> {
 
 impl<'tx> Publication<'tx> {
     /// Starts a publication on a connection that is inside a transaction.
-    pub fn begin(tx: &'tx Connection, event: i64, batch: i64) -> Self {
+    pub fn begin(tx: &'tx Connection, event: EventId, batch: i64) -> Self {
         Self { tx, event, batch, rows: 0 }
     }
 
@@ -135,7 +136,7 @@ impl<'tx> Publication<'tx> {
                 // On a server, `file_id` is the batch, and `file_row` the place within the batch over all programmes.
                 self.batch,
                 self.rows + run.first_row,
-                self.event,
+                self.event.get(),
                 run.sky.map(|s| s.centre_healpix29),
                 run.sky.map(|s| s.radius_deg),
                 run.sky.map(SkyCap::radius_class),
@@ -162,7 +163,7 @@ impl<'tx> Publication<'tx> {
     /// Returns an error when a detector has another current catalogue by now.
     pub fn reopen_detectors(
         &mut self,
-        ended_by: i64,
+        ended_by: EventId,
         detectors: &[DetectorKey],
     ) -> EngineResult<u64> {
         // The condition on the event must not use an index: a detector has few rows, while the index of events finds all rows
@@ -178,7 +179,7 @@ impl<'tx> Publication<'tx> {
         let mut update = self.tx.prepare_cached(update)?;
         let mut turned = 0;
         for key in detectors {
-            let params = params![self.event, key.multiframe_id, key.ext_num];
+            let params = params![self.event.get(), key.multiframe_id, key.ext_num];
             for rows in update.query_map(params, |r| r.get::<u64>(0))? {
                 turned += rows?;
             }

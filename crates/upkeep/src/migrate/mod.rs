@@ -33,6 +33,7 @@ use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
 use lake::Staged;
+use model::EventId;
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -183,7 +184,7 @@ struct Part {
     programme: i64,
     first: i64,
     rows: u64,
-    event: i64,
+    event: EventId,
     /// Number of rows of the same batch before its own.
     before: u64,
 }
@@ -200,14 +201,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
          FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
     )?;
     let rows = select.query_map([], |r| {
-        Ok((
-            r.get(0)?,
-            r.get::<String>(1)?,
-            r.get(2)?,
-            r.get(3)?,
-            (r.get(4)?, r.get(5)?),
-            r.get(6)?,
-        ))
+        Ok((r.get(0)?, r.get::<String>(1)?, r.get(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.get(6)?))
     })?;
     let mut parts = Vec::new();
     let mut before: BTreeMap<i64, u64> = BTreeMap::new();
@@ -217,7 +211,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             String,
             i64,
             u64,
-            (i64, i64),
+            (EventId, EventId),
             i64,
         ) = row?;
         let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());

@@ -21,6 +21,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
 use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
+use model::EventId;
 use model::tables::{ColumnType, Table};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
@@ -154,7 +155,7 @@ struct Part {
     programme: i64,
     first: i64,
     rows: u64,
-    event: i64,
+    event: EventId,
 }
 
 fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
@@ -169,9 +170,9 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
             programme: r.get(1)?,
             first: r.get(2)?,
             rows: r.get(4)?,
-            event: r.get(5)?,
+            event: r.id(5)?,
         };
-        Ok((part, r.get::<u64>(3)?, r.get::<i64>(6)?))
+        Ok((part, r.get::<u64>(3)?, r.id(6)?))
     })?;
     let mut parts = Vec::new();
     for row in rows {
@@ -396,19 +397,19 @@ fn replay(
     from: &Connection,
     sqlite: &rusqlite::Connection,
     target: &Site,
-    parts: &[(LakeFile, i64)],
+    parts: &[(LakeFile, EventId)],
 ) -> Result<u64, ArchiveFault> {
     let mut versions = BTreeMap::new();
-    let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
+    let mut ends: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
     // Rows that ended in the event that added them were never visible then.
-    let mut ends_at_once: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
-    let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
+    let mut ends_at_once: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
+    let mut reopens: BTreeMap<EventId, BTreeMap<EventId, BTreeSet<DetectorKey>>> = BTreeMap::new();
     let mut select = from.prepare(
         "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
     )?;
     let rows = select.query_map([], |r| {
         let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?, r.get::<Option<i64>>(4)?))
+        Ok((key, r.get::<i64>(2)?, r.id::<EventId>(3)?, r.optional_id::<EventId>(4)?))
     })?;
     let rows: Vec<_> = rows.collect::<engine::Result<_>>()?;
     let mut select = from.prepare(
@@ -416,16 +417,16 @@ fn replay(
     )?;
     let spans = select.query_map([], |r| {
         let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?))
+        Ok((key, r.id(2)?, r.id(3)?))
     })?;
-    let mut interrupted: BTreeMap<DetectorKey, Vec<(i64, i64)>> = BTreeMap::new();
+    let mut interrupted: BTreeMap<DetectorKey, Vec<(EventId, EventId)>> = BTreeMap::new();
     for span in spans {
         let (key, out, back) = span?;
         interrupted.entry(key).or_default().push((out, back));
     }
     for (key, version, begin, end) in &rows {
         versions.insert((*key, *begin), *version);
-        let mut ends_in = |event: i64| {
+        let mut ends_in = |event: EventId| {
             let of = if event == *begin { &mut ends_at_once } else { &mut ends };
             of.entry(event).or_default().insert(*key);
         };
@@ -441,7 +442,7 @@ fn replay(
     }
     let mut select = from.prepare("SELECT event_id, happened, why FROM event ORDER BY event_id")?;
     let events = select
-        .query_map([], |r| Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
+        .query_map([], |r| Ok((r.id::<EventId>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
     for event in events {
         let (event, happened, why) = event?;
         let now: Timestamp = happened
