@@ -3,7 +3,10 @@
 //! A task file is all that a node needs: no database, no configuration, no network. `result.json` is written last; an
 //! attempt's directory without it is unfinished work.
 
-use crate::{Finding, HostName, MultiframeId, Refusal, Sha256, UnitKey, shown_briefly};
+use crate::{
+    AttemptNumber, Finding, HostName, MultiframeId, Refusal, Sha256, TaskNumber, UnitKey,
+    shown_briefly,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -96,10 +99,10 @@ pub struct TaskFile {
     pub version: u32,
     /// The unit that the work belongs to.
     pub unit: UnitKey,
-    /// Number of the task in its round, from 1.
-    pub task: u32,
-    /// Number of this start of the task, from 1.
-    pub attempt: u32,
+    /// Number of the task in its round.
+    pub task: TaskNumber,
+    /// Number of this start of the task.
+    pub attempt: AttemptNumber,
     /// The multiframes, in the order of their file names.
     pub inputs: Vec<TaskInput>,
     /// Name of the survey profile.
@@ -223,9 +226,9 @@ pub struct TaskResult {
     /// The unit that the work belonged to.
     pub unit: UnitKey,
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Number of the attempt.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// Files written, in a fixed order.
     pub files: Vec<StagedFile>,
     /// Per input HDU.

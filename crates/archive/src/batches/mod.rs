@@ -19,7 +19,7 @@ use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
 use model::task::TaskResult;
-use model::{Refusal, UnitKey, UnitState};
+use model::{Refusal, RoundNumber, TaskNumber, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +48,7 @@ pub struct StagedBatch {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StagedTask {
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Directory of the accepted attempt, absolute; `None` when the task was given up.
     pub directory: Option<PathBuf>,
     /// Result of the task; `None` when the task was given up.
@@ -256,13 +256,13 @@ pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveF
 }
 
 fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> {
-    let earlier: Option<(u32, String)> = c
+    let earlier: Option<(RoundNumber, String)> = c
         .prepare_cached(
             "SELECT round, state FROM unit WHERE delivery_id = ?1 AND use_case = ?2 AND round < ?3
                  AND state NOT IN ('ingested', 'failed', 'retracted') ORDER BY round LIMIT 1",
         )?
-        .query_row(params![unit.delivery_id, unit.key.use_case.name(), unit.key.round], |r| {
-            Ok((r.get(0)?, r.get(1)?))
+        .query_row(params![unit.delivery_id, unit.key.use_case.name(), unit.key.round.get()], |r| {
+            Ok((r.id(0)?, r.get(1)?))
         })
         .optional()?;
     if let Some((round, state)) = earlier {
@@ -304,7 +304,7 @@ pub(crate) fn batch(
          WHERE task.unit_id = ?1 ORDER BY task.number",
     )?;
     let rows = select.query_map([unit.id], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
+        Ok((r.get(0)?, r.id(1)?, r.optional_id(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
     })?;
     let mut tasks = Vec::new();
     for row in rows {

@@ -475,7 +475,7 @@ impl Publishing<'_> {
         ))?;
         let rows = select.query_map([self.unit.id], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
         let files: HashMap<i64, (i64, String)> = rows.collect::<Result<_, _>>()?;
-        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round);
+        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round.get());
         if self.unit.key.use_case == UseCase::Metadata {
             let covered = files.values().map(|(file, _)| *file).collect();
             findings::forget(self.tx, delivery, Some((Stage::Ingest, round)), &covered)?;

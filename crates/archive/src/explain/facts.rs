@@ -360,7 +360,7 @@ fn rounds(
     let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,
-            round: r.get(1)?,
+            round: r.id(1)?,
             state: r.parsed(2)?,
             outcome: r.get(3)?,
         })

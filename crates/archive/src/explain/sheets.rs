@@ -8,7 +8,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, EventId, Night, UnitState, UseCase};
+use model::{DeliveryName, EventId, Night, RoundNumber, UnitState, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,7 +68,7 @@ pub struct DeliveryFactsheet {
     /// Newer deliveries whose frames supersede the delivery's, with the number of these frames.
     pub superseded_by: Vec<(DeliveryName, u64)>,
     /// Staged rounds that are blocked, each with the reason.
-    pub blocked: Vec<(UseCase, u32, String)>,
+    pub blocked: Vec<(UseCase, RoundNumber, String)>,
     /// True when undoing the delivery's retraction would restore something.
     pub can_come_back: bool,
     /// Products of its images that are kept beside newer images or catalogues.
@@ -140,7 +140,7 @@ pub struct FileRound {
     /// Use case.
     pub use_case: String,
     /// Round.
-    pub round: u32,
+    pub round: RoundNumber,
     /// State of the round.
     pub state: UnitState,
     /// Outcome for the file; empty while its task is not done.

@@ -11,7 +11,7 @@ use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
-use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, UseCase};
+use model::{DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, RoundNumber, UseCase};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -121,7 +121,7 @@ pub struct RefusalRecord {
     /// Stage of the pipeline.
     pub stage: Stage,
     /// Round that refused it.
-    pub round: Option<u32>,
+    pub round: Option<RoundNumber>,
     /// The refusal; its file name is empty when a whole round is meant.
     pub refusal: Refusal,
     /// Content of its file, when the file is registered.
@@ -473,7 +473,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         refusal_id: row.id(0)?,
         delivery: row.name(1)?,
         stage: Stage::Transfer,
-        round: row.get(3)?,
+        round: row.optional_id(3)?,
         refusal: Refusal {
             code: row.get(4)?,
             file: row.get(5)?,

@@ -4,7 +4,7 @@ pub(crate) mod reports;
 
 use crate::deliveries::DeliveryState;
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night, UnitState};
+use model::{DeliveryName, HostName, Night, RoundNumber, UnitState};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -133,8 +133,8 @@ pub struct DeliveryStatus {
 pub struct RoundStatus {
     /// `preview`, `metadata` or `catalogue`.
     pub use_case: String,
-    /// 1, 2 ….
-    pub round: u32,
+    /// Number of the round.
+    pub round: RoundNumber,
     /// State of the round.
     pub state: UnitState,
     /// Total number of tasks.

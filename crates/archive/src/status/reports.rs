@@ -372,7 +372,7 @@ fn rounds(
         let paused = pauses.iter().find(covers).map(ToString::to_string);
         delivery.rounds.push(RoundStatus {
             use_case: use_case.to_string(),
-            round: row.get(1)?,
+            round: row.id(1)?,
             state,
             tasks: row.get(3)?,
             tasks_over: row.get(4)?,

@@ -5,7 +5,7 @@ use super::{Curator, PassReport};
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
-use model::HostName;
+use model::{AttemptNumber, HostName, TaskNumber};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -96,14 +96,14 @@ pub struct HostLine {
 }
 
 /// An attempt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptLine {
     /// Unit of the attempt as delivery/use case.
     pub unit: String,
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Number of the start.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// Host of the attempt.
     pub host: HostName,
     /// Seconds since the attempt was sent.
