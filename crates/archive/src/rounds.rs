@@ -6,7 +6,7 @@ use crate::history::{self, Cause};
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
-use model::{AttemptNumber, DeliveryName, MultiframeId, RoundNumber, TaskNumber};
+use model::{AttemptNumber, BatchId, DeliveryName, MultiframeId, RoundNumber, TaskNumber};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 
@@ -98,6 +98,13 @@ pub(crate) struct Unit {
     pub delivery_id: i64,
     pub key: UnitKey,
     pub state: UnitState,
+}
+
+impl Unit {
+    /// Returns the batch of the round.
+    pub(crate) fn batch(&self) -> Result<BatchId, ArchiveFault> {
+        BatchId::try_from(self.id).map_err(ArchiveFault::Damaged)
+    }
 }
 
 /// The columns of [`Unit`], for queries that join `unit` and `delivery`.

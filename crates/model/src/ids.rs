@@ -84,6 +84,10 @@ positive_id! {
     RefusalId, i64
 }
 positive_id! {
+    /// A batch: the stored output of one round.
+    BatchId, i64
+}
+positive_id! {
     /// Number of a round: 1 for the initial files of its delivery, 2, 3 … for late, repaired or retried ones.
     RoundNumber, u32
 }

@@ -15,8 +15,8 @@ use lake::{
     FinaliseRequest, LAKE_FILE_DDL, LakeError, LakeFile, LakeSchema, LakeTable, Publication,
     RangeKey, Staged,
 };
-use model::EventId;
 use model::tables::{Column, ColumnType, Table};
+use model::{BatchId, EventId};
 use query::{Session, SqlLimits};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -201,7 +201,7 @@ impl Site {
             .iter()
             .map(|(path, offset)| Staged { base: &staging, path, offset: *offset })
             .collect();
-        let name = invented.table.file_name(batch, PROGRAMME);
+        let name = invented.table.file_name(BatchId::new(batch).unwrap(), PROGRAMME);
         let request = FinaliseRequest {
             name: &name,
             programme_id: PROGRAMME,

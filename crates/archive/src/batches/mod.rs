@@ -14,11 +14,11 @@ use crate::work::multiframe_id;
 use crate::{Archive, Reader, Timestamp, attempts, partitions};
 use engine::{Connection, Optional};
 use lake;
-use model::EventId;
 use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
 use model::task::TaskResult;
+use model::{BatchId, EventId};
 use model::{Refusal, RoundNumber, TaskNumber, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
@@ -507,12 +507,12 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([], |r| Ok((r.id(0)?, r.get(1)?)))?;
     let mut abandoned = Vec::new();
     for row in rows {
-        let (unit, programme): (i64, i64) = row?;
+        let (batch, programme): (BatchId, i64) = row?;
         let table = lake::detection();
-        let path = table.directory(&site.lake()).join(table.file_name(unit, programme));
+        let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
         if path.exists() {
             abandoned.push(path);
         }

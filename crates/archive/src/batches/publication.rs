@@ -185,15 +185,16 @@ fn load_detections(
             }
         }
         staged.push(files);
-        names.push(lake::detection().file_name(unit.id, i64::from(programme)));
+        names.push(lake::detection().file_name(unit.batch()?, i64::from(programme)));
     }
     let parts = match c.server() {
         Some(server) => {
+            let number = unit.batch()?;
             let wanted: Vec<partitions::Wanted<'_>> = ranges
                 .iter()
                 .zip(&staged)
                 .map(|(range, staged)| partitions::Wanted {
-                    batch: unit.id,
+                    batch: number,
                     programme_id: i64::from(range.programme_id.get()),
                     base: range.first_obj_id - 1,
                     event,
@@ -349,7 +350,7 @@ pub(crate) fn publish(
     tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
     files::crash_point("publish:claimed");
     let act = Publishing { tx, unit: &unit, batch, event };
-    let mut changes = Changes::begin(tx, site, event, unit.id)?;
+    let mut changes = Changes::begin(tx, site, event, Some(unit.batch()?))?;
     let rows = match unit.key.use_case.product().succession {
         Succession::Detector => {
             let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;

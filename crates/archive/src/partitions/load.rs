@@ -13,8 +13,8 @@ use arrow_buffer::NullBuffer;
 use engine::quoted;
 use engine::{EngineError, Server};
 use lake::{ByteCounter, LakeError, OpenFile, RowRange, Staged, check_staged};
-use model::EventId;
 use model::tables::{ColumnType, Table};
+use model::{BatchId, EventId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
 use std::io::Write;
@@ -31,8 +31,8 @@ const CHUNKS_AHEAD: usize = 64;
 /// The rows to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Number of the batch.
-    pub batch: i64,
+    /// The batch.
+    pub batch: BatchId,
     /// Owner of all rows.
     pub programme_id: i64,
     /// Final id = base - temporary id; the first row gets base + 1.

@@ -21,8 +21,8 @@ use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
 use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
-use model::EventId;
 use model::tables::{ColumnType, Table};
+use model::{BatchId, EventId};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::Type;
@@ -151,7 +151,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
 
 /// The rows of a batch and programme.
 struct Part {
-    unit: i64,
+    batch: BatchId,
     programme: i64,
     first: i64,
     rows: u64,
@@ -166,7 +166,7 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     )?;
     let rows = select.query_map([], |r| {
         let part = Part {
-            unit: r.get(0)?,
+            batch: r.id(0)?,
             programme: r.get(1)?,
             first: r.get(2)?,
             rows: r.get(4)?,
@@ -178,7 +178,7 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     for row in rows {
         let (part, ids, last_event) = row?;
         if (ids, last_event) != (part.rows, part.event) {
-            let message = format!("the object ids of batch {} have gaps", part.unit);
+            let message = format!("the object ids of batch {} have gaps", part.batch);
             return Err(ArchiveFault::Damaged(message));
         }
         parts.push(part);
@@ -208,7 +208,7 @@ fn write_lake_file(
         part.first.saturating_add_unsigned(part.rows)
     );
     let damaged = |fault: stage::StageError| ArchiveFault::Damaged(model::one_line(&fault));
-    let name = lake::detection().file_name(part.unit, part.programme);
+    let name = lake::detection().file_name(part.batch, part.programme);
     let mut writer = StagedWriter::create(place, table, &name, part.rows).map_err(damaged)?;
     let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
     let rows = server.with_client(|client| {
@@ -234,7 +234,7 @@ fn write_lake_file(
         }
     })??;
     if rows != part.rows {
-        let message = format!("batch {} has {rows} rows, not {}", part.unit, part.rows);
+        let message = format!("batch {} has {rows} rows, not {}", part.batch, part.rows);
         return Err(ArchiveFault::Damaged(message));
     }
     let programme = i32::try_from(part.programme).ok();
@@ -259,7 +259,7 @@ fn write_lake_file(
     let path = directory.join(&name);
     let staged = [Staged { base: &directory, path: &path, offset: 0 }];
     let wanted = Wanted {
-        batch: part.unit,
+        batch: part.batch,
         programme_id: part.programme,
         base,
         event: part.event,
