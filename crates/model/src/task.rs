@@ -282,6 +282,18 @@ pub struct RunReport {
     pub input_bytes: u64,
 }
 
+/// A time by the clock of a host, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixSeconds(u64);
+
+impl UnixSeconds {
+    /// Makes the time of a number of seconds.
+    pub fn new(seconds: u64) -> Self {
+        Self(seconds)
+    }
+}
+
 /// The report that an independently running attempt writes every few seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
@@ -296,8 +308,8 @@ pub struct Heartbeat {
     pub pid_start: u64,
     /// Counter 1, 2 … that grows with every heartbeat, so that clocks need not agree.
     pub beat: u64,
-    /// Time of writing by the host's clock, in seconds since 1970.
-    pub at: u64,
+    /// Time of writing by the host's clock.
+    pub at: UnixSeconds,
     /// Seconds since the attempt began.
     pub seconds: f64,
     /// Number of library files opened until now.
@@ -409,8 +421,8 @@ pub struct HostReport {
     pub host: HostName,
     /// Counter 1, 2 … that grows with every report of this reporter.
     pub beat: u64,
-    /// Time of writing by the host's clock, in seconds since 1970.
-    pub at: u64,
+    /// Time of writing by the host's clock.
+    pub at: UnixSeconds,
     /// Processors.
     pub cores: u32,
     /// Load averages over 1, 5 and 15 minutes.
@@ -441,7 +453,7 @@ mod tests {
             pid: u32::MAX,
             pid_start: u64::MAX,
             beat: u64::MAX,
-            at: u64::MAX,
+            at: UnixSeconds::new(u64::MAX),
             seconds: f64::NAN,
             files_done: u64::MAX,
             files: u64::MAX,
