@@ -8,7 +8,7 @@ use crate::products;
 use crate::rounds::parsed;
 use crate::time::time_of;
 use engine::{Connection, Optional, Row, ToSql};
-use model::{DeliveryName, EventId, RoundNumber, UseCase};
+use model::{DeliveryName, EventId, UnitKey, UseCase};
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
@@ -232,14 +232,15 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
          WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
     )?;
     let rows = select.query_map([obj_id], |r| {
-        let (delivery, use_case, round): (DeliveryName, String, RoundNumber) =
-            (r.name(4)?, r.get(5)?, r.id(6)?);
+        let delivery: DeliveryName = r.name(4)?;
+        let round =
+            UnitKey { delivery: delivery.clone(), use_case: parsed(r, 5)?, round: r.id(6)? };
         let sheet = ObjectFactsheet {
             obj_id,
             programme: r.get(1)?,
             state: r.parsed(2)?,
             why: r.get(3)?,
-            round: format!("{delivery} {use_case} round {round}"),
+            round,
             delivery,
             detector: None,
             end: None,

@@ -8,7 +8,7 @@ use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, EventId, Night, RoundNumber, UnitState, UseCase};
+use model::{DeliveryName, EventId, Night, RoundNumber, UnitKey, UnitState, UseCase};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -207,8 +207,8 @@ pub struct ObjectFactsheet {
     pub state: RangeState,
     /// The reason why the range was abandoned; `None` when it was not.
     pub why: Option<String>,
-    /// The round that the range was reserved for: delivery, use case and round.
-    pub round: String,
+    /// The round that the range was reserved for.
+    pub round: UnitKey,
     /// The delivery of the round.
     pub delivery: DeliveryName,
     /// The detector that has the id: delivery, file, multiframe, extension.
