@@ -7,10 +7,11 @@
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
+use crate::file_time::FileTime;
 use crate::log::{self, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::profiles::{self, Loaded};
-use crate::site::{self, Site, iso};
+use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use crate::state_file;
 use crate::steps::{Coming, FetchedDelivery, Night, own};
@@ -123,11 +124,11 @@ pub struct SourceState {
     /// State of the watch.
     pub state: WatchState,
     /// Time of the last poll; `None` before the first.
-    pub looked: Option<String>,
+    pub looked: Option<FileTime<true>>,
     /// Reason why the source is unreachable; `None` when it is reachable.
     pub fault: Option<String>,
     /// Time since which the source is unreachable; `None` when it is reachable.
-    pub away_since: Option<String>,
+    pub away_since: Option<FileTime<true>>,
     /// Deliveries with awaited files, each with a description of the missing files.
     pub awaited: BTreeMap<String, String>,
     /// Entries that are no deliveries, each with the reason.
@@ -333,7 +334,7 @@ impl Watcher<'_> {
                     back_off = BACK_OFF.0;
                     self.board.of(self.origin, |s| {
                         s.state = WatchState::Waiting;
-                        (s.fault, s.away_since, s.looked) = (None, None, Some(iso(site::now())));
+                        (s.fault, s.away_since, s.looked) = (None, None, Some(site::now().into()));
                     });
                     if turn == Turn::Over {
                         sleep(poll, self.stop);
@@ -365,7 +366,7 @@ impl Watcher<'_> {
             }
             s.state = WatchState::Away;
             s.fault = Some(why.to_owned());
-            s.away_since.get_or_insert_with(|| iso(site::now()));
+            s.away_since.get_or_insert_with(|| site::now().into());
         });
     }
 

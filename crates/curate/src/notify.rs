@@ -127,12 +127,9 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     }
     notices.extend(kept(site, &archive, &status)?);
     notices.extend(away(site, now));
-    let hours_since = |since: &str| {
-        let since: Option<Timestamp> = since.parse().ok();
-        since.map_or(0.0, |s| (now - s).num_seconds() as f64 / 3600.0)
-    };
+    let hours_since = |since: Timestamp| (now - since).num_seconds() as f64 / 3600.0;
     for delivery in status.deliveries {
-        let waited = hours_since(&delivery.last_arrival);
+        let waited = hours_since(delivery.last_arrival);
         if let Some(awaited) = &delivery.awaited
             && waited > config.stuck_hours
             && config.stuck_hours > 0.0
@@ -143,7 +140,7 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         }
         for round in delivery.rounds {
             let unit = format!("{}/{} round {}", delivery.name, round.use_case, round.round);
-            let hours = hours_since(&round.since);
+            let hours = hours_since(round.since);
             match round.state {
                 UnitState::Failed => notices.push(notice(
                     "failed",
@@ -210,7 +207,7 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
     let state = arrivals::read(&site.place.logs()).filter(arrivals::State::is_alive);
     let sources = state.map(|state| state.sources).unwrap_or_default();
     let away = |(name, source): (String, arrivals::SourceState)| {
-        let since: Timestamp = source.away_since?.parse().ok()?;
+        let since = source.away_since?.get();
         let minutes = (now - since).num_minutes();
         let message = format!("{name} cannot be read for {minutes} min: {}", source.fault?);
         (minutes >= AWAY_MINUTES).then(|| notice("source", name, message))

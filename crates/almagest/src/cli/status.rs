@@ -1,9 +1,7 @@
 //! `almagest status`.
 
 use crate::exit::{self, Exit};
-use crate::report::{
-    Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
-};
+use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc};
 use archive::Reader;
 use archive::deliveries::DeliveryState;
 use archive::planning::Standing;
@@ -193,7 +191,7 @@ fn data_text(state: &DataState) -> String {
         return format!(
             "the data daemon (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
-            utc_of(&state.began),
+            utc(state.began.get()),
             advice::command(&Advice::DaemonData)
         );
     }
@@ -202,14 +200,13 @@ fn data_text(state: &DataState) -> String {
         state.state,
         state.executor,
         state.pid(),
-        utc_of(&state.began),
+        utc(state.began.get()),
         grouped(state.sent),
         grouped(state.taken),
         grouped(state.failed),
         state
             .expected_end
-            .as_ref()
-            .map(|end| format!("; all done at about {} UTC", utc_of(end)))
+            .map(|end| format!("; all done at about {} UTC", utc(end.get())))
             .unwrap_or_default()
     );
     if let Some(fault) = &state.fault {
@@ -256,7 +253,7 @@ fn ingester_text(state: &State) -> String {
         return format!(
             "the ingester (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
-            utc_of(&state.began),
+            utc(state.began.get()),
             advice::command(&Advice::DaemonIngest)
         );
     }
@@ -264,12 +261,9 @@ fn ingester_text(state: &State) -> String {
         "ingester: {}, pid {} since {} UTC; {} passes, the last at {}; {} batches published, {} refused, {} blocked\n",
         state.state,
         state.pid(),
-        utc_of(&state.began),
+        utc(state.began.get()),
         grouped(state.passes),
-        state
-            .last_pass
-            .as_deref()
-            .map_or("no time yet".to_owned(), |t| format!("{} UTC", utc_of(t))),
+        state.last_pass.map_or("no time yet".to_owned(), |t| format!("{} UTC", utc(t.get()))),
         grouped(state.published),
         grouped(state.refused),
         grouped(state.blocked)
@@ -413,7 +407,7 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
         table.row([
             name.clone(),
             source.state.to_string(),
-            source.looked.as_deref().map(utc_of).unwrap_or_default(),
+            source.looked.map(|looked| utc(looked.get())).unwrap_or_default(),
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),
         ]);

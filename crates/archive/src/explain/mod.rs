@@ -140,11 +140,6 @@ fn utc(time: Timestamp) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats a stored time in the same way; a text that is not a time stays as it is.
-fn utc_of(text: &str) -> String {
-    text.parse().map_or_else(|_| text.to_owned(), utc)
-}
-
 /// Removes repeated elements, keeping the first of each.
 fn keep_first<T: PartialEq + Clone>(all: &mut Vec<T>) {
     let mut known: Vec<T> = Vec::new();
@@ -171,7 +166,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             round.use_case,
             round.round,
             round.state,
-            utc_of(&round.since),
+            utc(round.since),
             round.why,
             round.tasks_over,
             round.tasks

@@ -2,6 +2,7 @@
 
 pub(crate) mod reports;
 
+use crate::Timestamp;
 use crate::deliveries::DeliveryState;
 use model::advice::Target;
 use model::{DeliveryName, HostName, Night, RoundNumber, UnitState};
@@ -44,8 +45,9 @@ pub struct PauseStatus {
     pub subject: String,
     /// `pause`, `reject` or `drain`.
     pub act: String,
-    /// Time of the instruction, RFC 3339 UTC.
-    pub since: String,
+    /// Time of the instruction.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub since: Timestamp,
     /// The person who gave the instruction.
     pub who: String,
     /// The reason.
@@ -96,8 +98,9 @@ pub struct DeliveryStatus {
     pub state: DeliveryState,
     /// Description of what is known to be still outstanding; `None` when nothing is.
     pub awaited: Option<String>,
-    /// Time of the latest arrival, ISO 8601 UTC.
-    pub last_arrival: String,
+    /// Time of the latest arrival.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub last_arrival: Timestamp,
     /// Current images.
     pub images: u64,
     /// HDUs with pixels of the current images.
@@ -143,8 +146,9 @@ pub struct RoundStatus {
     pub tasks_over: u32,
     /// The reason of the last change of state.
     pub why: String,
-    /// Time of the last change of state, ISO 8601 UTC.
-    pub since: String,
+    /// Time of the last change of state.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub since: Timestamp,
     /// The instruction that prevents new starts of the round; `None` when there is none.
     pub paused: Option<String>,
 }

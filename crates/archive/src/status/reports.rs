@@ -9,7 +9,7 @@ use crate::rounds::parsed;
 use crate::status::{
     DeliveryStatus, PauseStatus, ProgrammeStatus, Rate, RoundStatus, Status, StatusFilter,
 };
-use crate::time::text_of;
+use crate::time::time_in;
 use engine::{Connection, Optional};
 use model::{DeliveryName, HostName, Night, UnitState, UseCase};
 use std::collections::BTreeMap;
@@ -117,7 +117,7 @@ fn pause_status(standing: Standing) -> PauseStatus {
     PauseStatus {
         subject: standing.subject.to_string(),
         act: act.to_owned(),
-        since: text_of(standing.since),
+        since: standing.since,
         who: standing.cause.who,
         why: standing.cause.why,
         target: standing.subject.target(),
@@ -218,7 +218,7 @@ fn delivery_statuses(c: &Connection, chosen: &Chosen) -> Result<Vec<DeliveryStat
             night: r.get::<Option<i32>>(2)?.and_then(Night::new),
             state: r.parsed(3)?,
             awaited: r.get(4)?,
-            last_arrival: r.get(5)?,
+            last_arrival: time_in(r, 5)?,
             ..DeliveryStatus::default()
         };
         Ok((r.get(0)?, status))
@@ -377,7 +377,7 @@ fn rounds(
             tasks: row.get(3)?,
             tasks_over: row.get(4)?,
             why: row.get(5)?,
-            since: row.get(6)?,
+            since: time_in(&row, 6)?,
             paused,
         });
     }

@@ -1,6 +1,6 @@
 //! The counts and the state of an ingester: shared with its port, and kept in a file for `status`.
 
-use crate::site::iso;
+use crate::file_time::FileTime;
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
@@ -53,12 +53,12 @@ impl fmt::Display for IngesterState {
 pub struct State {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// Time of the start, ISO 8601 UTC.
-    pub began: String,
+    /// Time of the start.
+    pub began: FileTime<true>,
     /// State of the ingester.
     pub state: IngesterState,
     /// End of the last pass that succeeded; `None` before the first.
-    pub last_pass: Option<String>,
+    pub last_pass: Option<FileTime<true>>,
     /// Passes.
     pub passes: u64,
     /// Batches published.
@@ -92,7 +92,7 @@ impl State {
     pub fn begin(now: Timestamp) -> Self {
         Self {
             process: Process::me().to_string(),
-            began: iso(now),
+            began: now.into(),
             state: IngesterState::Starting,
             ..Self::default()
         }
@@ -106,7 +106,7 @@ impl State {
     /// Counts a pass.
     pub fn passed(&mut self, pass: &PassReport, staged: u64, now: Timestamp) {
         self.now_is(IngesterState::Waiting);
-        self.last_pass = Some(iso(now));
+        self.last_pass = Some(now.into());
         self.passes += 1;
         self.published += pass.published.len() as u64;
         for (table, rows) in pass.published.iter().flat_map(|p| &p.rows) {

@@ -2,6 +2,7 @@
 
 use super::document::Document;
 use super::{Curator, PassReport};
+use crate::file_time::FileTime;
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
@@ -48,10 +49,10 @@ impl fmt::Display for DataDaemonState {
 pub struct State {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// Time of the start, ISO 8601 UTC.
-    pub began: String,
-    /// Time at which this state was written, ISO 8601 UTC.
-    pub at: String,
+    /// Time of the start.
+    pub began: FileTime<false>,
+    /// Time at which this state was written.
+    pub at: FileTime<false>,
     /// State of the daemon.
     pub state: DataDaemonState,
     /// Executor of the tasks.
@@ -66,8 +67,8 @@ pub struct State {
     pub hosts: Vec<HostLine>,
     /// The attempts under way.
     pub attempts: Vec<AttemptLine>,
-    /// Expected end of all planned work, ISO 8601 UTC; `None` without work.
-    pub expected_end: Option<String>,
+    /// Expected end of all planned work; `None` without work.
+    pub expected_end: Option<FileTime<false>>,
     /// Reason why the archive cannot be used now; `None` when it can.
     pub fault: Option<String>,
 }
@@ -117,7 +118,7 @@ pub struct AttemptLine {
 impl State {
     /// Returns the initial state of this process.
     pub fn begin(executor: &str, now: Timestamp) -> Self {
-        let (process, began) = (Process::me().to_string(), text(now));
+        let (process, began) = (Process::me().to_string(), now.into());
         let (executor, state) = (executor.to_owned(), DataDaemonState::Working);
         Self { process, began, executor, state, ..Self::default() }
     }
@@ -184,20 +185,16 @@ impl State {
             let seconds = (document.makespan_seconds * 1000.0) as i64;
             let end = document.made + chrono::TimeDelta::milliseconds(seconds);
             let has_work = !document.tasks.is_empty() || !self.attempts.is_empty();
-            self.expected_end = has_work.then(|| text(end));
+            self.expected_end = has_work.then(|| end.into());
         }
         Ok(())
     }
 
     /// Writes the state to its file. A file that cannot be written stops nothing.
     pub fn write(&mut self, directory: &Path, now: Timestamp) {
-        self.at = text(now);
+        self.at = now.into();
         state_file::write(directory, self);
     }
-}
-
-fn text(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// Returns the directory in which a data daemon keeps its state and its lock.
