@@ -5,7 +5,7 @@ use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
 use lake::{self, DetectorKey, LakeFile, LakeRowRange, RangeKey};
-use model::EventId;
+use model::{BatchId, EventId};
 use std::path::PathBuf;
 
 /// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
@@ -111,18 +111,16 @@ pub(crate) enum Changes<'tx> {
 }
 
 impl<'tx> Changes<'tx> {
-    /// Starts the changes of an event. `batch` is the number of the round that the event is about.
+    /// Starts the changes of an event. `batch` is the batch that the event publishes; `None` when it publishes none.
     pub(crate) fn begin(
         tx: &'tx Connection,
         site: &Site,
         event: EventId,
-        batch: i64,
+        batch: Option<BatchId>,
     ) -> Result<Self, ArchiveFault> {
         Ok(match tx.sqlite() {
-            Some(sqlite) => {
-                Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event.get())?)
-            }
-            None => Self::Partitions(partitions::Publication::begin(tx, event.get(), batch)),
+            Some(sqlite) => Self::Lake(lake::Publication::begin(sqlite, &site.lake(), event)?),
+            None => Self::Partitions(partitions::Publication::begin(tx, event, batch)),
         })
     }
 
@@ -156,7 +154,6 @@ impl<'tx> Changes<'tx> {
         ended_by: EventId,
         detectors: &[DetectorKey],
     ) -> Result<u64, ArchiveFault> {
-        let ended_by = ended_by.get();
         Ok(match self {
             Self::Lake(changes) => {
                 changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?

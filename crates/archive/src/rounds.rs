@@ -6,7 +6,9 @@ use crate::history::{self, Cause};
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
-use model::{DeliveryName, MultiframeId, SurveyName};
+use model::{
+    AttemptNumber, BatchId, DeliveryName, MultiframeId, RoundNumber, SurveyName, TaskNumber,
+};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
 
@@ -48,8 +50,8 @@ pub struct PlannedRound {
 pub struct TaskKey {
     /// The round of the task.
     pub unit: UnitKey,
-    /// 1, 2 … within the round.
-    pub task: u32,
+    /// Its number within the round.
+    pub task: TaskNumber,
 }
 
 /// The state of a task.
@@ -98,6 +100,13 @@ pub(crate) struct Unit {
     pub delivery_id: i64,
     pub key: UnitKey,
     pub state: UnitState,
+}
+
+impl Unit {
+    /// Returns the batch of the round.
+    pub(crate) fn batch(&self) -> Result<BatchId, ArchiveFault> {
+        BatchId::try_from(self.id).map_err(ArchiveFault::Damaged)
+    }
 }
 
 /// The columns of [`Unit`], for queries that join `unit` and `delivery`.
@@ -186,7 +195,7 @@ pub(crate) fn unit_of(row: &Row<'_>) -> engine::Result<Unit> {
     Ok(Unit {
         id: row.get(0)?,
         delivery_id: row.get(1)?,
-        key: UnitKey { delivery: row.name(2)?, use_case: parsed(row, 3)?, round: row.get(4)? },
+        key: UnitKey { delivery: row.name(2)?, use_case: parsed(row, 3)?, round: row.id(4)? },
         state: parsed(row, 5)?,
     })
 }
@@ -205,7 +214,7 @@ pub(crate) fn find(tx: &Connection, key: &UnitKey) -> Result<Unit, ArchiveFault>
         "SELECT {UNIT_COLUMNS} FROM unit JOIN delivery USING (delivery_id)
          WHERE delivery.name = ?1 AND use_case = ?2 AND round = ?3"
     ))?
-    .query_row(params![key.delivery.as_str(), key.use_case.name(), key.round], unit_of)
+    .query_row(params![key.delivery.as_str(), key.use_case.name(), key.round.get()], unit_of)
     .optional()?
     .ok_or_else(|| ArchiveFault::Unknown { what: "round", name: key.to_string() })
 }
@@ -223,14 +232,14 @@ pub(crate) fn open(
         return Err(ArchiveFault::Conflict("a round needs files".to_owned()));
     }
     check_free(tx, delivery, round)?;
-    let number: u32 = tx.query_row(
+    let number: RoundNumber = tx.query_row(
         "SELECT coalesce(max(round), 0) + 1 FROM unit WHERE delivery_id = ?1 AND use_case = ?2",
         params![delivery, round.use_case.name()],
-        |r| r.get(0),
+        |r| r.id(0),
     )?;
     tx.execute(
         "INSERT INTO unit (delivery_id, use_case, round, recipe, state, opened) VALUES (?1, ?2, ?3, ?4, 'waiting', ?5)",
-        params![delivery, round.use_case.name(), number, round.recipe, text_of(now)],
+        params![delivery, round.use_case.name(), number.get(), round.recipe, text_of(now)],
     )?;
     let key = UnitKey { delivery: round.delivery.clone(), use_case: round.use_case, round: number };
     let unit = find(tx, &key)?;
@@ -257,8 +266,8 @@ fn check_free(tx: &Connection, delivery: i64, round: &PlannedRound) -> Result<()
     )?;
     for input in round.tasks.iter().flat_map(|t| &t.inputs) {
         let id = input.multiframe_id;
-        let other: Option<u32> = busy
-            .query_row(params![delivery, round.use_case.name(), id.get()], |r| r.get(0))
+        let other: Option<RoundNumber> = busy
+            .query_row(params![delivery, round.use_case.name(), id.get()], |r| r.id(0))
             .optional()?;
         if let Some(other) = other {
             let use_case = round.use_case;
@@ -299,10 +308,10 @@ fn insert_task(
 pub(crate) struct Task {
     pub id: i64,
     pub unit: Unit,
-    pub number: u32,
+    pub number: TaskNumber,
     pub survey: SurveyName,
     pub state: TaskState,
-    pub result_attempt: Option<u32>,
+    pub result_attempt: Option<AttemptNumber>,
 }
 
 /// Finds the task of a key.
@@ -312,8 +321,8 @@ pub(crate) fn find_task(tx: &Connection, key: &TaskKey) -> Result<Task, ArchiveF
         .prepare_cached(
             "SELECT task_id, survey, state, result_attempt FROM task WHERE unit_id = ?1 AND number = ?2",
         )?
-        .query_row(params![unit.id, key.task], |r| {
-            Ok((r.get(0)?, r.name(1)?, task_state(&r.get::<String>(2)?), r.get(3)?))
+        .query_row(params![unit.id, key.task.get()], |r| {
+            Ok((r.get(0)?, r.name(1)?, task_state(&r.get::<String>(2)?), r.optional_id(3)?))
         })
         .optional()?;
     let (id, survey, state, result_attempt) = found.ok_or_else(|| ArchiveFault::Unknown {
@@ -344,7 +353,7 @@ pub(crate) fn tasks(c: &Connection, key: &UnitKey) -> Result<Vec<TaskRecord>, Ar
     )?;
     let rows = select.query_map([unit.id], |r| {
         Ok(TaskRecord {
-            key: TaskKey { unit: key.clone(), task: r.get(0)? },
+            key: TaskKey { unit: key.clone(), task: r.id(0)? },
             survey: r.name(1)?,
             state: task_state(&r.get::<String>(2)?),
             inputs: r.get(3)?,

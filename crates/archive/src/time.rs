@@ -2,6 +2,8 @@
 
 use crate::error::ArchiveFault;
 use chrono::{DateTime, SecondsFormat, Utc};
+use engine::{EngineError, Row};
+use serde::Serializer;
 
 /// Times in the archive, in UTC.
 pub type Timestamp = DateTime<Utc>;
@@ -9,6 +11,17 @@ pub type Timestamp = DateTime<Utc>;
 /// Formats a time.
 pub fn text_of(time: Timestamp) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Serializes a time as the archive writes it.
+pub(crate) fn serialize<S: Serializer>(time: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&text_of(*time))
+}
+
+/// Reads a time from a column.
+pub(crate) fn time_in(row: &Row<'_>, column: usize) -> engine::Result<Timestamp> {
+    let text: String = row.get(column)?;
+    time_of(&text).map_err(|fault| EngineError::Value { column, reason: fault.to_string() })
 }
 
 /// Parses a text that the archive wrote.

@@ -15,10 +15,10 @@ pub const MIGRATED: &str = "archive.db.migrated";
 /// The last event of an archive, by which archives are distinguished.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastEvent {
-    /// Its number.
-    pub event_id: i64,
+    /// Its number; 0 for an archive without events.
+    event_id: i64,
     /// Time of the event.
-    pub happened: String,
+    happened: String,
 }
 
 impl LastEvent {

@@ -9,14 +9,14 @@ use crate::{Reader, Timestamp};
 use engine::{Connection, Optional};
 use model::{DeliveryName, UnitKey};
 use model::{MultiframeId, UseCase};
-use model::{SurveyName, UnitState};
+use model::{RoundNumber, SurveyName, UnitState};
 use std::collections::{BTreeMap, HashMap};
 
 /// The progress of a use case with one image: the latest round that covers the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
     /// Round.
-    pub round: u32,
+    pub round: RoundNumber,
     /// State of the round.
     pub state: UnitState,
     /// Recipe of the round.
@@ -197,7 +197,7 @@ fn coverages(c: &Connection, delivery: i64) -> Result<HashMap<Key, Progress>, Ar
     let rows = select.query_map([delivery], |r| {
         let outcome: Option<String> = r.get(6)?;
         let coverage = Coverage {
-            round: r.get(2)?,
+            round: r.id(2)?,
             state: parsed(r, 3)?,
             recipe: r.get(4)?,
             catalogue_version: r.get(5)?,

@@ -7,20 +7,23 @@
 
 use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
+use crate::file_time::FileTime;
 use crate::log::{self, note, tell};
 use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
 use crate::profiles::{self, Loaded};
-use crate::site::{self, Site, iso};
+use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use crate::state_file;
 use crate::steps::{Coming, FetchedDelivery, NightRun, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
+use archive::deliveries::DeliveryState;
 use archive::status::DeliveryStatus;
 use model::DeliveryName;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsString;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,13 +41,77 @@ const LOOKS_LEFT_OUT: u32 = 10;
 /// Delay before something that needs an operator's help is retried.
 const LATER: Duration = Duration::from_secs(600);
 
+/// The state that a transfer daemon is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArrivalsState {
+    /// Watches its sources.
+    #[default]
+    Watching,
+    /// Has ended.
+    Stopped,
+}
+
+impl ArrivalsState {
+    /// Returns the name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Watching => "watching",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for ArrivalsState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The state of the watch over a source.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WatchState {
+    /// Before the first scan; files and reports show no word for it.
+    #[default]
+    #[serde(rename = "")]
+    Unscanned,
+    /// Waits for the next scan.
+    Waiting,
+    /// A delivery is being fetched.
+    Reading,
+    /// The source is unreachable.
+    Away,
+    /// The time is outside the windows of the source.
+    Closed,
+}
+
+impl WatchState {
+    /// Returns the name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unscanned => "",
+            Self::Waiting => "waiting",
+            Self::Reading => "reading",
+            Self::Away => "away",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for WatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// The state of the sources, for `status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArrivalsStatus {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// `watching` or `stopped`.
-    pub state: String,
+    /// State of the daemon.
+    pub state: ArrivalsState,
     /// State of each source, by name.
     pub sources: BTreeMap<String, SourceState>,
 }
@@ -54,14 +121,14 @@ pub struct ArrivalsStatus {
 pub struct SourceState {
     /// Address without secrets.
     pub address: String,
-    /// `waiting`, `reading`, `away` (unreachable) or `closed` (outside its windows).
-    pub state: String,
+    /// State of the watch.
+    pub state: WatchState,
     /// Time of the last poll; `None` before the first.
-    pub looked: Option<String>,
+    pub looked: Option<FileTime<true>>,
     /// Reason why the source is unreachable; `None` when it is reachable.
     pub fault: Option<String>,
     /// Time since which the source is unreachable; `None` when it is reachable.
-    pub away_since: Option<String>,
+    pub away_since: Option<FileTime<true>>,
     /// Deliveries with awaited files, each with a description of the missing files.
     pub awaited: BTreeMap<String, String>,
     /// Entries that are no deliveries, each with the reason.
@@ -82,7 +149,7 @@ pub fn read(logs: &Path) -> Option<ArrivalsStatus> {
 impl ArrivalsStatus {
     /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
-        state_file::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, self.state == ArrivalsState::Stopped)
     }
 }
 
@@ -134,7 +201,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     };
     let state = ArrivalsStatus {
         process: Process::me().to_string(),
-        state: "watching".to_owned(),
+        state: ArrivalsState::Watching,
         ..ArrivalsStatus::default()
     };
     state_file::write(&directory, &state);
@@ -158,7 +225,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
         });
         joined.collect::<Vec<_>>()
     });
-    board.change(|state| "stopped".clone_into(&mut state.state));
+    board.change(|state| state.state = ArrivalsState::Stopped);
     crate::daemon::first_of(ended)
 }
 
@@ -258,7 +325,7 @@ impl Watcher<'_> {
         self.board.of(self.origin, |s| s.address.clone_from(&self.origin.address));
         while !self.stop.load(Ordering::Relaxed) {
             if !settings.is_open(site::now()) {
-                self.board.of(self.origin, |s| "closed".clone_into(&mut s.state));
+                self.board.of(self.origin, |s| s.state = WatchState::Closed);
                 sleep(Duration::from_secs(5).min(poll), self.stop);
                 continue;
             }
@@ -266,8 +333,8 @@ impl Watcher<'_> {
                 Ok(turn) => {
                     back_off = BACK_OFF.0;
                     self.board.of(self.origin, |s| {
-                        "waiting".clone_into(&mut s.state);
-                        (s.fault, s.away_since, s.looked) = (None, None, Some(iso(site::now())));
+                        s.state = WatchState::Waiting;
+                        (s.fault, s.away_since, s.looked) = (None, None, Some(site::now().into()));
                     });
                     if turn == Turn::Over {
                         sleep(poll, self.stop);
@@ -297,9 +364,9 @@ impl Watcher<'_> {
                 let source = &self.origin.name;
                 tell!(ERROR, "source_unreachable", source, "{source} is retried: {why}");
             }
-            "away".clone_into(&mut s.state);
+            s.state = WatchState::Away;
             s.fault = Some(why.to_owned());
-            s.away_since.get_or_insert_with(|| iso(site::now()));
+            s.away_since.get_or_insert_with(|| site::now().into());
         });
     }
 
@@ -360,7 +427,7 @@ impl Watcher<'_> {
         }
         let source = &self.origin.name;
         note!(DEBUG, "fetching", delivery = name, source, "{name} is due at {source}");
-        self.board.of(self.origin, |s| "reading".clone_into(&mut s.state));
+        self.board.of(self.origin, |s| s.state = WatchState::Reading);
         let outcome = self.fetch(name, memory, marker, (is_marked, quiet));
         (memory.gone_into, memory.again) = (Some(probe.fingerprint), None);
         match outcome {
@@ -404,7 +471,8 @@ impl Watcher<'_> {
     fn was_complete(&mut self, name: &str, probe: &Probe) -> anyhow::Result<bool> {
         let archive = self.site.read()?;
         if self.complete_before.is_none() {
-            let is_complete = |d: &DeliveryStatus| d.state != "arriving" && d.awaited.is_none();
+            let is_complete =
+                |d: &DeliveryStatus| d.state != DeliveryState::Arriving && d.awaited.is_none();
             let all = archive.status()?.deliveries.into_iter().filter(is_complete);
             self.complete_before = Some(all.map(|d| d.name).collect());
         }

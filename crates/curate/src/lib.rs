@@ -13,6 +13,7 @@ pub mod config;
 pub mod counts;
 pub mod daemon;
 pub mod failure;
+pub mod file_time;
 pub mod ingester;
 pub mod log;
 pub mod loops;

@@ -4,12 +4,13 @@ use super::arrivals;
 use crate::log::{note, tell};
 use crate::site::{self, Site};
 use crate::words::{bytes, counted};
+use archive::deliveries::DeliveryState;
 use archive::products::kept::{KeptProduct, Lack};
 use archive::refusals::{RefusalFilter, RefusalState};
 use archive::status::Status;
 use archive::{Reader, Timestamp};
 use dispatch::command::{Programs, System};
-use model::{Advice, DeliveryName, ReportCode};
+use model::{Advice, DeliveryName, ReportCode, UnitState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -161,12 +162,9 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     }
     notices.extend(kept(site, &archive, &status)?);
     notices.extend(away(site, now));
-    let hours_since = |since: &str| {
-        let since: Option<Timestamp> = since.parse().ok();
-        since.map_or(0.0, |s| (now - s).num_seconds() as f64 / 3600.0)
-    };
+    let hours_since = |since: Timestamp| (now - since).num_seconds() as f64 / 3600.0;
     for delivery in status.deliveries {
-        let waited = hours_since(&delivery.last_arrival);
+        let waited = hours_since(delivery.last_arrival);
         if let Some(awaited) = &delivery.awaited
             && waited > config.stuck_hours
             && config.stuck_hours > 0.0
@@ -177,14 +175,14 @@ fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
         }
         for round in delivery.rounds {
             let unit = format!("{}/{} round {}", delivery.name, round.use_case, round.round);
-            let hours = hours_since(&round.since);
-            match round.state.as_str() {
-                "failed" => notices.push(notice(
+            let hours = hours_since(round.since);
+            match round.state {
+                UnitState::Failed => notices.push(notice(
                     NoticeKind::Failed,
                     unit.clone(),
                     format!("{unit} failed: {}", round.why),
                 )),
-                "ingested" | "retracted" => {}
+                UnitState::Ingested | UnitState::Retracted => {}
                 state if hours > config.stuck_hours && config.stuck_hours > 0.0 => {
                     let tasks = format!("{} of {} tasks", round.tasks_over, round.tasks);
                     let message = format!("{unit} is {state} for {hours:.1} h, {tasks} done");
@@ -215,7 +213,7 @@ fn kept(site: &Site, archive: &Reader, status: &Status) -> anyhow::Result<Vec<No
         return Ok(Vec::new());
     }
     let is_arriving = |name: &DeliveryName| {
-        status.deliveries.iter().any(|d| d.name == *name && d.state == "arriving")
+        status.deliveries.iter().any(|d| d.name == *name && d.state == DeliveryState::Arriving)
     };
     let mut groups: BTreeMap<(DeliveryName, &str, &str), (u64, KeptProduct)> = BTreeMap::new();
     for kept in archive.kept_products(None)? {
@@ -246,7 +244,7 @@ fn away(site: &Site, now: Timestamp) -> Vec<Notice> {
     let state = arrivals::read(&site.place.logs()).filter(arrivals::ArrivalsStatus::is_alive);
     let sources = state.map(|state| state.sources).unwrap_or_default();
     let away = |(name, source): (String, arrivals::SourceState)| {
-        let since: Timestamp = source.away_since?.parse().ok()?;
+        let since = source.away_since?.get();
         let minutes = (now - since).num_minutes();
         let message = format!("{name} cannot be read for {minutes} min: {}", source.fault?);
         (minutes >= AWAY_MINUTES).then(|| notice(NoticeKind::Source, name, message))

@@ -58,9 +58,10 @@ pub fn write(directory: &Path, state: &impl Serialize) {
     }
 }
 
-/// Returns true when the daemon that wrote a state is running, if this machine can determine it.
-pub fn is_alive(process: &str, state: &str) -> bool {
-    state != "stopped" && Process::parse(process).is_some_and(|p| !p.has_stopped())
+/// Returns true when the daemon that wrote a state is running, if this machine can determine it. `is_stopped` is true when the
+/// daemon recorded its end.
+pub fn is_alive(process: &str, is_stopped: bool) -> bool {
+    !is_stopped && Process::parse(process).is_some_and(|p| !p.has_stopped())
 }
 
 /// Returns the pid of a process.

@@ -69,11 +69,6 @@ pub fn utc(time: chrono::DateTime<chrono::Utc>) -> String {
     time.format("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// Returns a time of one of our files or tables in the format of tables; a text that is not a time stays as it is.
-pub fn utc_of(text: &str) -> String {
-    text.parse().map_or_else(|_| text.to_owned(), utc)
-}
-
 /// Returns a whole number in groups of three digits: `12 345 678`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -11,6 +11,7 @@
 
 use super::{Connection, EngineError, Result, Row, text};
 use rusqlite::OptionalExtension;
+use std::str::FromStr;
 
 /// Selects the row that closes an archive, if there is one.
 pub const CLOSED: &str = "SELECT state, move, place FROM relocation WHERE state <> 'arrived'";
@@ -22,12 +23,14 @@ const PASSWORD_FILE: &str = " password_file=";
 
 /// Returns the fault of an archive that is closed.
 pub(crate) fn closed(state: &str, word: &str, place: String) -> EngineError {
-    let row = Relocation::read(state.to_owned(), word, place);
+    // A row of any other state than these closes the archive too.
+    let state = state.parse().unwrap_or(RelocationState::Arriving);
+    let row = Relocation::read(state, word, place);
     let Relocation { place, password_file, .. } = row;
-    match row.state.as_str() {
-        "moved" => EngineError::Moved { place, password_file },
-        "reopening" => EngineError::Reopening { place, password_file },
-        _ => EngineError::Arriving(place),
+    match row.state {
+        RelocationState::Moved => EngineError::Moved { place, password_file },
+        RelocationState::Reopening => EngineError::Reopening { place, password_file },
+        RelocationState::Arriving | RelocationState::Arrived => EngineError::Arriving(place),
     }
 }
 
@@ -49,11 +52,47 @@ fn is_absent(fault: &rusqlite::Error) -> bool {
     fault.to_string().contains("no such table")
 }
 
+/// The state of an archive with respect to a move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RelocationState {
+    /// The contents of the archive are at the other place.
+    Moved,
+    /// The archive was closed for the reopening of the other one. The table has `moved` for it.
+    Reopening,
+    /// A copy that is not confirmed.
+    Arriving,
+    /// A confirmed copy.
+    Arrived,
+}
+
+impl RelocationState {
+    /// Returns the word in the column `state`.
+    fn stored(self) -> &'static str {
+        match self {
+            Self::Moved | Self::Reopening => "moved",
+            Self::Arriving => "arriving",
+            Self::Arrived => "arrived",
+        }
+    }
+}
+
+impl FromStr for RelocationState {
+    type Err = String;
+
+    /// Parses a word of the column `state`.
+    fn from_str(word: &str) -> std::result::Result<Self, String> {
+        [Self::Moved, Self::Arriving, Self::Arrived]
+            .into_iter()
+            .find(|state| state.stored() == word)
+            .ok_or_else(|| format!("{word:?} is not a state of a relocation"))
+    }
+}
+
 /// A row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Relocation {
-    /// `moved`, `reopening`, `arriving` or `arrived`. The table has `moved` for `reopening` too.
-    pub state: String,
+    /// State of the archive.
+    pub state: RelocationState,
     /// Identifier of the move, the same in both archives.
     pub word: String,
     /// The other archive.
@@ -64,13 +103,13 @@ pub struct Relocation {
 
 impl Relocation {
     /// Makes a row of its columns.
-    fn read(state: String, word: &str, place: String) -> Self {
+    fn read(state: RelocationState, word: &str, place: String) -> Self {
         let (word, password_file) = match word.split_once(PASSWORD_FILE) {
             Some((word, path)) => (word, Some(path.to_owned())),
             None => (word, None),
         };
         let (word, state) = match word.strip_suffix(REOPENING) {
-            Some(word) => (word, "reopening".to_owned()),
+            Some(word) => (word, RelocationState::Reopening),
             None => (word, state),
         };
         Self { state, word: word.to_owned(), place, password_file }
@@ -78,29 +117,26 @@ impl Relocation {
 
     /// Returns true when the contents of the archive are at the other place.
     pub fn is_moved(&self) -> bool {
-        self.is_reopening() || self.state == "moved"
+        self.is_reopening() || self.state == RelocationState::Moved
     }
 
     /// Returns true when the archive was closed for the reopening of the other one.
     pub fn is_reopening(&self) -> bool {
-        self.state == "reopening"
+        self.state == RelocationState::Reopening
     }
 
     /// Returns the columns `state` and `move`.
-    fn columns(&self) -> (&str, String) {
-        let (state, reopening) = match self.is_reopening() {
-            true => ("moved", REOPENING),
-            false => (self.state.as_str(), ""),
-        };
+    fn columns(&self) -> (&'static str, String) {
+        let reopening = if self.is_reopening() { REOPENING } else { "" };
         let path = self.password_file.iter().map(|path| format!("{PASSWORD_FILE}{path}"));
-        (state, format!("{}{reopening}{}", self.word, path.collect::<String>()))
+        (self.state.stored(), format!("{}{reopening}{}", self.word, path.collect::<String>()))
     }
 }
 
 /// Returns the rows of an archive.
 pub fn all(c: &Connection) -> Result<Vec<Relocation>> {
     let row =
-        |r: &Row<'_>| Ok(Relocation::read(r.get(0)?, &r.get::<String>(1)?, r.get::<String>(2)?));
+        |r: &Row<'_>| Ok(Relocation::read(r.parsed(0)?, &r.get::<String>(1)?, r.get::<String>(2)?));
     c.prepare("SELECT state, move, place FROM relocation ORDER BY state")?
         .query_map([], row)?
         .collect()
@@ -130,16 +166,20 @@ mod tests {
 
     #[test]
     fn a_row_is_read_as_it_was_written() {
-        for state in ["moved", "reopening", "arriving", "arrived"] {
+        use RelocationState::{Arrived, Arriving, Moved, Reopening};
+        for state in [Moved, Reopening, Arriving, Arrived] {
             for file in [None, Some("/a b/reopening password_file".to_owned())] {
                 let row = Relocation {
-                    state: state.to_owned(),
+                    state,
                     word: "12-3".to_owned(),
                     place: "/site/archive.db".to_owned(),
                     password_file: file,
                 };
                 let (stored, word) = row.columns();
-                assert_eq!(Relocation::read(stored.to_owned(), &word, row.place.clone()), row);
+                assert_eq!(
+                    Relocation::read(stored.parse().unwrap(), &word, row.place.clone()),
+                    row
+                );
             }
         }
     }

@@ -149,7 +149,7 @@ fn publishes_all_once() {
         "no test file is in the library: {:?}",
         found.findings
     );
-    assert_eq!(archive.status().unwrap().deliveries[0].state, "complete");
+    assert_eq!(archive.status().unwrap().deliveries[0].state.name(), "complete");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{LakeError, LakeTable};
 use arrow_schema::{DataType, Schema};
 use chrono::{DateTime, Utc};
+use model::EventId;
 use rusqlite::{Connection, OptionalExtension, params};
 use std::path::Path;
 
@@ -384,7 +385,7 @@ pub fn change_row(
     snapshot: i64,
     changes: &str,
     message: &str,
-    event: Option<i64>,
+    event: Option<EventId>,
 ) -> Result<(), LakeError> {
     let extra = event.map(|event| serde_json::json!({ "event": event }).to_string());
     tx.execute(

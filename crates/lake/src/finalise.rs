@@ -13,6 +13,7 @@ use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
 use bytes::{Buf, Bytes};
 use files::OpenFault;
+use model::EventId;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -82,7 +83,7 @@ pub struct FinaliseRequest<'a> {
     /// Final id = base - temporary id; the first row gets base + 1.
     pub base: i64,
     /// The event that will publish the rows.
-    pub event: i64,
+    pub event: EventId,
     /// The staged files, in the order of their offsets.
     pub staged: &'a [Staged<'a>],
 }
@@ -284,7 +285,7 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
         let fault = LakeError::parquet(source.file.path());
         let rows = source.file.metadata().row_group(group).num_rows();
         let ids: Vec<i64> = self.take_ids(source, rows).collect();
-        let event = self.request.event;
+        let event = self.request.event.get();
         let mut out = self.writer.next_row_group().map_err(&fault)?;
         for (column, field) in self.schema.fields().iter().enumerate() {
             let done = if Some(column) == self.id {
@@ -330,7 +331,7 @@ impl<'a, W: std::io::Write + Send> Output<'a, W> {
     fn identify(&mut self, source: &Source, batch: RecordBatch) -> RecordBatch {
         let rows = batch.num_rows();
         let ids = self.take_ids(source, i64::try_from(rows).unwrap_or(i64::MAX));
-        let event = self.request.event;
+        let event = self.request.event.get();
         let (schema, mut columns, _) = batch.into_parts();
         if let Some(id) = self.id {
             columns[id] = Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef;

@@ -5,6 +5,7 @@ use super::{ColumnStatistics, LakeError, LakeFile, LakeTable, RangeKey, SkyCap};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use chrono::{DateTime, Utc};
+use model::EventId;
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -35,7 +36,7 @@ pub struct Registered {
 pub struct Publication<'tx> {
     tx: &'tx Connection,
     lake_dir: PathBuf,
-    event: i64,
+    event: EventId,
     snapshot: Snapshot,
     changes: BTreeSet<String>,
     /// Files with rows that ended or became visible again, with their tables, which are updated at the end.
@@ -47,7 +48,7 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// [`LakeError::Catalogue`] outside a transaction or without [`super::init`].
-    pub fn begin(tx: &'tx Connection, lake_dir: &Path, event: i64) -> Result<Self, LakeError> {
+    pub fn begin(tx: &'tx Connection, lake_dir: &Path, event: EventId) -> Result<Self, LakeError> {
         if tx.is_autocommit() {
             return Err(LakeError::Catalogue("a publication needs a transaction".to_owned()));
         }
@@ -185,7 +186,7 @@ impl<'tx> Publication<'tx> {
             if table.layout().version.is_some() {
                 values.push(version(&range.key).into());
             }
-            values.extend([file_id.into(), whole(range.first_row), self.event.into()]);
+            values.extend([file_id.into(), whole(range.first_row), self.event.get().into()]);
             if table.sky().is_some() {
                 values.push(range.sky.map(|s| s.centre_healpix29).into());
                 values.push(range.sky.map(|s| s.radius_deg).into());
@@ -222,7 +223,7 @@ impl<'tx> Publication<'tx> {
     pub fn reopen(
         &mut self,
         table: &'tx LakeTable,
-        ended_by: i64,
+        ended_by: EventId,
         keys: impl IntoIterator<Item = impl Into<RangeKey>>,
     ) -> Result<u64, LakeError> {
         // By key, of which there are few rows: the index of events would find all rows that one event ended.
@@ -251,7 +252,7 @@ impl<'tx> Publication<'tx> {
         for key in keys {
             let key: RangeKey = key.into();
             key.check(table)?;
-            let values = std::iter::once(self.event).chain(key.values().iter().copied());
+            let values = std::iter::once(self.event.get()).chain(key.values().iter().copied());
             let mut rows = update.query(params_from_iter(values))?;
             while let Some(row) = rows.next()? {
                 self.touched.insert(row.get(0)?, table);

@@ -84,9 +84,36 @@ positive_id! {
     RefusalId, i64
 }
 positive_id! {
+    /// A batch: the stored output of one round.
+    BatchId, i64
+}
+positive_id! {
+    /// Number of a round: 1 for the initial files of its delivery, 2, 3 … for late, repaired or retried ones.
+    RoundNumber, u32
+}
+positive_id! {
+    /// Number of a task within its round.
+    TaskNumber, u32
+}
+positive_id! {
+    /// Number of a start of its task.
+    AttemptNumber, u32
+}
+positive_id! {
     /// Extension number of the archive: counts HDUs with the primary as 1 (WFCAM detectors are 2-5).
     ExtNum, i16
 }
+
+macro_rules! counted_from_first {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The first number.
+            pub const FIRST: Self = Self(1);
+        }
+    )*};
+}
+
+counted_from_first!(RoundNumber TaskNumber AttemptNumber);
 
 impl ExtNum {
     /// The primary HDU.

@@ -29,7 +29,8 @@ pub use advice::Advice;
 pub use file::{FileKind, Sha256, Verification};
 pub use frame_name::frame_name;
 pub use ids::{
-    EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId, RefusalId, ext_num_of,
+    AttemptNumber, BatchId, EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId,
+    RefusalId, RoundNumber, TaskNumber, ext_num_of,
 };
 pub use names::{
     DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, NameKind, ProgrammeName, SurveyName,

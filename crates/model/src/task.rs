@@ -4,8 +4,8 @@
 //! attempt's directory without it is unfinished work.
 
 use crate::{
-    Finding, HostName, MultiframeId, ProgrammeName, Refusal, ReportCode, Sha256, SurveyName,
-    UnitKey, shown_briefly,
+    AttemptNumber, Finding, HostName, MultiframeId, ProgrammeName, Refusal, ReportCode, Sha256,
+    SurveyName, TaskNumber, UnitKey, shown_briefly,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -99,10 +99,10 @@ pub struct TaskFile {
     pub version: u32,
     /// The unit that the work belongs to.
     pub unit: UnitKey,
-    /// Number of the task in its round, from 1.
-    pub task: u32,
-    /// Number of this start of the task, from 1.
-    pub attempt: u32,
+    /// Number of the task in its round.
+    pub task: TaskNumber,
+    /// Number of this start of the task.
+    pub attempt: AttemptNumber,
     /// The multiframes, in the order of their file names.
     pub inputs: Vec<TaskInput>,
     /// Name of the survey profile.
@@ -226,9 +226,9 @@ pub struct TaskResult {
     /// The unit that the work belonged to.
     pub unit: UnitKey,
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Number of the attempt.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// Files written, in a fixed order.
     pub files: Vec<StagedFile>,
     /// Per input HDU.
@@ -282,6 +282,18 @@ pub struct RunReport {
     pub input_bytes: u64,
 }
 
+/// A time by the clock of a host, in seconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnixSeconds(u64);
+
+impl UnixSeconds {
+    /// Makes the time of a number of seconds.
+    pub fn new(seconds: u64) -> Self {
+        Self(seconds)
+    }
+}
+
 /// The report that an independently running attempt writes every few seconds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
@@ -296,8 +308,8 @@ pub struct Heartbeat {
     pub pid_start: u64,
     /// Counter 1, 2 … that grows with every heartbeat, so that clocks need not agree.
     pub beat: u64,
-    /// Time of writing by the host's clock, in seconds since 1970.
-    pub at: u64,
+    /// Time of writing by the host's clock.
+    pub at: UnixSeconds,
     /// Seconds since the attempt began.
     pub seconds: f64,
     /// Number of library files opened until now.
@@ -409,8 +421,8 @@ pub struct HostReport {
     pub host: HostName,
     /// Counter 1, 2 … that grows with every report of this reporter.
     pub beat: u64,
-    /// Time of writing by the host's clock, in seconds since 1970.
-    pub at: u64,
+    /// Time of writing by the host's clock.
+    pub at: UnixSeconds,
     /// Processors.
     pub cores: u32,
     /// Load averages over 1, 5 and 15 minutes.
@@ -441,7 +453,7 @@ mod tests {
             pid: u32::MAX,
             pid_start: u64::MAX,
             beat: u64::MAX,
-            at: u64::MAX,
+            at: UnixSeconds::new(u64::MAX),
             seconds: f64::NAN,
             files_done: u64::MAX,
             files: u64::MAX,

@@ -1,6 +1,6 @@
 //! Units of work: one use case on one delivery, processed in rounds.
 
-use crate::{DeliveryName, UseCase};
+use crate::{DeliveryName, RoundNumber, UseCase};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -12,8 +12,8 @@ pub struct UnitKey {
     pub delivery: DeliveryName,
     /// The use case.
     pub use_case: UseCase,
-    /// Round number: 1 for the initial files, 2, 3 … for late, repaired or retried ones.
-    pub round: u32,
+    /// Number of the round.
+    pub round: RoundNumber,
 }
 
 impl UnitKey {

@@ -2,7 +2,7 @@
 
 use crate::NodeFault;
 use model::HostName;
-use model::task::{FORMAT_VERSION, HostReport};
+use model::task::{FORMAT_VERSION, HostReport, UnixSeconds};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +15,10 @@ pub fn name() -> HostName {
     HostName::reported(&given.unwrap_or_else(files::host_name))
 }
 
-/// Returns the seconds since 1970 by this host's clock.
-pub fn clock() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+/// Returns the time by this host's clock.
+pub fn clock() -> UnixSeconds {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    UnixSeconds::new(since.map_or(0, |since| since.as_secs()))
 }
 
 /// Reads a number of kB of /proc/PID/status, in bytes.

@@ -7,7 +7,7 @@ use model::task::{
     END_NAME, EndCode, FORMAT_VERSION, FileRef, HEARTBEAT_NAME, Heartbeat, HostReport, TaskEnd,
     TaskFile, TaskInput, TaskLimits,
 };
-use model::{UnitKey, UseCase};
+use model::{AttemptNumber, RoundNumber, TaskNumber, UnitKey, UseCase};
 use simulate::{Mix, NightSpec};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -56,14 +56,14 @@ impl Bench {
         let unit = UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Preview,
-            round: 1,
+            round: RoundNumber::FIRST,
         };
         let profile = shipped().iter().find(|(name, _)| *name == "wfcam").unwrap().1;
         let task = TaskFile {
             version: FORMAT_VERSION,
             unit,
-            task: 1,
-            attempt,
+            task: TaskNumber::FIRST,
+            attempt: AttemptNumber::new(attempt).unwrap(),
             inputs: (1..).zip(&self.images).map(input).collect(),
             survey: "wfcam".parse().unwrap(),
             profile: profile.to_owned(),

@@ -10,7 +10,7 @@ use fits::write::{Checks, Column, HeaderBuilder, RicePixels, Values};
 use model::profile::{Programme, SurveyProfile, shipped};
 use model::tables::{self, Origin};
 use model::task::{CatalogueRef, FORMAT_VERSION, FileRef, TaskFile, TaskInput, TaskLimits};
-use model::{UnitKey, UseCase};
+use model::{AttemptNumber, RoundNumber, TaskNumber, UnitKey, UseCase};
 use std::path::Path;
 use std::time::Instant;
 
@@ -63,10 +63,10 @@ fn task(profile: &SurveyProfile, directory: &Path, pairs: u32, threads: u32) -> 
         unit: UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Metadata,
-            round: 1,
+            round: RoundNumber::FIRST,
         },
-        task: 1,
-        attempt: 1,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         inputs: inputs.collect(),
         survey: profile.name.clone(),
         profile: String::new(),

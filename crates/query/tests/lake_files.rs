@@ -4,7 +4,7 @@
 
 mod fixture;
 
-use fixture::lake::field;
+use fixture::lake::{event_id, field};
 use fixture::{Detector, Width, batch, stage};
 use lake::{
     ByteCounter, ColumnScan, FinaliseRequest, LakeError, LakeFile, OpenFile, Staged, Values,
@@ -67,7 +67,8 @@ fn run(case: &Case, name: &str, base: i64) -> Result<lake::LakeFile, LakeError> 
         parts.push(Staged { base: case.dir.path(), path, offset });
         offset += rows;
     }
-    let request = FinaliseRequest { name, programme_id: 101, base, event: 7, staged: &parts };
+    let request =
+        FinaliseRequest { name, programme_id: 101, base, event: event_id(7), staged: &parts };
     Ok(finalise(&case.dir.path().join("lake"), detection(), &[request], &Default::default())?
         .remove(0))
 }
@@ -196,7 +197,8 @@ fn staged_files_that_do_not_fit_are_refused() {
     );
     let lake = good.dir.path().join("lake");
     let message = |staged: &[Staged<'_>], name: &str| {
-        let request = FinaliseRequest { name, programme_id: 101, base: 0, event: 1, staged };
+        let request =
+            FinaliseRequest { name, programme_id: 101, base: 0, event: event_id(1), staged };
         finalise(&lake, detection(), &[request], &Default::default()).unwrap_err().to_string()
     };
     let at = |case: &Case, offset| Staged {

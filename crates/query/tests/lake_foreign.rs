@@ -6,7 +6,7 @@ mod fixture;
 
 use fixture::Width;
 use fixture::duckdb::{Eyes, duckdb};
-use fixture::lake::{Archive, field};
+use fixture::lake::{Archive, event_id, field};
 use fixture::query::{query, session};
 use lake::DetectorKey;
 use rusqlite::types::Value;
@@ -233,7 +233,8 @@ fn foreign_reader_of_another_user_attaches_at_rest_and_during_ingest() {
     let file = archive.load(&field(50, 2, (30.0, 0.0), 400), 1);
     let tx = archive.connection.transaction().unwrap();
     let mut publication =
-        lake::Publication::begin(&tx, &dir.path().join("lake"), archive.event + 1).unwrap();
+        lake::Publication::begin(&tx, &dir.path().join("lake"), event_id(archive.event + 1))
+            .unwrap();
     publication.add(lake::detection(), &file, |_| 1).unwrap();
     readable_by_all(dir.path());
     check(dir.path(), "stored", Eyes::Others);

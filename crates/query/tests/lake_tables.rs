@@ -9,14 +9,14 @@ use arrow_array::{
     RecordBatch,
 };
 use fixture::duckdb::{Eyes, duckdb};
-use fixture::lake::now;
+use fixture::lake::{event_id, now};
 use fixture::query::{query, try_query};
 use lake::{
     FinaliseRequest, LAKE_FILE_DDL, LakeError, LakeFile, LakeSchema, LakeTable, Publication,
     RangeKey, Staged,
 };
-use model::EventId;
 use model::tables::{Column, ColumnType, Table};
+use model::{BatchId, EventId};
 use query::{Session, SqlLimits};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -201,9 +201,14 @@ impl Site {
             .iter()
             .map(|(path, offset)| Staged { base: &staging, path, offset: *offset })
             .collect();
-        let name = invented.table.file_name(batch, PROGRAMME);
-        let request =
-            FinaliseRequest { name: &name, programme_id: PROGRAMME, base, event, staged: &staged };
+        let name = invented.table.file_name(BatchId::new(batch).unwrap(), PROGRAMME);
+        let request = FinaliseRequest {
+            name: &name,
+            programme_id: PROGRAMME,
+            base,
+            event: event_id(event),
+            staged: &staged,
+        };
         let files = lake::finalise(&self.lake(), &invented.table, &[request], &Default::default());
         files.map(|mut files| files.remove(0))
     }
@@ -216,7 +221,8 @@ impl Site {
     ) -> Option<i64> {
         self.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         self.connection.execute("INSERT INTO event VALUES (?1)", [event]).unwrap();
-        let mut publication = Publication::begin(&self.connection, &self.lake(), event).unwrap();
+        let mut publication =
+            Publication::begin(&self.connection, &self.lake(), event_id(event)).unwrap();
         change(&mut publication, self);
         let snapshot = publication.finish(now(), "a test").unwrap();
         self.connection.execute_batch("COMMIT").unwrap();
@@ -350,7 +356,10 @@ fn ranges_of_an_invented_table_end_and_are_reopened() {
     let file = site.load(&site.forced, 2, std::slice::from_ref(&newer), (480, 3)).unwrap();
     site.event(3, |publication, site| {
         let table = &site.forced.table;
-        assert_eq!(publication.reopen(table, 2, [key(5, 2, 1), key(6, 1, 1)]).unwrap(), 80);
+        assert_eq!(
+            publication.reopen(table, event_id(2), [key(5, 2, 1), key(6, 1, 1)]).unwrap(),
+            80
+        );
         assert_eq!(publication.end(table, [key(5, 1, 1), key(5, 2, 1)]).unwrap(), 40);
         publication.add(table, &file, |_| 0).unwrap();
     });

@@ -308,11 +308,11 @@ fn unfinished(work: &DeliveryWork, leader: UseCase) -> Option<Behind> {
 mod tests {
     use super::*;
     use archive::work::{CatalogueWork, RoundWork};
-    use model::{MultiframeId, UnitKey};
+    use model::{MultiframeId, RoundNumber, UnitKey};
 
     fn coverage(state: UnitState, outcome: Option<Outcome>) -> Progress {
         let coverage = Coverage {
-            round: 1,
+            round: RoundNumber::FIRST,
             state,
             recipe: String::new(),
             catalogue_version: Some(1),
@@ -379,7 +379,7 @@ mod tests {
         let unit = UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Preview,
-            round: 1,
+            round: RoundNumber::FIRST,
         };
         let busy = RoundWork {
             unit,
@@ -498,8 +498,11 @@ mod tests {
         one.products.insert(UseCase::Metadata, coverage(running, Some(Outcome::Done)));
         one.products.insert(UseCase::Preview, coverage(done, Some(Outcome::Done)));
         let mut work = work(vec![one]);
-        let unit =
-            UnitKey { delivery: work.delivery.clone(), use_case: UseCase::Metadata, round: 1 };
+        let unit = UnitKey {
+            delivery: work.delivery.clone(),
+            use_case: UseCase::Metadata,
+            round: RoundNumber::FIRST,
+        };
         work.unpaired.push("lonely_cat.fits".to_owned());
         work.rounds.push(RoundWork {
             unit,

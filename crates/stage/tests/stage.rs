@@ -12,7 +12,10 @@ use arrow_schema::DataType;
 use model::detector::CardValue;
 use model::tables::{Column, ColumnType, Table, table};
 use model::task::{FORMAT_VERSION, RunReport, StagedFile, TaskResult};
-use model::{ExtNum, MultiframeId, ProgrammeId, Sha256, UnitKey, UseCase};
+use model::{
+    AttemptNumber, ExtNum, MultiframeId, ProgrammeId, RoundNumber, Sha256, TaskNumber, UnitKey,
+    UseCase,
+};
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::SerializedFileReader;
 use stage::{ResultCheck, StageFault, StagedWriter, read_result, read_table, write_result};
@@ -172,10 +175,10 @@ fn result(files: Vec<StagedFile>) -> TaskResult {
         unit: UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Catalogue,
-            round: 1,
+            round: RoundNumber::FIRST,
         },
-        task: 1,
-        attempt: 1,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         files,
         hdus: Vec::new(),
         detectors: Vec::new(),

@@ -9,7 +9,7 @@ use curate::counts::Counts;
 use curate::log::of_round;
 use curate::site::Site;
 use curate::steps::NightRun;
-use model::{Advice, DeliveryName, UseCase};
+use model::{Advice, DeliveryName, UnitState, UseCase};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -186,7 +186,7 @@ pub fn name_retracted(site: &Site, deliveries: &[DeliveryName]) -> anyhow::Resul
         _ => archive.status_of(&filter)?.deliveries,
     };
     for delivery in status {
-        if !delivery.rounds.iter().any(|round| round.state == "retracted") {
+        if !delivery.rounds.iter().any(|round| round.state == UnitState::Retracted) {
             continue;
         }
         let asked = Asked { name: Some(delivery.name.into()), at_most: 1, ..Asked::default() };

@@ -70,7 +70,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
             let own = by_directory.get(&name).and_then(|all| own(all, origin, &keys));
             let delivery = own.map(|own| own.delivery.clone());
             let (state, awaited) = match own.and_then(|own| known.get(own.delivery.as_str())) {
-                Some((state, awaited)) => ((*state).clone(), (*awaited).clone()),
+                Some((state, awaited)) => (state.to_string(), (*awaited).clone()),
                 None => ("new".to_owned(), None),
             };
             deliveries.push(Delivery { name, delivery, names, state, awaited });

@@ -1,22 +1,22 @@
 //! `almagest status`.
 
 use crate::exit::{self, Exit};
-use crate::report::{
-    Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc_of,
-};
+use crate::report::{Table, byte_rate, bytes, counted, grouped, rate, say, say_part, shown, utc};
 use archive::Reader;
+use archive::deliveries::DeliveryState;
 use archive::planning::Standing;
 use archive::status::{Rate, Status, StatusFilter};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use curate::advice;
-use curate::arrivals::{self, ArrivalsStatus};
-use curate::ingester::state::{self, IngesterStatus};
+use curate::arrivals::{self, ArrivalsState, ArrivalsStatus};
+use curate::ingester::state::{self, IngesterState, IngesterStatus};
 use curate::notify;
 use curate::scheduler;
 use curate::scheduler::document::duration;
-use curate::scheduler::state::SchedulerStatus;
+use curate::scheduler::state::{SchedulerState, SchedulerStatus};
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
-use model::{Advice, DeliveryName, Night};
+use model::{Advice, DeliveryName, Night, UnitState};
 use serde_json::json;
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -42,14 +42,20 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     delivery: Vec<DeliveryName>,
     /// Only deliveries in this state.
-    #[arg(long, value_parser = ["arriving", "registered", "complete"])]
-    state: Option<String>,
+    #[arg(long, value_parser = state_parser())]
+    state: Option<DeliveryState>,
     /// As one JSON object.
     #[arg(long)]
     json: bool,
     /// Refresh every two seconds, until Ctrl-C.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
+}
+
+/// Returns the parser of `--state`.
+fn state_parser() -> impl TypedValueParser<Value = DeliveryState> {
+    PossibleValuesParser::new(DeliveryState::ALL.map(DeliveryState::name))
+        .try_map(|name| name.parse::<DeliveryState>())
 }
 
 /// Maximum number of lines of a table that is cut.
@@ -65,10 +71,11 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let archive = site.read()?;
     let (status, rates) = (archive.status_of(&filter(&archive, arguments)?)?, archive.rates()?);
     let data = scheduler::state::read(&scheduler::state::directory(&site.place.logs()));
-    let data = data.filter(|state| state.state != "stopped");
+    let data = data.filter(|state| state.state != SchedulerState::Stopped);
     let ingester = state::read(&state::directory(&site.place.logs()));
-    let ingester = ingester.filter(|state| state.state != "stopped");
-    let arrivals = arrivals::read(&site.place.logs()).filter(|state| state.state != "stopped");
+    let ingester = ingester.filter(|state| state.state != IngesterState::Stopped);
+    let arrivals = arrivals::read(&site.place.logs());
+    let arrivals = arrivals.filter(|state| state.state != ArrivalsState::Stopped);
     if arguments.json {
         let mut value = serde_json::to_value(&status)?;
         value["rates"] = json!(rates);
@@ -104,7 +111,7 @@ fn filter(archive: &Reader, arguments: &Arguments) -> anyhow::Result<StatusFilte
     Ok(StatusFilter {
         deliveries: arguments.delivery.clone(),
         nights: arguments.night.clone(),
-        state: arguments.state.clone(),
+        state: arguments.state,
         at_most: arguments.limit.or(is_cut.then_some(LINES as u32)),
     })
 }
@@ -152,8 +159,8 @@ fn watch(site: &Site) -> anyhow::Result<Exit> {
         let filter = StatusFilter { at_most: Some(LINES as u32), ..StatusFilter::default() };
         let mut status = archive.status_of(&filter)?;
         let all: u64 = status.delivery_states.values().sum();
-        let done = status.delivery_states.get("complete").copied().unwrap_or(0);
-        status.deliveries.retain(|d| d.state != "complete");
+        let done = status.delivery_states.get(&DeliveryState::Complete).copied().unwrap_or(0);
+        status.deliveries.retain(|d| d.state != DeliveryState::Complete);
         let over: u64 =
             status.deliveries.iter().flat_map(|d| &d.rounds).map(|r| u64::from(r.tasks_over)).sum();
         let rate = last
@@ -184,7 +191,7 @@ fn data_text(state: &SchedulerStatus) -> String {
         return format!(
             "the data daemon (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
-            utc_of(&state.began),
+            utc(state.began.get()),
             advice::command(&Advice::DaemonData)
         );
     }
@@ -193,14 +200,13 @@ fn data_text(state: &SchedulerStatus) -> String {
         state.state,
         state.executor,
         state.pid(),
-        utc_of(&state.began),
+        utc(state.began.get()),
         grouped(state.sent),
         grouped(state.taken),
         grouped(state.failed),
         state
             .expected_end
-            .as_ref()
-            .map(|end| format!("; all done at about {} UTC", utc_of(end)))
+            .map(|end| format!("; all done at about {} UTC", utc(end.get())))
             .unwrap_or_default()
     );
     if let Some(fault) = &state.fault {
@@ -247,7 +253,7 @@ fn ingester_text(state: &IngesterStatus) -> String {
         return format!(
             "the ingester (pid {}, started {} UTC) has stopped: {}\n",
             state.pid(),
-            utc_of(&state.began),
+            utc(state.began.get()),
             advice::command(&Advice::DaemonIngest)
         );
     }
@@ -255,12 +261,9 @@ fn ingester_text(state: &IngesterStatus) -> String {
         "ingester: {}, pid {} since {} UTC; {} passes, the last at {}; {} batches published, {} refused, {} blocked\n",
         state.state,
         state.pid(),
-        utc_of(&state.began),
+        utc(state.began.get()),
         grouped(state.passes),
-        state
-            .last_pass
-            .as_deref()
-            .map_or("no time yet".to_owned(), |t| format!("{} UTC", utc_of(t))),
+        state.last_pass.map_or("no time yet".to_owned(), |t| format!("{} UTC", utc(t.get()))),
         grouped(state.published),
         grouped(state.refused),
         grouped(state.blocked)
@@ -364,7 +367,7 @@ fn deliveries(status: &Status) -> Table {
     for d in status.deliveries.iter().rev() {
         table.row([
             d.name.to_string(),
-            d.state.clone(),
+            d.state.to_string(),
             grouped(d.images),
             grouped(d.detectors),
             grouped(d.multiframes),
@@ -403,8 +406,8 @@ fn sources_text(state: &ArrivalsStatus, status: &Status) -> String {
     for (name, source) in &state.sources {
         table.row([
             name.clone(),
-            source.state.clone(),
-            source.looked.as_deref().map(utc_of).unwrap_or_default(),
+            source.state.to_string(),
+            source.looked.map(|looked| utc(looked.get())).unwrap_or_default(),
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),
         ]);
@@ -422,9 +425,9 @@ fn sources_text(state: &ArrivalsStatus, status: &Status) -> String {
 fn unfinished(status: &Status) -> Table {
     let mut table = Table::new(["delivery", "use case", "round", "state", "tasks", "why"]);
     for delivery in status.deliveries.iter().rev() {
-        for round in delivery.rounds.iter().filter(|r| r.state != "ingested") {
+        for round in delivery.rounds.iter().filter(|r| r.state != UnitState::Ingested) {
             let (state, why) = match &round.paused {
-                None => (round.state.clone(), round.why.clone()),
+                None => (round.state.to_string(), round.why.clone()),
                 Some(why) => (format!("{}, paused", round.state), why.clone()),
             };
             table.row([

@@ -19,7 +19,10 @@ use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection};
 use model::task::TaskResult;
 use model::task::{CatalogueRef, DoneHdu, FileRef, TaskInput};
-use model::{DeliveryName, HostName, MultiframeId, SurveyName, UnitKey, UnitState, UseCase};
+use model::{
+    AttemptNumber, DeliveryName, HostName, MultiframeId, RoundNumber, SurveyName, TaskNumber,
+    UnitKey, UnitState, UseCase,
+};
 use rusqlite::params;
 use std::path::PathBuf;
 
@@ -28,8 +31,8 @@ use std::path::PathBuf;
 pub struct AttemptKey {
     /// The task.
     pub task: TaskKey,
-    /// 1, 2 … of this task.
-    pub attempt: u32,
+    /// Number of the start.
+    pub attempt: AttemptNumber,
 }
 
 impl AttemptKey {
@@ -235,10 +238,10 @@ pub(crate) fn start(
             return Err(ArchiveFault::Conflict(format!("{} is {state}, not approved", key.unit)));
         }
     }
-    let number: u32 = tx.query_row(
+    let number: AttemptNumber = tx.query_row(
         "SELECT coalesce(max(number), 0) + 1 FROM attempt WHERE task_id = ?1",
         [task.id],
-        |r| r.get(0),
+        |r| r.id(0),
     )?;
     let directory = directory_name(&key.unit, task.number, number);
     tx.execute(
@@ -246,7 +249,7 @@ pub(crate) fn start(
          VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7)",
         params![
             task.id,
-            number,
+            number.get(),
             directory,
             lease.executor,
             lease.holder,
@@ -257,7 +260,7 @@ pub(crate) fn start(
     if let Some(Place { host, job, memory_bytes }) = place {
         tx.execute(
             "INSERT INTO attempt_place (task_id, number, host, job, memory_bytes) VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![task.id, number, host.as_str(), job, memory_bytes],
+            params![task.id, number.get(), host.as_str(), job, memory_bytes],
         )?;
     }
     let use_case = key.unit.use_case;
@@ -276,13 +279,18 @@ pub(crate) fn start(
 }
 
 /// Returns the path of an attempt's directory below `staging/`.
-fn directory_name(unit: &UnitKey, task: u32, attempt: u32) -> String {
+fn directory_name(unit: &UnitKey, task: TaskNumber, attempt: AttemptNumber) -> String {
     format!("{}/{task}/{attempt}", unit.directory())
 }
 
 /// Returns the directory of an attempt, absolute. It is computed from the attempt's numbers; the path in the table is only for
 /// users.
-pub(crate) fn directory(site: &Site, unit: &UnitKey, task: u32, attempt: u32) -> PathBuf {
+pub(crate) fn directory(
+    site: &Site,
+    unit: &UnitKey,
+    task: TaskNumber,
+    attempt: AttemptNumber,
+) -> PathBuf {
     site.staging().join(directory_name(unit, task, attempt))
 }
 
@@ -382,10 +390,11 @@ fn directories_read(
              LEFT JOIN unit ON unit.unit_id = task.unit_id LEFT JOIN delivery ON delivery.delivery_id = unit.delivery_id
          WHERE task_input.task_id = ?1",
     )?;
-    type Place = (Option<DeliveryName>, Option<u32>, Option<u32>, Option<u32>);
+    type Place =
+        (Option<DeliveryName>, Option<RoundNumber>, Option<TaskNumber>, Option<AttemptNumber>);
     let values = params![task_id, is_of_version, read.name()];
     let rows = select.query_map(values, |r| -> engine::Result<Place> {
-        Ok((r.name_if_any(0)?, r.get(1)?, r.get(2)?, r.get(3)?))
+        Ok((r.name_if_any(0)?, r.optional_id(1)?, r.optional_id(2)?, r.optional_id(3)?))
     })?;
     let mut directories = Vec::new();
     for row in rows {
@@ -412,7 +421,7 @@ pub(crate) fn renew(
     let task = find_task(tx, &key.task)?;
     let renewed = tx.execute(
         "UPDATE attempt SET lease_until = ?3 WHERE task_id = ?1 AND number = ?2 AND state = 'running'",
-        params![task.id, key.attempt, text_of(until)],
+        params![task.id, key.attempt.get(), text_of(until)],
     )?;
     Ok(renewed == 1)
 }
@@ -433,7 +442,13 @@ pub(crate) fn end(
     tx.execute(
         "UPDATE attempt SET state = ?3, ended = ?4, why = ?5
          WHERE task_id = ?1 AND number = ?2 AND state = 'running'",
-        params![task.id, key.attempt, state, text_of(now), model::shown_briefly(why, WHY_BYTES)],
+        params![
+            task.id,
+            key.attempt.get(),
+            state,
+            text_of(now),
+            model::shown_briefly(why, WHY_BYTES)
+        ],
     )?;
     Ok(())
 }
@@ -450,7 +465,7 @@ pub(crate) fn running(c: &Connection, site: &Site) -> Result<Vec<RunningAttempt>
     ))?;
     let rows = select.query_map([], |r| {
         let unit = unit_of(r)?.key;
-        let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
+        let attempt = AttemptKey { task: TaskKey { unit, task: r.id(6)? }, attempt: r.id(7)? };
         let texts: [String; 4] = [r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?];
         let place = match r.name_if_any(12)? {
             Some(host) => Some(Place { host, job: r.get(13)?, memory_bytes: r.get(14)? }),
@@ -490,7 +505,7 @@ pub(crate) fn sweepable(
     ))?;
     let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;
-        let attempt = AttemptKey { task: TaskKey { unit, task: r.get(6)? }, attempt: r.get(7)? };
+        let attempt = AttemptKey { task: TaskKey { unit, task: r.id(6)? }, attempt: r.id(7)? };
         let directory = directory_of(site, &attempt);
         Ok((attempt, directory))
     })?;
@@ -503,7 +518,7 @@ pub(crate) fn mark_swept(tx: &Connection, key: &AttemptKey) -> Result<(), Archiv
     tx.execute(
         "UPDATE attempt SET swept = 1
          WHERE task_id = ?1 AND number = ?2 AND state <> 'running'",
-        params![task.id, key.attempt],
+        params![task.id, key.attempt.get()],
     )?;
     Ok(())
 }
@@ -535,7 +550,7 @@ fn note(
     let task = find_task(tx, &attempt.task)?;
     tx.execute(
         &format!("UPDATE attempt_place SET {column} = ?3 WHERE task_id = ?1 AND number = ?2"),
-        params![task.id, attempt.attempt, value],
+        params![task.id, attempt.attempt.get(), value],
     )?;
     Ok(())
 }

@@ -126,7 +126,7 @@ pub(crate) fn note_part(
     let new = note_all(tx, &task, &inputs, &rest[..REFUSALS_AT_ONCE], now)?;
     tx.execute(
         "UPDATE attempt SET recorded_refusals = recorded_refusals + ?3 WHERE task_id = ?1 AND number = ?2",
-        params![task.id, result.attempt, REFUSALS_AT_ONCE as u64],
+        params![task.id, result.attempt.get(), REFUSALS_AT_ONCE as u64],
     )?;
     Ok(Some(new))
 }
@@ -144,7 +144,7 @@ fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, Arc
     let noted: Option<u64> = tx
         .query_row(
             "SELECT recorded_refusals FROM attempt WHERE task_id = ?1 AND number = ?2",
-            params![task.id, result.attempt],
+            params![task.id, result.attempt.get()],
             |r| r.get(0),
         )
         .optional()?;
@@ -162,7 +162,7 @@ pub(crate) fn take(
     let state: Option<String> = tx
         .query_row(
             "SELECT state FROM attempt WHERE task_id = ?1 AND number = ?2",
-            params![task.id, result.attempt],
+            params![task.id, result.attempt.get()],
             |r| r.get(0),
         )
         .optional()?;
@@ -181,13 +181,13 @@ pub(crate) fn take(
     let first = task.unit.state == UnitState::Running
         && tx.execute(
             "UPDATE task SET state = 'done', result_attempt = ?2 WHERE task_id = ?1 AND state = 'open'",
-            params![task.id, result.attempt],
+            params![task.id, result.attempt.get()],
         )? == 1;
     if !first {
         tx.execute(
             "UPDATE attempt SET state = 'surplus', ended = coalesce(ended, ?3), why = 'another result was first', swept = 0
              WHERE task_id = ?1 AND number = ?2",
-            params![task.id, result.attempt, text_of(now)],
+            params![task.id, result.attempt.get(), text_of(now)],
         )?;
         return Ok(Taken::Surplus);
     }
@@ -213,7 +213,7 @@ fn note_findings(
     inputs: &[Input],
     result: &TaskResult,
 ) -> Result<(), ArchiveFault> {
-    let (stage, round) = (Stage::Task(task.unit.key.use_case), task.unit.key.round);
+    let (stage, round) = (Stage::Task(task.unit.key.use_case), task.unit.key.round.get());
     let mut names: HashMap<&str, i64> = HashMap::new();
     for (name, file) in inputs.iter().flat_map(|i| std::iter::once(&i.image).chain(&i.catalogue)) {
         names.insert(name, *file);
@@ -309,7 +309,7 @@ fn write_result(
          WHERE task_id = ?1 AND number = ?2",
         params![
             task.id,
-            result.attempt,
+            result.attempt.get(),
             text_of(now),
             text,
             run.seconds,
@@ -322,7 +322,7 @@ fn write_result(
     let rows: u64 = result.files.iter().map(|file| file.rows).sum();
     tx.execute(
         "UPDATE attempt_place SET output_bytes = ?3, output_rows = ?4 WHERE task_id = ?1 AND number = ?2",
-        params![task.id, result.attempt, bytes, rows],
+        params![task.id, result.attempt.get(), bytes, rows],
     )?;
     Ok(())
 }

@@ -14,15 +14,17 @@ use crate::work::multiframe_id;
 use crate::{Archive, Reader, Timestamp, attempts, partitions};
 use engine::{Connection, Optional};
 use lake;
-use model::EventId;
 use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
 use model::task::TaskResult;
-use model::{Refusal, UnitKey, UnitState};
+use model::{BatchId, EventId};
+use model::{Refusal, RoundNumber, TaskNumber, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 /// A staged round that waits to be ingested.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ pub struct StagedBatch {
 #[derive(Clone, Debug, PartialEq)]
 pub struct StagedTask {
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Directory of the accepted attempt, absolute; `None` when the task was given up.
     pub directory: Option<PathBuf>,
     /// Result of the task; `None` when the task was given up.
@@ -88,6 +90,50 @@ pub struct IdRange {
     pub first_obj_id: i64,
     /// Number of ids.
     pub rows: u64,
+}
+
+/// The state of a range of reserved object ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeState {
+    /// The batch is not published yet.
+    Reserved,
+    /// The ids are in use.
+    Ingested,
+    /// The rows are retracted.
+    Retracted,
+    /// The ids were never used.
+    Abandoned,
+}
+
+impl RangeState {
+    /// All states.
+    const ALL: [Self; 4] = [Self::Reserved, Self::Ingested, Self::Retracted, Self::Abandoned];
+
+    /// Returns the name in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Reserved => "reserved",
+            Self::Ingested => "ingested",
+            Self::Retracted => "retracted",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl fmt::Display for RangeState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for RangeState {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| format!("{name:?} is not a state of an id range"))
+    }
 }
 
 /// The result of publishing a batch.
@@ -210,13 +256,13 @@ pub(crate) fn staged_rounds(c: &Connection) -> Result<Vec<StagedRound>, ArchiveF
 }
 
 fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> {
-    let earlier: Option<(u32, String)> = c
+    let earlier: Option<(RoundNumber, String)> = c
         .prepare_cached(
             "SELECT round, state FROM unit WHERE delivery_id = ?1 AND use_case = ?2 AND round < ?3
                  AND state NOT IN ('ingested', 'failed', 'retracted') ORDER BY round LIMIT 1",
         )?
-        .query_row(params![unit.delivery_id, unit.key.use_case.name(), unit.key.round], |r| {
-            Ok((r.get(0)?, r.get(1)?))
+        .query_row(params![unit.delivery_id, unit.key.use_case.name(), unit.key.round.get()], |r| {
+            Ok((r.id(0)?, r.get(1)?))
         })
         .optional()?;
     if let Some((round, state)) = earlier {
@@ -258,7 +304,7 @@ pub(crate) fn batch(
          WHERE task.unit_id = ?1 ORDER BY task.number",
     )?;
     let rows = select.query_map([unit.id], |r| {
-        Ok((r.get(0)?, r.get(1)?, r.get::<Option<u32>>(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
+        Ok((r.get(0)?, r.id(1)?, r.optional_id(2)?, r.get::<Option<String>>(3)?, r.get(4)?))
     })?;
     let mut tasks = Vec::new();
     for row in rows {
@@ -461,12 +507,12 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([], |r| Ok((r.id(0)?, r.get(1)?)))?;
     let mut abandoned = Vec::new();
     for row in rows {
-        let (unit, programme): (i64, i64) = row?;
+        let (batch, programme): (BatchId, i64) = row?;
         let table = lake::detection();
-        let path = table.directory(&site.lake()).join(table.file_name(unit, programme));
+        let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
         if path.exists() {
             abandoned.push(path);
         }

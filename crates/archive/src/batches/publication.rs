@@ -185,18 +185,19 @@ fn load_detections(
             }
         }
         staged.push(files);
-        names.push(lake::detection().file_name(unit.id, i64::from(programme)));
+        names.push(lake::detection().file_name(unit.batch()?, i64::from(programme)));
     }
     let parts = match c.server() {
         Some(server) => {
+            let number = unit.batch()?;
             let wanted: Vec<partitions::Wanted<'_>> = ranges
                 .iter()
                 .zip(&staged)
                 .map(|(range, staged)| partitions::Wanted {
-                    batch: unit.id,
+                    batch: number,
                     programme_id: i64::from(range.programme_id.get()),
                     base: range.first_obj_id - 1,
-                    event: event.get(),
+                    event,
                     staged,
                     is_final: false,
                 })
@@ -239,7 +240,7 @@ fn lake_files(
             name,
             programme_id: i64::from(range.programme_id.get()),
             base: range.first_obj_id - 1,
-            event: event.get(),
+            event,
             staged,
         })
         .collect();
@@ -349,7 +350,7 @@ pub(crate) fn publish(
     tx.execute("UPDATE batch SET event_id = ?2 WHERE unit_id = ?1", params![unit.id, event.get()])?;
     files::crash_point("publish:claimed");
     let act = Publishing { tx, unit: &unit, batch, event };
-    let mut changes = Changes::begin(tx, site, event, unit.id)?;
+    let mut changes = Changes::begin(tx, site, event, Some(unit.batch()?))?;
     let rows = match unit.key.use_case.product().succession {
         Succession::Detector => {
             let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;
@@ -475,7 +476,7 @@ impl Publishing<'_> {
         ))?;
         let rows = select.query_map([self.unit.id], |r| Ok((r.get(0)?, (r.get(1)?, r.get(2)?))))?;
         let files: HashMap<i64, (i64, String)> = rows.collect::<Result<_, _>>()?;
-        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round);
+        let (delivery, round) = (self.unit.delivery_id, self.unit.key.round.get());
         if self.unit.key.use_case == UseCase::Metadata {
             let covered = files.values().map(|(file, _)| *file).collect();
             findings::forget(self.tx, delivery, Some((Stage::Ingest, round)), &covered)?;
@@ -633,8 +634,8 @@ impl Publishing<'_> {
              WHERE multiframe_id = ?1 AND ext_num = ?2 AND state = 'superseded'",
         )?;
         for key in kept {
-            let ended: Option<i64> =
-                select.query_row([key.multiframe_id, key.ext_num], |r| r.get(0)).optional()?;
+            let ended: Option<EventId> =
+                select.query_row([key.multiframe_id, key.ext_num], |r| r.id(0)).optional()?;
             let Some(ended) = ended else { continue };
             detectors::reopen(self.tx, &[*key], (ended, self.event.get()), changes)?;
         }

@@ -15,7 +15,53 @@ use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
 use model::{DeliveryName, FileKind, Night, Sha256, SkipReason, SurveyName, Verification};
+use serde::Serialize;
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The state of a delivery. The order is the one in which reports list the states.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// More files are expected.
+    #[default]
+    Arriving,
+    /// All its rounds are ingested.
+    Complete,
+    /// All expected files are in the library.
+    Registered,
+}
+
+impl DeliveryState {
+    /// All states, in the order of a delivery's life.
+    pub const ALL: [Self; 3] = [Self::Arriving, Self::Registered, Self::Complete];
+
+    /// Returns the name in tables and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Arriving => "arriving",
+            Self::Registered => "registered",
+            Self::Complete => "complete",
+        }
+    }
+}
+
+impl fmt::Display for DeliveryState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for DeliveryState {
+    type Err = String;
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.name() == name)
+            .ok_or_else(|| format!("{name:?} is not a state of a delivery"))
+    }
+}
 
 /// A file in the library whose transfer was verified.
 #[derive(Clone, Debug, PartialEq)]

@@ -360,8 +360,8 @@ fn rounds(
     let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,
-            round: r.get(1)?,
-            state: r.get(2)?,
+            round: r.id(1)?,
+            state: r.parsed(2)?,
             outcome: r.get(3)?,
         })
     })?;

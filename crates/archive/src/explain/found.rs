@@ -8,7 +8,7 @@ use crate::products;
 use crate::rounds::parsed;
 use crate::time::time_of;
 use engine::{Connection, Optional, Row, ToSql};
-use model::{DeliveryName, UseCase};
+use model::{DeliveryName, EventId, UnitKey, UseCase};
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
@@ -19,7 +19,7 @@ pub(crate) fn ending(
     values: &[&dyn ToSql],
     (multiframe, use_case): (i64, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
-    let event: Option<i64> = c.prepare_cached(sql)?.query_row(values, |r| r.get(0))?;
+    let event = c.prepare_cached(sql)?.query_row(values, |r| r.optional_id(0))?;
     event.map_or(Ok(None), |event| end_of(c, event, (multiframe, use_case)))
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn ending(
 /// retraction that has been undone, or may have preceded a retraction that is in force.
 fn end_of(
     c: &Connection,
-    ended: i64,
+    ended: EventId,
     (multiframe, use_case): (i64, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
     let Some(first) = recorded(c, ended)? else { return Ok(None) };
@@ -50,13 +50,13 @@ fn end_of(
 }
 
 /// Returns an event that ended rows; `None` when there is no such event.
-fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> {
+fn recorded(c: &Connection, event: EventId) -> Result<Option<Ending>, ArchiveFault> {
     let found = c
         .prepare_cached(
             "SELECT act, happened, event.who, event.why, delivery.name
              FROM event LEFT JOIN unit USING (unit_id) LEFT JOIN delivery USING (delivery_id) WHERE event_id = ?1",
         )?
-        .query_row([event], |r| {
+        .query_row([event.get()], |r| {
             let texts: [String; 4] = [r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?];
             Ok((texts, r.name_if_any(4)?.unwrap_or_default()))
         })
@@ -80,8 +80,8 @@ fn recorded(c: &Connection, event: i64) -> Result<Option<Ending>, ArchiveFault> 
 /// The record of a product of an image.
 struct Product {
     state: String,
-    ended: Option<i64>,
-    changed: i64,
+    ended: Option<EventId>,
+    changed: EventId,
 }
 
 impl Product {
@@ -93,8 +93,9 @@ impl Product {
         let mut select = c.prepare_cached(
             "SELECT state, ended_event, changed_event FROM product WHERE multiframe_id = ?1 AND use_case = ?2",
         )?;
-        let product =
-            |r: &Row<'_>| Ok(Self { state: r.get(0)?, ended: r.get(1)?, changed: r.get(2)? });
+        let product = |r: &Row<'_>| {
+            Ok(Self { state: r.get(0)?, ended: r.optional_id(1)?, changed: r.id(2)? })
+        };
         Ok(select.query_row(params![multiframe, use_case.name()], product).optional()?)
     }
 }
@@ -103,8 +104,8 @@ impl Product {
 fn retraction(
     c: &Connection,
     (multiframe, use_case): (i64, UseCase),
-    event: Option<i64>,
-) -> Result<Option<i64>, ArchiveFault> {
+    event: Option<EventId>,
+) -> Result<Option<EventId>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT max(retraction.event_id) FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
              JOIN retraction USING (unit_id)
@@ -112,7 +113,8 @@ fn retraction(
              AND CASE WHEN CAST(?3 AS BIGINT) IS NULL THEN retraction.undone_event IS NULL
                       ELSE retraction.event_id = ?3 END",
     )?;
-    Ok(select.query_row(params![multiframe, use_case.name(), event], |r| r.get(0))?)
+    let values = params![multiframe, use_case.name(), event.map(EventId::get)];
+    Ok(select.query_row(values, |r| r.optional_id(0))?)
 }
 
 /// Returns the delivery and the file of an image, with its number.
@@ -146,7 +148,7 @@ fn decision(
     let rows = select.query_map([multiframe], |r| {
         let texts: [String; 5] = [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
         let deliveries: [DeliveryName; 2] = [r.name(6)?, r.name(8)?];
-        let numbers = (r.get::<i64>(2)?, r.get::<Option<i64>>(9)?);
+        let numbers = (r.id::<EventId>(2)?, r.optional_id::<EventId>(9)?);
         Ok((parsed::<UseCase>(r, 0)?, texts, deliveries, numbers))
     })?;
     for (use_case, texts, [newer, own], (decided, ended)) in rows.collect::<Result<Vec<_>, _>>()? {
@@ -194,7 +196,7 @@ pub(crate) fn superseded_detectors(
     )?;
     let rows = select.query_map([multiframe], |r| {
         let texts: [String; 5] = [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
-        Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, texts, r.name::<DeliveryName>(6)?))
+        Ok((r.get::<i64>(0)?, r.id::<EventId>(1)?, texts, r.name::<DeliveryName>(6)?))
     })?;
     let rows: Vec<_> = rows.collect::<Result<_, _>>()?;
     let mut ext_nums: Vec<i64> = rows.iter().map(|(ext_num, ..)| *ext_num).collect();
@@ -230,14 +232,15 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
          WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
     )?;
     let rows = select.query_map([obj_id], |r| {
-        let (delivery, use_case, round): (DeliveryName, String, u32) =
-            (r.name(4)?, r.get(5)?, r.get(6)?);
+        let delivery: DeliveryName = r.name(4)?;
+        let round =
+            UnitKey { delivery: delivery.clone(), use_case: parsed(r, 5)?, round: r.id(6)? };
         let sheet = ObjectFactsheet {
             obj_id,
             programme: r.get::<String>(1)?.parse().ok(),
-            state: r.get(2)?,
+            state: r.parsed(2)?,
             why: r.get(3)?,
-            round: format!("{delivery} {use_case} round {round}"),
+            round,
             delivery,
             detector: None,
             end: None,
@@ -259,7 +262,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
             .query_row([programme, obj_id], |r| {
                 let place: (String, String, i64, i64) =
                     (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);
-                Ok((place, r.get::<Option<i64>>(4)?))
+                Ok((place, r.optional_id(4)?))
             })
             .optional()?;
         if let Some((place, ended)) = detector {
@@ -277,7 +280,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
 struct Outline {
     multiframe: i64,
     ext_num: i64,
-    ended: Option<i64>,
+    ended: Option<EventId>,
     polygon: Option<SkyPolygon>,
 }
 
@@ -328,7 +331,7 @@ fn outline(r: &Row<'_>) -> engine::Result<Outline> {
         [Some(a), Some(b), Some(c), Some(d)] => Some(SkyPolygon::new([a, b, c, d], padding)),
         _ => None,
     };
-    Ok(Outline { multiframe: r.get(0)?, ext_num: r.get(1)?, ended: r.get(2)?, polygon })
+    Ok(Outline { multiframe: r.get(0)?, ext_num: r.get(1)?, ended: r.optional_id(2)?, polygon })
 }
 
 fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, ArchiveFault> {

@@ -237,7 +237,7 @@ fn suggestions_for_open(
 mod tests {
     use super::*;
     use model::refusal_code::{Entry, Kind, REGISTER};
-    use model::{Refusal, RefusalCode, UseCase};
+    use model::{Refusal, RefusalCode, RoundNumber, UseCase};
 
     /// An open refusal as it occurs: what waits for other files or decisions is parked.
     fn open(code: RefusalCode, remedy: Remedy) -> RefusalRecord {
@@ -254,7 +254,7 @@ mod tests {
             refusal_id: RefusalId::new(7).unwrap(),
             delivery: "20071011_v1".parse().unwrap(),
             stage: Stage::Task(UseCase::Catalogue),
-            round: Some(1),
+            round: Some(RoundNumber::FIRST),
             refusal: Refusal { parked, ..Refusal::new(code, "w1_cat.fits", "a message") },
             file_id: None,
             survey: Some("wfcam".parse().unwrap()),

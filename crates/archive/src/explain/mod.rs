@@ -12,6 +12,8 @@ pub mod sheets;
 use self::ends::{explain_end, explain_ends, explain_purges};
 use self::sheets::{DeliveryFactsheet, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet};
 use crate::Timestamp;
+use crate::batches::RangeState;
+use crate::deliveries::DeliveryState;
 use crate::findings::Drift;
 use crate::planning::Standing;
 use crate::products::kept::KeptProduct;
@@ -20,7 +22,7 @@ use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::products;
-use model::{Advice, DeliveryName, FileKind, Night, UseCase};
+use model::{Advice, DeliveryName, FileKind, Night, UnitState, UseCase};
 use serde::{Serialize, Serializer};
 
 /// Number of lines about similar things that are shown before the rest is counted.
@@ -138,11 +140,6 @@ fn utc(time: Timestamp) -> String {
     time.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
-/// Formats a stored time in the same way; a text that is not a time stays as it is.
-fn utc_of(text: &str) -> String {
-    text.parse().map_or_else(|_| text.to_owned(), utc)
-}
-
 /// Removes repeated elements, keeping the first of each.
 fn keep_first<T: PartialEq + Clone>(all: &mut Vec<T>) {
     let mut known: Vec<T> = Vec::new();
@@ -169,7 +166,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             round.use_case,
             round.round,
             round.state,
-            utc_of(&round.since),
+            utc(round.since),
             round.why,
             round.tasks_over,
             round.tasks
@@ -195,7 +192,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
             s.skipped
         ));
     }
-    if s.state == "arriving" {
+    if s.state == DeliveryState::Arriving {
         explain_arrival(s, setting, out);
     }
 }
@@ -293,22 +290,23 @@ fn explain_round(
 ) {
     let delivery = sheet.status.name.clone();
     let Ok(use_case) = round.use_case.parse::<UseCase>() else { return };
-    match round.state.as_str() {
+    use UnitState::{Approved, Proposed, Ready, Running, Staged, Waiting};
+    match round.state {
         // The suggestion is to end the pause.
         _ if round.paused.is_some() => {}
-        "proposed" if setting.is_plan_open => {
+        Proposed if setting.is_plan_open => {
             out.lines.push("a plan with the round waits for a decision".to_owned());
             out.suggestions.push(Suggestion::new("", [Advice::ApproveUnit { delivery, use_case }]));
         }
-        "waiting" | "ready" | "proposed" if setting.has_scheduler => {
+        Waiting | Ready | Proposed if setting.has_scheduler => {
             out.suggestions
                 .push(Suggestion::new("the data daemon proposes the round", [Advice::Plan]));
         }
-        "approved" | "running" if setting.has_scheduler => {}
-        "waiting" | "ready" | "proposed" | "approved" | "running" => {
+        Approved | Running if setting.has_scheduler => {}
+        Waiting | Ready | Proposed | Approved | Running => {
             out.suggestions.push(Suggestion::new("", [Advice::Step { use_case, delivery }]));
         }
-        "staged" => match sheet.blocked.iter().find(|b| (b.0, b.1) == (use_case, round.round)) {
+        Staged => match sheet.blocked.iter().find(|b| (b.0, b.1) == (use_case, round.round)) {
             Some((.., why)) => out.lines.push(format!("the batch of the round waits: {why}")),
             None if setting.has_ingester => {}
             None => out.suggestions.push(Suggestion::new("", [Advice::Ingest { delivery }])),
@@ -321,8 +319,8 @@ fn explain_round(
 pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
     let is_out = |use_case: &UseCase| {
         let rounds = || sheet.status.rounds.iter().filter(|r| r.use_case == use_case.name());
-        rounds().any(|r| r.state == "retracted")
-            && rounds().all(|r| matches!(r.state.as_str(), "retracted" | "failed"))
+        rounds().any(|r| r.state == UnitState::Retracted)
+            && rounds().all(|r| matches!(r.state, UnitState::Retracted | UnitState::Failed))
     };
     let delivery = sheet.status.name.clone();
     if sheet.can_come_back {
@@ -471,7 +469,7 @@ fn explain_night(
         let open: Vec<String> = s
             .rounds
             .iter()
-            .filter(|r| r.state != "ingested")
+            .filter(|r| r.state != UnitState::Ingested)
             .map(|r| format!("{} {}", r.use_case, r.state))
             .collect();
         let open = if open.is_empty() { String::new() } else { format!("; {}", open.join(", ")) };
@@ -626,12 +624,12 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
             let name = format!("{delivery}/{file}");
             out.suggestions.push(Suggestion::new("explains the frame", [Advice::Explain { name }]));
         }
-        None => out.lines.push(match (object.state.as_str(), &object.why) {
-            ("abandoned", Some(why)) => format!(
+        None => out.lines.push(match (object.state, &object.why) {
+            (RangeState::Abandoned, Some(why)) => format!(
                 "object id {obj_id} of programme {programme} was never used: the id was kept for {}, {why}",
                 object.round
             ),
-            ("reserved", _) => format!(
+            (RangeState::Reserved, _) => format!(
                 "object id {obj_id} of programme {programme} is reserved for {}, which is not ingested yet",
                 object.round
             ),
@@ -642,7 +640,7 @@ fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
         }),
     }
     match &object.end {
-        Some(end) => explain_end("the rows", end, object.state == "retracted", out),
+        Some(end) => explain_end("the rows", end, object.state == RangeState::Retracted, out),
         None if object.detector.is_some() => {
             out.lines.push("the archive shows the object".to_owned())
         }

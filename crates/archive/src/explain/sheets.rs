@@ -1,13 +1,16 @@
 //! The archive's facts about a name, a night, a number or a position: the input of [`crate::explain`].
 
 use crate::Timestamp;
+use crate::batches::RangeState;
 use crate::findings::Drift;
 use crate::products::kept::KeptProduct;
 use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
-use model::{DeliveryName, FileKind, Night, ProgrammeName, UseCase};
+use model::{
+    DeliveryName, EventId, FileKind, Night, ProgrammeName, RoundNumber, UnitKey, UnitState, UseCase,
+};
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,7 +70,7 @@ pub struct DeliveryFactsheet {
     /// Newer deliveries whose frames supersede the delivery's, with the number of these frames.
     pub superseded_by: Vec<(DeliveryName, u64)>,
     /// Staged rounds that are blocked, each with the reason.
-    pub blocked: Vec<(UseCase, u32, String)>,
+    pub blocked: Vec<(UseCase, RoundNumber, String)>,
     /// True when undoing the delivery's retraction would restore something.
     pub can_come_back: bool,
     /// Products of its images that are kept beside newer images or catalogues.
@@ -139,9 +142,9 @@ pub struct FileRound {
     /// Use case.
     pub use_case: String,
     /// Round.
-    pub round: u32,
+    pub round: RoundNumber,
     /// State of the round.
-    pub state: String,
+    pub state: UnitState,
     /// Outcome for the file; empty while its task is not done.
     pub outcome: String,
 }
@@ -150,7 +153,7 @@ pub struct FileRound {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ending {
     /// Number of the event.
-    pub event: i64,
+    pub event: EventId,
     /// `ingest`, `retract` …
     pub act: String,
     /// Time of the event.
@@ -178,7 +181,7 @@ pub struct SupersessionDecision {
     /// The name of both images.
     pub file: String,
     /// Number of its event.
-    pub event: i64,
+    pub event: EventId,
     /// Time of the decision.
     pub happened: Timestamp,
     /// The person or part of the program that decided.
@@ -202,12 +205,12 @@ pub struct ObjectFactsheet {
     pub obj_id: i64,
     /// Name of the programme; `None` when no table lists the programme.
     pub programme: Option<ProgrammeName>,
-    /// State of its range: `reserved`, `ingested`, `retracted` or `abandoned`.
-    pub state: String,
+    /// State of its range.
+    pub state: RangeState,
     /// The reason why the range was abandoned; `None` when it was not.
     pub why: Option<String>,
-    /// The round that the range was reserved for: delivery, use case and round.
-    pub round: String,
+    /// The round that the range was reserved for.
+    pub round: UnitKey,
     /// The delivery of the round.
     pub delivery: DeliveryName,
     /// The detector that has the id: delivery, file, multiframe, extension.

@@ -17,7 +17,7 @@ use crate::tests::plans::staging::*;
 use crate::work::ImageWork;
 use crate::{Archive, Cell, ReferenceRows};
 use engine::{Kind, quoted};
-use model::{DeliveryName, Night, SkipReason, UnitKey, UseCase};
+use model::{DeliveryName, Night, SkipReason, TaskNumber, UnitKey, UseCase};
 use serde_json::json;
 use std::collections::BTreeMap;
 
@@ -189,7 +189,7 @@ fn plan(archive: &mut Archive) {
             why: "a test".to_owned(),
         };
         let unit = archive.open_round(&round, &cause(), now()).unwrap();
-        TaskKey { unit, task: 1 }
+        TaskKey { unit, task: TaskNumber::FIRST }
     };
     let proposal = |task: &TaskKey| Proposal {
         tasks: vec![ProposedTask {

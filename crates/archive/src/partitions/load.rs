@@ -14,6 +14,7 @@ use engine::quoted;
 use engine::{EngineError, Server};
 use lake::{ByteCounter, LakeError, LakeRowRange, OpenFile, Staged, check_staged};
 use model::tables::{ColumnType, Table};
+use model::{BatchId, EventId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
 use std::io::Write;
@@ -30,14 +31,14 @@ const CHUNKS_AHEAD: usize = 64;
 /// The rows to be loaded: all rows of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
-    /// Number of the batch.
-    pub batch: i64,
+    /// The batch.
+    pub batch: BatchId,
     /// Owner of all rows.
     pub programme_id: i64,
     /// Final id = base - temporary id; the first row gets base + 1.
     pub base: i64,
     /// The event that will publish the rows.
-    pub event: i64,
+    pub event: EventId,
     /// The staged files, in the order of their offsets.
     pub staged: &'a [Staged<'a>],
     /// True when the files are those of a lake: their ids are already final.
@@ -318,7 +319,7 @@ fn take_up(
     (wanted, opened): (&Wanted<'_>, &[OpenFile]),
 ) -> Result<(), ArchiveFault> {
     let update = format!("UPDATE {name} SET begin_event = $1 WHERE begin_event <> $1");
-    tx.execute(&update, &[&wanted.event]).map_err(EngineError::from)?;
+    tx.execute(&update, &[&wanted.event.get()]).map_err(EngineError::from)?;
     let columns = columns_of(definition()?);
     let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY obj_id"))?;
     if found != digest_of_files(wanted, opened)? {
@@ -382,7 +383,7 @@ impl<'a> Rows<'a> {
         let mut buffer = Vec::with_capacity(2 * CHUNK);
         // The header consists of signature, no flags, no extension.
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
-        let (next_obj_id, event) = (wanted.base + 1, wanted.event);
+        let (next_obj_id, event) = (wanted.base + 1, wanted.event.get());
         Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
     }
 

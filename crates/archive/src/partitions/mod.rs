@@ -42,8 +42,10 @@ pub use schema::{
     left_over, unpublished,
 };
 
+use model::BatchId;
+
 /// Returns the name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
-pub fn partition_name(batch: i64, programme_id: i64) -> String {
+pub fn partition_name(batch: BatchId, programme_id: i64) -> String {
     format!("detection_b{batch}_p{programme_id}")
 }
 

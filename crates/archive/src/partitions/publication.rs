@@ -6,6 +6,7 @@ use super::schema::{ALL, ensure_parent, is_attached};
 use crate::error::ArchiveFault;
 use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
+use model::{BatchId, EventId};
 use rusqlite::params;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -75,15 +76,15 @@ pub fn let_plans_end(c: &Connection) -> EngineResult<()> {
 /// detector has at most one current catalogue.
 pub struct Publication<'tx> {
     tx: &'tx Connection,
-    event: i64,
-    /// Number of the batch, and the number of its rows that were added.
-    batch: i64,
+    event: EventId,
+    /// The batch, and the number of its rows that were added; an event that is not about a batch adds none.
+    batch: Option<BatchId>,
     rows: u64,
 }
 
 impl<'tx> Publication<'tx> {
-    /// Starts a publication on a connection that is inside a transaction.
-    pub fn begin(tx: &'tx Connection, event: i64, batch: i64) -> Self {
+    /// Starts a publication on a connection that is inside a transaction; `batch` is `None` for an event that is not about one.
+    pub fn begin(tx: &'tx Connection, event: EventId, batch: Option<BatchId>) -> Self {
         Self { tx, event, batch, rows: 0 }
     }
 
@@ -117,6 +118,9 @@ impl<'tx> Publication<'tx> {
         partition: &LoadedPartition,
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<(), ArchiveFault> {
+        let batch = self.batch.ok_or_else(|| {
+            ArchiveFault::Damaged(format!("event {} is about no batch", self.event))
+        })?;
         let mut insert = self.tx.prepare_cached(
             "INSERT INTO detector_rows (programme_id, first_obj_id, rows, multiframe_id, ext_num, version,
                  file_id, file_row, begin_event, centre_healpix29, radius_deg, radius_class)
@@ -133,9 +137,9 @@ impl<'tx> Publication<'tx> {
                 key.ext_num,
                 version(key),
                 // On a server, `file_id` is the batch, and `file_row` the place within the batch over all programmes.
-                self.batch,
+                batch.get(),
                 self.rows + run.first_row,
-                self.event,
+                self.event.get(),
                 run.sky.map(|s| s.centre_healpix29),
                 run.sky.map(|s| s.radius_deg),
                 run.sky.map(SkyCap::radius_class),
@@ -162,7 +166,7 @@ impl<'tx> Publication<'tx> {
     /// Returns an error when a detector has another current catalogue by now.
     pub fn reopen_detectors(
         &mut self,
-        ended_by: i64,
+        ended_by: EventId,
         detectors: &[DetectorKey],
     ) -> EngineResult<u64> {
         // The condition on the event must not use an index: a detector has few rows, while the index of events finds all rows
@@ -178,7 +182,7 @@ impl<'tx> Publication<'tx> {
         let mut update = self.tx.prepare_cached(update)?;
         let mut turned = 0;
         for key in detectors {
-            let params = params![self.event, key.multiframe_id, key.ext_num];
+            let params = params![self.event.get(), key.multiframe_id, key.ext_num];
             for rows in update.query_map(params, |r| r.get::<u64>(0))? {
                 turned += rows?;
             }

@@ -118,7 +118,7 @@ pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
             None => None,
         };
         let task = OpenTask {
-            key: TaskKey { unit: unit.key, task: r.get(6)? },
+            key: TaskKey { unit: unit.key, task: r.id(6)? },
             state: unit.state,
             night: r.get::<Option<i32>>(7)?.and_then(Night::new),
             order: unit.delivery_id,

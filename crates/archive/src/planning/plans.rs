@@ -543,7 +543,7 @@ pub(crate) fn compare(c: &Connection, plan_id: PlanId) -> Result<Vec<PlannedRun>
          WHERE plan_id = ?1 ORDER BY starts, task.task_id"
     ))?;
     let rows = select.query_map([plan_id.get()], |r| {
-        let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+        let task = TaskKey { unit: unit_of(r)?.key, task: r.id(6)? };
         let said: (HostName, String, f64, i64, i64) =
             (r.name(7)?, r.get(8)?, r.get(9)?, r.get(10)?, r.get(11)?);
         let done: (Option<HostName>, Option<String>, Option<f64>) =
@@ -589,7 +589,7 @@ pub(crate) fn compare_expected(
     ))?;
     let rows =
         select.query_map(params![delivery.as_str(), use_case.name(), text_of(since)], |r| {
-            let task = TaskKey { unit: unit_of(r)?.key, task: r.get(6)? };
+            let task = TaskKey { unit: unit_of(r)?.key, task: r.id(6)? };
             let done: (Option<HostName>, Option<String>, Option<f64>) =
                 (r.name_if_any(7)?, r.get(8)?, r.get(9)?);
             Ok((task, done))

@@ -12,7 +12,7 @@ use crate::detections::Changes;
 use crate::error::ArchiveFault;
 use crate::products::UPDATED_AT_ONCE;
 use crate::rounds::IMAGES;
-use crate::{history, values};
+use crate::values;
 use engine::{Connection, Value};
 use lake::DetectorKey;
 use model::{EventId, UseCase};
@@ -27,7 +27,7 @@ pub(crate) struct DetectorProduct {
     pub detector: Option<String>,
     pub is_retracted: bool,
     /// The event that ended the detections; `None` while they are current.
-    pub ended: Option<i64>,
+    pub ended: Option<EventId>,
     /// True when a newer round of the image's catalogue has none of the detector's detections.
     pub is_uncovered: bool,
     /// True when a decision ends the detections although they are uncovered.
@@ -57,7 +57,7 @@ pub(crate) fn load(
         let product = DetectorProduct {
             detector: row.get(6)?,
             is_retracted: row.get::<String>(2)? == "retracted",
-            ended: row.get(3)?,
+            ended: row.optional_id(3)?,
             is_uncovered: row.get::<Option<i64>>(4)?.is_some(),
             is_superseded: row.get::<Option<i64>>(5)?.is_some(),
         };
@@ -304,11 +304,11 @@ pub(crate) fn end(
 /// Returns the number of rows.
 pub(crate) fn open(
     tx: &Connection,
-    detectors: &[(DetectorKey, i64)],
+    detectors: &[(DetectorKey, EventId)],
     event: i64,
     changes: &mut Changes<'_>,
 ) -> Result<u64, ArchiveFault> {
-    let mut by_event: BTreeMap<i64, Vec<DetectorKey>> = BTreeMap::new();
+    let mut by_event: BTreeMap<EventId, Vec<DetectorKey>> = BTreeMap::new();
     for (key, ended) in detectors {
         by_event.entry(*ended).or_default().push(*key);
     }
@@ -330,17 +330,17 @@ pub(crate) fn open(
 pub(crate) fn reopen(
     tx: &Connection,
     detectors: &[DetectorKey],
-    (ended, event): (i64, i64),
+    (ended, event): (EventId, i64),
     changes: &mut Changes<'_>,
 ) -> Result<u64, ArchiveFault> {
-    let opened = changes.reopen_detectors(history::event_id(ended)?, detectors)?;
-    if ended < event {
+    let opened = changes.reopen_detectors(ended, detectors)?;
+    if ended.get() < event {
         let mut insert = tx.prepare_cached(
             "INSERT INTO detector_interruption (multiframe_id, ext_num, from_event, to_event) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
         )?;
         for key in detectors {
-            insert.execute(params![key.multiframe_id, key.ext_num, ended, event])?;
+            insert.execute(params![key.multiframe_id, key.ext_num, ended.get(), event])?;
         }
     }
     Ok(opened)

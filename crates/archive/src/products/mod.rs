@@ -562,7 +562,7 @@ struct Acts {
     opens: HashMap<UseCase, Vec<i64>>,
     detector_ends: Vec<DetectorKey>,
     /// Detectors to be reopened, with the event that ended their rows.
-    detector_opens: Vec<(DetectorKey, i64)>,
+    detector_opens: Vec<(DetectorKey, EventId)>,
     keeps: Vec<(i64, UseCase, bool)>,
 }
 

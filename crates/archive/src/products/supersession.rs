@@ -458,7 +458,7 @@ fn settle(
     (what, cause): (&str, &Cause),
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    let mut changes = Changes::begin(tx, site, event, 0)?;
+    let mut changes = Changes::begin(tx, site, event, None)?;
     products::settle(tx, delivery, Scope::Delivery(delivery), event, &mut changes)?;
     links::relink(tx, event)?;
     changes.finish(now, &format!("{what}: {}", cause.why))

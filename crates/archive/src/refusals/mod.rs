@@ -12,7 +12,8 @@ use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
 use model::{
-    DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, ReportCode, SurveyName, UseCase,
+    DeliveryName, FileId, Finding, Refusal, RefusalCode, RefusalId, ReportCode, RoundNumber,
+    SurveyName, UseCase,
 };
 use rusqlite::params;
 use std::collections::BTreeSet;
@@ -123,7 +124,7 @@ pub struct RefusalRecord {
     /// Stage of the pipeline.
     pub stage: Stage,
     /// Round that refused it.
-    pub round: Option<u32>,
+    pub round: Option<RoundNumber>,
     /// The refusal; its file name is empty when a whole round is meant.
     pub refusal: Refusal,
     /// Content of its file, when the file is registered.
@@ -475,7 +476,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         refusal_id: row.id(0)?,
         delivery: row.name(1)?,
         stage: Stage::Transfer,
-        round: row.get(3)?,
+        round: row.optional_id(3)?,
         refusal: Refusal {
             code: row.name(4)?,
             file: row.get(5)?,

@@ -97,7 +97,7 @@ pub(crate) fn retract(
     let event = history::next_event(tx)?;
     history::record_event(tx, event, Act::Retract, Some(first.id), cause, now)?;
     let mut retracted = Retracted { event: Some(event), ..Retracted::default() };
-    let mut changes = Changes::begin(tx, site, event, first.id)?;
+    let mut changes = Changes::begin(tx, site, event, None)?;
     for use_case in &use_cases {
         products::retract(tx, delivery, *use_case, event)?;
         end_retracted(tx, *use_case, event, &mut retracted)?;
@@ -179,7 +179,7 @@ pub(crate) fn restore(
     };
     let event = history::next_event(tx)?;
     history::record_event(tx, event, Act::Restore, Some(first.id), cause, now)?;
-    let mut changes = Changes::begin(tx, site, event, first.id)?;
+    let mut changes = Changes::begin(tx, site, event, None)?;
     let mut restored = Retracted { event: Some(event), ..Retracted::default() };
     for (unit, _) in &out {
         products::restore(tx, unit.id, unit.key.use_case)?;

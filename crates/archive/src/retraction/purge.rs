@@ -18,7 +18,7 @@ use crate::{Archive, Reader, Timestamp, partitions};
 use engine::Connection;
 use engine::quoted;
 use model::UnitKey;
-use model::{EventId, MultiframeId, UnitState, UseCase, preview_name};
+use model::{EventId, MultiframeId, RoundNumber, UnitState, UseCase, preview_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub struct PurgedRound {
     /// The use case.
     pub use_case: UseCase,
     /// The number of the round.
-    pub round: u32,
+    pub round: RoundNumber,
     /// Time of the purge.
     pub purged: Timestamp,
     /// The operator, with the reason.
@@ -214,7 +214,7 @@ pub(crate) fn purged_rounds(
     )?;
     let rows = select.query_map([delivery], |r| {
         let texts: [String; 3] = [r.get(2)?, r.get(3)?, r.get(4)?];
-        Ok((parsed(r, 0)?, r.get(1)?, texts))
+        Ok((parsed(r, 0)?, r.id(1)?, texts))
     })?;
     let mut rounds = Vec::new();
     for row in rows {

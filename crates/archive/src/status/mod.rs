@@ -2,8 +2,10 @@
 
 pub(crate) mod reports;
 
+use crate::Timestamp;
+use crate::deliveries::DeliveryState;
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night, ProgrammeName};
+use model::{DeliveryName, HostName, Night, ProgrammeName, RoundNumber, UnitState};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -29,7 +31,7 @@ pub struct Status {
     /// Products of older frames that stay current because the newer frames of their names lack them.
     pub kept_products: u64,
     /// Number of deliveries in each state, whether or not they are listed.
-    pub delivery_states: BTreeMap<String, u64>,
+    pub delivery_states: BTreeMap<DeliveryState, u64>,
     /// Rounds that are not ingested, failed or retracted, of all deliveries.
     pub open_rounds: u64,
     /// Pauses and drains in force, oldest first.
@@ -43,8 +45,9 @@ pub struct PauseStatus {
     pub subject: String,
     /// `pause`, `reject` or `drain`.
     pub act: String,
-    /// Time of the instruction, RFC 3339 UTC.
-    pub since: String,
+    /// Time of the instruction.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub since: Timestamp,
     /// The person who gave the instruction.
     pub who: String,
     /// The reason.
@@ -62,7 +65,7 @@ pub struct StatusFilter {
     /// Only of these nights.
     pub nights: Vec<Night>,
     /// Only in this state.
-    pub state: Option<String>,
+    pub state: Option<DeliveryState>,
     /// Maximum number of deliveries: unfinished ones first, then the latest.
     pub at_most: Option<u32>,
 }
@@ -91,12 +94,13 @@ pub struct DeliveryStatus {
     pub name: DeliveryName,
     /// Observing night.
     pub night: Option<Night>,
-    /// `arriving`, `registered` or `complete`.
-    pub state: String,
+    /// State of the delivery.
+    pub state: DeliveryState,
     /// Description of what is known to be still outstanding; `None` when nothing is.
     pub awaited: Option<String>,
-    /// Time of the latest arrival, ISO 8601 UTC.
-    pub last_arrival: String,
+    /// Time of the latest arrival.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub last_arrival: Timestamp,
     /// Current images.
     pub images: u64,
     /// HDUs with pixels of the current images.
@@ -132,18 +136,19 @@ pub struct DeliveryStatus {
 pub struct RoundStatus {
     /// `preview`, `metadata` or `catalogue`.
     pub use_case: String,
-    /// 1, 2 ….
-    pub round: u32,
+    /// Number of the round.
+    pub round: RoundNumber,
     /// State of the round.
-    pub state: String,
+    pub state: UnitState,
     /// Total number of tasks.
     pub tasks: u32,
     /// Number of tasks done or given up.
     pub tasks_over: u32,
     /// The reason of the last change of state.
     pub why: String,
-    /// Time of the last change of state, ISO 8601 UTC.
-    pub since: String,
+    /// Time of the last change of state.
+    #[serde(serialize_with = "crate::time::serialize")]
+    pub since: Timestamp,
     /// The instruction that prevents new starts of the round; `None` when there is none.
     pub paused: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! Queries of `status`.
 
 use crate::Reader;
+use crate::deliveries::DeliveryState;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::planning::{Instruction, Standing, instructions, open_work};
 use crate::products::supersession;
@@ -8,9 +9,9 @@ use crate::rounds::parsed;
 use crate::status::{
     DeliveryStatus, PauseStatus, ProgrammeStatus, Rate, RoundStatus, Status, StatusFilter,
 };
-use crate::time::text_of;
+use crate::time::time_in;
 use engine::{Connection, Optional};
-use model::{DeliveryName, HostName, Night, UseCase};
+use model::{DeliveryName, HostName, Night, UnitState, UseCase};
 use std::collections::BTreeMap;
 
 /// Maximum number of results from which rates are computed.
@@ -82,7 +83,7 @@ pub(crate) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, Ar
     let count =
         |sql: &str| -> Result<u64, ArchiveFault> { Ok(c.query_row(sql, [], |r| r.get(0))?) };
     let mut states = c.prepare_cached("SELECT state, count(*) FROM delivery GROUP BY state")?;
-    let states = states.query_map([], |r| Ok((r.get::<String>(0)?, r.get::<u64>(1)?)))?;
+    let states = states.query_map([], |r| Ok((r.parsed(0)?, r.get::<u64>(1)?)))?;
     let paused = instructions::instructions(c)?.into_iter().filter(Standing::is_stop);
     Ok(Status {
         deliveries: delivery_statuses(c, &chosen(c, filter)?)?,
@@ -116,7 +117,7 @@ fn pause_status(standing: Standing) -> PauseStatus {
     PauseStatus {
         subject: standing.subject.to_string(),
         act: act.to_owned(),
-        since: text_of(standing.since),
+        since: standing.since,
         who: standing.cause.who,
         why: standing.cause.why,
         target: standing.subject.target(),
@@ -152,7 +153,7 @@ fn chosen(c: &Connection, filter: &StatusFilter) -> Result<Chosen, ArchiveFault>
         "SELECT delivery_id, name, night FROM delivery WHERE CAST(?1 AS TEXT) IS NULL OR state = ?1
          ORDER BY CASE WHEN state = 'complete' THEN 1 ELSE 0 END, delivery_id DESC",
     )?;
-    let rows = select.query_map([filter.state.as_deref()], |r| {
+    let rows = select.query_map([filter.state.map(DeliveryState::name)], |r| {
         Ok((r.get(0)?, r.name(1)?, r.get::<Option<i32>>(2)?.and_then(Night::new)))
     })?;
     let rows: Vec<(i64, DeliveryName, Option<Night>)> = rows.collect::<Result<_, _>>()?;
@@ -215,9 +216,9 @@ fn delivery_statuses(c: &Connection, chosen: &Chosen) -> Result<Vec<DeliveryStat
         let status = DeliveryStatus {
             name: r.name(1)?,
             night: r.get::<Option<i32>>(2)?.and_then(Night::new),
-            state: r.get(3)?,
+            state: r.parsed(3)?,
             awaited: r.get(4)?,
-            last_arrival: r.get(5)?,
+            last_arrival: time_in(r, 5)?,
             ..DeliveryStatus::default()
         };
         Ok((r.get(0)?, status))
@@ -363,19 +364,20 @@ fn rounds(
     let mut rows = select.query([])?;
     while let Some(row) = rows.next()? {
         let Some(delivery) = statuses.get_mut(&row.get(7)?) else { continue };
-        let (use_case, state): (UseCase, String) = (parsed(&row, 0)?, row.get(2)?);
-        let is_open = !matches!(state.as_str(), "ingested" | "failed" | "retracted" | "staged");
+        let (use_case, state): (UseCase, UnitState) = (parsed(&row, 0)?, row.parsed(2)?);
+        use UnitState::{Failed, Ingested, Retracted, Staged};
+        let is_open = !matches!(state, Ingested | Failed | Retracted | Staged);
         let covers =
             |s: &&Standing| is_open && s.subject.covers(&delivery.name, delivery.night, use_case);
         let paused = pauses.iter().find(covers).map(ToString::to_string);
         delivery.rounds.push(RoundStatus {
             use_case: use_case.to_string(),
-            round: row.get(1)?,
+            round: row.id(1)?,
             state,
             tasks: row.get(3)?,
             tasks_over: row.get(4)?,
             why: row.get(5)?,
-            since: row.get(6)?,
+            since: time_in(&row, 6)?,
             paused,
         });
     }

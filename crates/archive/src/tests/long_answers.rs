@@ -1,5 +1,6 @@
 //! The cost of reports on a large archive, in statements and rows, on both engines.
 
+use crate::deliveries::DeliveryState;
 use crate::explain::sheets::Asked;
 use crate::status::StatusFilter;
 use crate::tests::plans::staging::{new_site, new_site_on_server};
@@ -81,7 +82,7 @@ fn check(archive: &Archive) {
     // The deliveries to be listed are selected from the rows of all.
     let status = costs_at_most("status", 30, 10_100, || archive.status_of(&latest).unwrap());
     assert_eq!((status.deliveries.len(), status.open_rounds), (20, 10_000));
-    assert_eq!(status.delivery_states["registered"], 10_000);
+    assert_eq!(status.delivery_states[&DeliveryState::Registered], 10_000);
     // The report reads a row for each listed delivery, but does not run a statement for each.
     let all = StatusFilter::default();
     let status = costs_at_most("status --all", 30, 31_000, || archive.status_of(&all).unwrap());

@@ -154,12 +154,12 @@ fn missing_files_are_awaited(fresh: &Fresh) {
     let recorded = awaiting(Some("images"), &[arrival("a_cat.fits", "rows")], &mut archive);
     assert_eq!(recorded.new_refusals, 0);
     let status = &archive.status().unwrap().deliveries[0];
-    assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("arriving", Some("images")));
+    assert_eq!((status.state.name(), status.awaited.as_deref()), ("arriving", Some("images")));
     assert!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().arriving.is_some());
     let recorded = awaiting(None, &[], &mut archive);
     assert_eq!(recorded.new_refusals, 1, "now it is");
     let status = &archive.status().unwrap().deliveries[0];
-    assert_eq!((status.state.as_str(), status.awaited.as_deref()), ("registered", None));
+    assert_eq!((status.state.name(), status.awaited.as_deref()), ("registered", None));
     assert!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().arriving.is_none());
 }
 

@@ -98,7 +98,7 @@ pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
     let state = |archive: &Reader| {
         let status = archive.status().unwrap().deliveries.remove(0);
         (
-            status.state,
+            status.state.to_string(),
             status.awaited.is_some(),
             archive.awaited(&NIGHT.parse().unwrap()).unwrap().is_some(),
         )

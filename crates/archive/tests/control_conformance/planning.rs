@@ -8,7 +8,7 @@ use archive::planning::*;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{Night, PlanId, UnitKey, UnitState, UseCase};
+use model::{Night, PlanId, TaskNumber, UnitKey, UnitState, UseCase};
 
 /// A round that is ready, and not approved as those of the other cases.
 fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
@@ -35,7 +35,7 @@ fn ready(archive: &mut Archive, use_case: UseCase, tasks: usize) -> UnitKey {
 
 fn proposal(tasks: &[(&UnitKey, u32, &str)]) -> Proposal {
     let task = |(unit, task, host): &(&UnitKey, u32, &str)| ProposedTask {
-        task: TaskKey { unit: (*unit).clone(), task: *task },
+        task: TaskKey { unit: (*unit).clone(), task: TaskNumber::new(*task).unwrap() },
         host: (*host).parse().unwrap(),
         starts: now(),
         seconds: 12.5,
@@ -74,7 +74,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     let may = |archive: &Reader| -> Vec<(UseCase, u32)> {
         let open = archive.open_tasks().unwrap();
         let may = open.iter().filter(|t| t.may_start());
-        may.map(|t| (t.key.unit.use_case, t.key.task)).collect()
+        may.map(|t| (t.key.unit.use_case, t.key.task.get())).collect()
     };
     assert_eq!(may(&archive), [(UseCase::Preview, 2)]);
     let bound = &archive.open_tasks().unwrap()[1].assignment.clone().unwrap();
@@ -88,7 +88,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     assert_eq!((plan.state, plan.decided), (PlanState::Approved, Some((now(), cause()))));
     assert!(archive.approve(Some(number), &whole(), &cause(), now()).unwrap_err().is_conflict());
     // A start, its place, its result, and what the plan had said of it.
-    let task = TaskKey { unit: metadata, task: 1 };
+    let task = TaskKey { unit: metadata, task: TaskNumber::FIRST };
     let place = Place { host: "n3".parse().unwrap(), job: String::new(), memory_bytes: 1 << 20 };
     let started = archive.start_attempt(&task, &lease(), Some(&place), now()).unwrap();
     archive.note_job(&started.attempt, "17").unwrap();

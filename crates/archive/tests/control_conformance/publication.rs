@@ -70,7 +70,7 @@ pub fn a_night_becomes_visible_once(fresh: &Fresh) {
     let status = archive.status().unwrap();
     let night = &status.deliveries[0];
     assert_eq!((night.multiframes, night.previews, night.detections), (3, 3, 60));
-    assert_eq!(night.state, "complete");
+    assert_eq!(night.state.name(), "complete");
     assert_eq!((status.programmes[0].detections, status.programmes[0].last_obj_id), (60, 60));
     assert_eq!(
         archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0].programme,

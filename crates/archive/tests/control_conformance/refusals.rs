@@ -9,7 +9,7 @@ use archive::refusals::{
 };
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::{Refusal, RefusalId, ReportCode, UnitState, UseCase};
+use model::{Refusal, RefusalId, ReportCode, RoundNumber, UnitState, UseCase};
 
 fn open(archive: &Reader) -> Vec<RefusalRecord> {
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -119,7 +119,10 @@ pub fn a_failed_round_is_retried(fresh: &Fresh) {
     assert_eq!(archive.unit_state(&unit).unwrap(), UnitState::Failed);
     let refused = open(&archive);
     assert_eq!(refused.len(), 1);
-    assert_eq!((refused[0].refusal.code.as_str(), refused[0].round), ("batch_checksum", Some(1)));
+    assert_eq!(
+        (refused[0].refusal.code.as_str(), refused[0].round),
+        ("batch_checksum", Some(RoundNumber::FIRST))
+    );
     assert!(
         archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0]
             .progress(UseCase::Preview)
@@ -130,7 +133,7 @@ pub fn a_failed_round_is_retried(fresh: &Fresh) {
     let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_some()));
     let again = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
-    assert_eq!(again.round, 2);
+    assert_eq!(again.round.get(), 2);
     let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
     assert!(work.images.iter().all(|i| i.progress(UseCase::Preview).redo.is_none()), "taken up");
 }

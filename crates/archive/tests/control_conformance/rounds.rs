@@ -7,13 +7,13 @@ use archive::attempts::results::{Outcome, Taken};
 use archive::history::Cause;
 use archive::refusals::RefusalFilter;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
-use model::{ReportCode, UnitState, UseCase};
+use model::{AttemptNumber, ReportCode, UnitState, UseCase};
 
 pub fn a_round_covers_its_files_once(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(4));
     let unit = open_round(&mut archive, UseCase::Metadata, 2, &|_| true);
-    assert_eq!(unit.round, 1);
+    assert_eq!(unit.round.get(), 1);
     assert_eq!(archive.tasks(&unit).unwrap().len(), 2);
     let inputs = vec![PlannedInput {
         multiframe_id: model::MultiframeId::new(1).unwrap(),
@@ -64,7 +64,7 @@ pub fn the_first_result_counts(fresh: &Fresh) {
     archive.mark_swept(&second.attempt).unwrap();
     assert!(archive.sweepable_attempts(now()).unwrap().is_empty());
     let mut stranger = result.clone();
-    stranger.attempt = 9;
+    stranger.attempt = AttemptNumber::new(9).unwrap();
     assert!(archive.take_result(&stranger, now()).unwrap_err().is_conflict());
     assert_eq!(archive.batch(&unit).unwrap().tasks[0].result.as_ref(), Some(&result));
     assert_eq!(archive.batch(&unit).unwrap().tasks[0].directory.as_ref(), Some(&first.directory));

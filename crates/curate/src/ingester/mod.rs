@@ -19,7 +19,7 @@ use crate::words::shown;
 use archive::history::Cause;
 use ingest::PassReport;
 use model::UnitKey;
-use state::{IngesterStatus, Shared};
+use state::{IngesterState, IngesterStatus, Shared};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     }
     let mut daemon = Daemon { site, stop: Arc::clone(stop), shared, swept: None };
     let ended = daemon.run();
-    daemon.shared.change(|state| state.now_is("stopped"));
+    daemon.shared.change(|state| state.now_is(IngesterState::Stopped));
     tell!(INFO, "daemon_ended", "ingester stopped");
     ended
 }
@@ -105,7 +105,7 @@ impl Daemon<'_> {
             crate::swept::sweep(archive, self.site.config.staging.keep())?;
             self.swept = Some(Instant::now());
         }
-        self.shared.change(|state| state.now_is("working"));
+        self.shared.change(|state| state.now_is(IngesterState::Working));
         let cause = Cause::new("ingester", "a batch was ready");
         let stop = Arc::clone(&self.stop);
         let pass = ingest::pass_until(

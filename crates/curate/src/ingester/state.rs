@@ -1,6 +1,6 @@
 //! The counts and the state of an ingester: shared with its port, and kept in a file for `status`.
 
-use crate::site::iso;
+use crate::file_time::FileTime;
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
@@ -8,20 +8,57 @@ use ingest::PassReport;
 use model::UnitKey;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// The state that an ingester is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IngesterState {
+    /// No pass has begun.
+    #[default]
+    Starting,
+    /// A pass is under way.
+    Working,
+    /// Waits for the next pass.
+    Waiting,
+    /// The database is unreachable.
+    Away,
+    /// Has ended.
+    Stopped,
+}
+
+impl IngesterState {
+    /// Returns the name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Working => "working",
+            Self::Waiting => "waiting",
+            Self::Away => "away",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for IngesterState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
 
 /// The state of an ingester, with counts since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngesterStatus {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// Time of the start, ISO 8601 UTC.
-    pub began: String,
-    /// `starting`, `working`, `waiting`, `away` (the database is unreachable) or `stopped`.
-    pub state: String,
+    /// Time of the start.
+    pub began: FileTime<true>,
+    /// State of the ingester.
+    pub state: IngesterState,
     /// End of the last pass that succeeded; `None` before the first.
-    pub last_pass: Option<String>,
+    pub last_pass: Option<FileTime<true>>,
     /// Passes.
     pub passes: u64,
     /// Batches published.
@@ -55,21 +92,21 @@ impl IngesterStatus {
     pub fn begin(now: Timestamp) -> Self {
         Self {
             process: Process::me().to_string(),
-            began: iso(now),
-            state: "starting".to_owned(),
+            began: now.into(),
+            state: IngesterState::Starting,
             ..Self::default()
         }
     }
 
-    /// Sets the name of the state.
-    pub fn now_is(&mut self, state: &str) {
-        state.clone_into(&mut self.state);
+    /// Sets the state.
+    pub fn now_is(&mut self, state: IngesterState) {
+        self.state = state;
     }
 
     /// Counts a pass.
     pub fn passed(&mut self, pass: &PassReport, staged: u64, now: Timestamp) {
-        self.now_is("waiting");
-        self.last_pass = Some(iso(now));
+        self.now_is(IngesterState::Waiting);
+        self.last_pass = Some(now.into());
         self.passes += 1;
         self.published += pass.published.len() as u64;
         for (table, rows) in pass.published.iter().flat_map(|p| &p.rows) {
@@ -84,14 +121,14 @@ impl IngesterStatus {
 
     /// Counts a failure.
     pub fn failed(&mut self, why: &str, _: Timestamp) {
-        self.now_is("away");
+        self.now_is(IngesterState::Away);
         self.failures += 1;
         self.fault = Some(why.to_owned());
     }
 
     /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
-        state_file::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, self.state == IngesterState::Stopped)
     }
 
     /// Returns the pid of the process.

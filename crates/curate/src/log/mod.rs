@@ -75,13 +75,13 @@ macro_rules! of_round {
     ($write:ident, $unit:expr; $level:ident, $event:literal, $($rest:tt)+) => {
         $crate::$write!(
             $level, $event,
-            delivery = $unit.delivery.as_str(), use_case = $unit.use_case.name(), round = $unit.round, $($rest)+
+            delivery = $unit.delivery.as_str(), use_case = $unit.use_case.name(), round = $unit.round.get(), $($rest)+
         )
     };
     ($is_shown:expr, act, $unit:expr; $level:ident, $event:literal, $($rest:tt)+) => {
         $crate::act!(
             $is_shown; $level, $event,
-            delivery = $unit.delivery.as_str(), use_case = $unit.use_case.name(), round = $unit.round, $($rest)+
+            delivery = $unit.delivery.as_str(), use_case = $unit.use_case.name(), round = $unit.round.get(), $($rest)+
         )
     };
 }

@@ -134,7 +134,7 @@ impl Curator {
                 if let Err(fault) = self.executor.cancel(std::slice::from_ref(job)) {
                     self.executor_failed(&fault.to_string());
                 }
-                if key.attempt >= MAX_LOST {
+                if key.attempt.get() >= MAX_LOST {
                     self.give_up(&key.task, &reason, report)?;
                 }
                 Ok(())
@@ -156,10 +156,10 @@ impl Curator {
         report.failed += 1;
         // More memory is requested only once.
         let is_raised = cause == EndCause::Memory && self.memory_failures(&key.task)? > 1;
-        if !transient || is_raised || key.attempt >= MAX_FAILURES {
+        if !transient || is_raised || key.attempt.get() >= MAX_FAILURES {
             self.give_up(&key.task, &reason, report)?;
         } else if cause != EndCause::Memory {
-            let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.saturating_sub(1));
+            let pause = FAILURE_PAUSE * 4_u32.saturating_pow(key.attempt.get().saturating_sub(1));
             self.again_at.insert(key.task.clone(), Instant::now() + pause);
         }
         Ok(())
@@ -260,7 +260,7 @@ impl Curator {
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
         let code = cause.name();
         of_round!(
-            self.is_daemon(), act, unit; WARN, "attempt_failed", task, attempt, host, code,
+            self.is_daemon(), act, unit; WARN, "attempt_failed", task = task.get(), attempt = attempt.get(), host, code,
             "{unit} task {task} attempt {attempt}: {reason}"
         );
         Ok(())
@@ -271,7 +271,7 @@ impl Curator {
         let (TaskKey { unit, task }, attempt) = (&attempt.task, attempt.attempt);
         let line = format!("{unit} task {task} attempt {attempt}: {what} cannot be read: {why}");
         if self.is_news(&line) {
-            of_round!(tell, unit; WARN, "note_not_read", task, attempt, "{line}");
+            of_round!(tell, unit; WARN, "note_not_read", task = task.get(), attempt = attempt.get(), "{line}");
         }
     }
 
@@ -310,7 +310,7 @@ impl Curator {
             report.given_up += 1;
             let TaskKey { unit, task } = task;
             of_round!(
-                note, unit; WARN, "task_given_up", task,
+                note, unit; WARN, "task_given_up", task = task.get(),
                 "{unit} task {task} is given up: {reason}"
             );
             let counts = self.counts.entry(unit.use_case.name()).or_default();

@@ -7,7 +7,7 @@ use archive::Timestamp;
 use archive::planning::{ExpectedRun, PlannedRun, Proposal, ProposedTask};
 use chrono::TimeDelta;
 use dispatch::planner::Plan;
-use model::{DeliveryName, HostName, UseCase};
+use model::{DeliveryName, HostName, RoundNumber, TaskNumber, UseCase};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -104,7 +104,7 @@ pub struct TaskLine {
     pub use_case: UseCase,
     /// Round and number of the task; `None` when the round is not open yet.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub task: Option<(u32, u32)>,
+    pub task: Option<(RoundNumber, TaskNumber)>,
     /// Host of the task.
     pub host: HostName,
     /// Start of the task.

@@ -1,6 +1,6 @@
 //! The loop of the data daemon.
 
-use super::state::{self, SchedulerStatus};
+use super::state::{self, SchedulerState, SchedulerStatus};
 use super::{Curator, SchedulerPass};
 use crate::log::{note, tell};
 use crate::loops::{self, BACK_OFF};
@@ -35,7 +35,7 @@ pub fn daemon(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result
     let mut state = SchedulerStatus::begin("", site::now());
     let mut looped = Loop { site, auto, stop, directory: &directory, swept: None, forecast: None };
     let ended = looped.run(&mut state);
-    state.state = "stopped".to_owned();
+    state.state = SchedulerState::Stopped;
     state.write(&directory, site::now());
     tell!(INFO, "daemon_ended", "data daemon stopped");
     ended
@@ -96,7 +96,7 @@ impl Loop<'_> {
                         );
                     }
                     state.fault = Some(why);
-                    state.state = "away".to_owned();
+                    state.state = SchedulerState::Away;
                     state.write(self.directory, site::now());
                     loops::sleep(back_off, self.stop);
                     back_off = (2 * back_off).min(BACK_OFF.1);
@@ -119,7 +119,7 @@ impl Loop<'_> {
             self.swept = Some(Instant::now());
         }
         let stopping = self.stopping();
-        state.state = if stopping { "draining" } else { "working" }.to_owned();
+        state.state = if stopping { SchedulerState::Draining } else { SchedulerState::Working };
         let pass: SchedulerPass = curator.pass(!stopping)?;
         if !pass.is_idle() {
             note!(

@@ -375,16 +375,16 @@ mod tests {
     use super::*;
     use archive::history::Cause;
     use archive::planning::Assignment;
-    use model::{UnitKey, UnitState};
+    use model::{RoundNumber, TaskNumber, UnitKey, UnitState};
 
     fn now() -> Timestamp {
         "2026-01-02T03:00:00Z".parse().unwrap()
     }
 
     fn task(delivery: &DeliveryName, night: i32, use_case: UseCase) -> OpenTask {
-        let unit = UnitKey { delivery: delivery.to_owned(), use_case, round: 1 };
+        let unit = UnitKey { delivery: delivery.to_owned(), use_case, round: RoundNumber::FIRST };
         OpenTask {
-            key: TaskKey { unit, task: 1 },
+            key: TaskKey { unit, task: TaskNumber::FIRST },
             state: UnitState::Ready,
             night: Some(Night::new(night).unwrap()),
             order: i64::from(night),
@@ -508,7 +508,7 @@ mod tests {
         for (name, night) in nights {
             for number in 1..=5 {
                 let mut task = task(&name.parse().unwrap(), night, UseCase::Preview);
-                task.key.task = number;
+                task.key.task = TaskNumber::new(number).unwrap();
                 open.push(task);
             }
         }

@@ -154,7 +154,7 @@ impl Curator {
         let TaskKey { unit, task } = &attempt.task;
         let line = format!("{unit} task {task}: {why}");
         if self.is_news(&line) {
-            of_round!(tell, unit; ERROR, "task_not_written", task, "{line}");
+            of_round!(tell, unit; ERROR, "task_not_written", task = task.get(), "{line}");
         }
         // Whoever asks for the work waits for its end; a daemon has time until the disk or the profile is repaired.
         if self.request.is_some() {
@@ -178,7 +178,7 @@ impl Curator {
                 report.sent += 1;
                 let TaskKey { unit, task } = &attempt.task;
                 of_round!(
-                    note, unit; DEBUG, "sent", task, attempt = attempt.attempt, host = start.host.as_str(),
+                    note, unit; DEBUG, "sent", task = task.get(), attempt = attempt.attempt.get(), host = start.host.as_str(),
                     "{unit} task {task} is sent to {}", start.host
                 );
                 if self.executor.outlives() {
@@ -193,7 +193,7 @@ impl Curator {
                 self.archive.end_attempt(attempt, AttemptEnd::Lost, &reason, site::now())?;
                 if self.is_news(&reason) {
                     of_round!(
-                        tell, unit; ERROR, "not_sent", task, attempt = attempt.attempt, host = start.host.as_str(),
+                        tell, unit; ERROR, "not_sent", task = task.get(), attempt = attempt.attempt.get(), host = start.host.as_str(),
                         "{unit} task {task} was not sent to {}: {why}", start.host
                     );
                 }

@@ -2,24 +2,59 @@
 
 use super::document::Document;
 use super::{Curator, SchedulerPass};
+use crate::file_time::FileTime;
 use crate::state_file;
 use archive::Timestamp;
 use archive::attempts::lease::Process;
-use model::HostName;
+use model::{AttemptNumber, HostName, TaskNumber};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The state of a data daemon.
+/// The state that a data daemon is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SchedulerState {
+    /// Starts and collects attempts.
+    #[default]
+    Working,
+    /// Starts nothing new, and ends when its attempts have ended.
+    Draining,
+    /// The database is unreachable.
+    Away,
+    /// Has ended.
+    Stopped,
+}
+
+impl SchedulerState {
+    /// Returns the name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Working => "working",
+            Self::Draining => "draining",
+            Self::Away => "away",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+impl fmt::Display for SchedulerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The state of a data daemon, with counts since its start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SchedulerStatus {
     /// Host, boot, pid and start time.
     pub process: String,
-    /// Time of the start, ISO 8601 UTC.
-    pub began: String,
-    /// Time at which this state was written, ISO 8601 UTC.
-    pub at: String,
-    /// `working`, `draining`, `away` (the database is unreachable) or `stopped`.
-    pub state: String,
+    /// Time of the start.
+    pub began: FileTime<false>,
+    /// Time at which this state was written.
+    pub at: FileTime<false>,
+    /// State of the daemon.
+    pub state: SchedulerState,
     /// Executor of the tasks.
     pub executor: String,
     /// Results taken since the start.
@@ -32,8 +67,8 @@ pub struct SchedulerStatus {
     pub hosts: Vec<HostLine>,
     /// The attempts under way.
     pub attempts: Vec<AttemptLine>,
-    /// Expected end of all planned work, ISO 8601 UTC; `None` without work.
-    pub expected_end: Option<String>,
+    /// Expected end of all planned work; `None` without work.
+    pub expected_end: Option<FileTime<false>>,
     /// Reason why the archive cannot be used now; `None` when it can.
     pub fault: Option<String>,
 }
@@ -62,14 +97,14 @@ pub struct HostLine {
 }
 
 /// An attempt.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptLine {
     /// Unit of the attempt as delivery/use case.
     pub unit: String,
     /// Number of the task.
-    pub task: u32,
+    pub task: TaskNumber,
     /// Number of the start.
-    pub attempt: u32,
+    pub attempt: AttemptNumber,
     /// Host of the attempt.
     pub host: HostName,
     /// Seconds since the attempt was sent.
@@ -83,14 +118,14 @@ pub struct AttemptLine {
 impl SchedulerStatus {
     /// Returns the initial state of this process.
     pub fn begin(executor: &str, now: Timestamp) -> Self {
-        let (process, began) = (Process::me().to_string(), text(now));
-        let (executor, state) = (executor.to_owned(), "working".to_owned());
+        let (process, began) = (Process::me().to_string(), now.into());
+        let (executor, state) = (executor.to_owned(), SchedulerState::Working);
         Self { process, began, executor, state, ..Self::default() }
     }
 
     /// Returns true when the process of this state is running, if this machine can determine it.
     pub fn is_alive(&self) -> bool {
-        state_file::is_alive(&self.process, &self.state)
+        state_file::is_alive(&self.process, self.state == SchedulerState::Stopped)
     }
 
     /// Returns the pid of the process.
@@ -150,20 +185,16 @@ impl SchedulerStatus {
             let seconds = (document.makespan_seconds * 1000.0) as i64;
             let end = document.made + chrono::TimeDelta::milliseconds(seconds);
             let has_work = !document.tasks.is_empty() || !self.attempts.is_empty();
-            self.expected_end = has_work.then(|| text(end));
+            self.expected_end = has_work.then(|| end.into());
         }
         Ok(())
     }
 
     /// Writes the state to its file. A file that cannot be written stops nothing.
     pub fn write(&mut self, directory: &Path, now: Timestamp) {
-        self.at = text(now);
+        self.at = now.into();
         state_file::write(directory, self);
     }
-}
-
-fn text(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
 /// Returns the directory in which a data daemon keeps its state and its lock.

@@ -6,13 +6,13 @@ use super::staging::*;
 use super::{pass, staged_site};
 use archive::Site;
 use archive::refusals::RefusalFilter;
-use model::{UnitKey, UnitState, UseCase};
+use model::{RoundNumber, UnitKey, UnitState, UseCase};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn round(use_case: UseCase) -> UnitKey {
-    UnitKey { delivery: NIGHT.parse().unwrap(), use_case, round: 1 }
+    UnitKey { delivery: NIGHT.parse().unwrap(), use_case, round: RoundNumber::FIRST }
 }
 
 /// Returns the path of the staged detections of the first task.

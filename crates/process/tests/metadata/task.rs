@@ -1,7 +1,7 @@
 //! Whole tasks: files on disk, several threads, damaged files, files that are not there yet.
 
 use model::task::{FORMAT_VERSION, ProgrammeRef, TaskFile, TaskInput, TaskLimits};
-use model::{UnitKey, UseCase};
+use model::{AttemptNumber, RoundNumber, TaskNumber, UnitKey, UseCase};
 use process::metadata::{TaskFault, run};
 use std::path::Path;
 
@@ -16,10 +16,10 @@ fn task(inputs: Vec<TaskInput>, programmes: Vec<ProgrammeRef>, threads: u32) -> 
         unit: UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Metadata,
-            round: 1,
+            round: RoundNumber::FIRST,
         },
-        task: 1,
-        attempt: 1,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         inputs,
         survey: "wfcam".parse().unwrap(),
         profile: String::new(),

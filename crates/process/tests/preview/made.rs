@@ -6,7 +6,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::DataType;
 use model::profile::{SurveyProfile, shipped};
 use model::task::{FORMAT_VERSION, FileRef, TaskFile, TaskInput, TaskLimits};
-use model::{MultiframeId, Sha256, UnitKey, UseCase};
+use model::{AttemptNumber, MultiframeId, RoundNumber, Sha256, TaskNumber, UnitKey, UseCase};
 use process::preview::{self, Products};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,10 +74,10 @@ pub fn task(inputs: &[TaskInput], threads: u32) -> TaskFile {
         unit: UnitKey {
             delivery: "20071011_v1".parse().unwrap(),
             use_case: UseCase::Preview,
-            round: 1,
+            round: RoundNumber::FIRST,
         },
-        task: 1,
-        attempt: 1,
+        task: TaskNumber::FIRST,
+        attempt: AttemptNumber::FIRST,
         inputs: inputs.to_vec(),
         survey: "wfcam".parse().unwrap(),
         profile: String::new(),

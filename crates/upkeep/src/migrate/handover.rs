@@ -13,7 +13,7 @@ use archive::error::{ArchiveError, ArchiveFault};
 use archive::time::text_of;
 use archive::unfinished::MIGRATED;
 use archive::{Access, Site, Timestamp, connect};
-use engine::relocation::{self, Relocation};
+use engine::relocation::{self, Relocation, RelocationState};
 use engine::{Connection, Kind, Transaction};
 use rusqlite::OpenFlags;
 use std::path::Path;
@@ -55,18 +55,13 @@ impl Handover {
         }
     }
 
-    fn row(&self, state: &str, place: &str) -> Relocation {
-        Relocation {
-            state: state.to_owned(),
-            word: self.word.clone(),
-            place: place.to_owned(),
-            password_file: None,
-        }
+    fn row(&self, state: RelocationState, place: &str) -> Relocation {
+        Relocation { state, word: self.word.clone(), place: place.to_owned(), password_file: None }
     }
 
     /// Commits the copy, closed.
     pub(super) fn copied(&self, tx: Transaction<'_>) -> Result<(), ArchiveFault> {
-        relocation::set(&tx, &self.row("arriving", &self.from), &self.now)?;
+        relocation::set(&tx, &self.row(RelocationState::Arriving, &self.from), &self.now)?;
         files::crash_point("migrate:before-commit");
         tx.commit()?;
         files::crash_point("migrate:copied");
@@ -75,8 +70,10 @@ impl Handover {
 
     /// Closes the old archive, in the transaction that read it.
     pub(super) fn close(&self, held: Transaction<'_>) -> Result<(), ArchiveFault> {
-        let row =
-            Relocation { password_file: self.password_file.clone(), ..self.row("moved", &self.to) };
+        let row = Relocation {
+            password_file: self.password_file.clone(),
+            ..self.row(RelocationState::Moved, &self.to)
+        };
         relocation::set(&held, &row, &self.now)?;
         files::crash_point("migrate:before-close");
         held.commit()?;
@@ -87,7 +84,7 @@ impl Handover {
     /// Opens the new archive.
     pub(super) fn open(&self, to: &Connection) -> Result<(), ArchiveFault> {
         let tx = to.begin(Kind::Move)?;
-        relocation::set(&tx, &self.row("arrived", &self.from), &self.now)?;
+        relocation::set(&tx, &self.row(RelocationState::Arrived, &self.from), &self.now)?;
         tx.commit()?;
         files::crash_point("migrate:opened");
         Ok(())
@@ -122,12 +119,12 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
     }
     let handover = Handover { word: moved.word.clone(), ..Handover::begin(site, target, now) };
     let new = rows(target).map_err(during(ACT))?;
-    match new.iter().find(|row| row.word == moved.word).map(|row| row.state.as_str()) {
-        Some("arriving") => {
+    match new.iter().find(|row| row.word == moved.word).map(|row| row.state) {
+        Some(RelocationState::Arriving) => {
             let to = connect(target, Access::Write).map_err(during(ACT))?;
             handover.open(&to).map_err(during(ACT))?;
         }
-        Some("arrived") => {}
+        Some(RelocationState::Arrived) => {}
         _ => {
             let message = format!(
                 "the archive has moved to {}, which no longer holds the copy: repair it, or \
@@ -147,8 +144,8 @@ pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
         if is_blank(&c)? {
             return Ok(Progress::Blank);
         }
-        match relocation::all(&c)?.first().map(|row| row.state.as_str()) {
-            Some("arriving") => return Ok(Progress::Copied),
+        match relocation::all(&c)?.first().map(|row| row.state) {
+            Some(RelocationState::Arriving) => return Ok(Progress::Copied),
             Some(_) => return Ok(Progress::InUse),
             None => {}
         }

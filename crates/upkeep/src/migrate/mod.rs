@@ -33,6 +33,7 @@ use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
 use lake::Staged;
+use model::{BatchId, EventId};
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -179,18 +180,18 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
 struct Part {
     file_id: i64,
     path: PathBuf,
-    unit: i64,
+    batch: BatchId,
     programme: i64,
     first: i64,
     rows: u64,
-    event: i64,
+    event: EventId,
     /// Number of rows of the same batch before its own.
     before: u64,
 }
 
 impl Part {
     fn table(&self) -> String {
-        partitions::partition_name(self.unit, self.programme)
+        partitions::partition_name(self.batch, self.programme)
     }
 }
 
@@ -200,37 +201,30 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
          FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
     )?;
     let rows = select.query_map([], |r| {
-        Ok((
-            r.get(0)?,
-            r.get::<String>(1)?,
-            r.get(2)?,
-            r.get(3)?,
-            (r.get(4)?, r.get(5)?),
-            r.get(6)?,
-        ))
+        Ok((r.get(0)?, r.get::<String>(1)?, r.get(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.get(6)?))
     })?;
     let mut parts = Vec::new();
-    let mut before: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut before: BTreeMap<BatchId, u64> = BTreeMap::new();
     for row in rows {
         let (file_id, name, first, rows, events, programme): (
             i64,
             String,
             i64,
             u64,
-            (i64, i64),
+            (EventId, EventId),
             i64,
         ) = row?;
         let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());
-        let unit: Option<i64> = batch.and_then(|number| number.parse().ok());
-        let (Some(unit), true) = (unit, events.0 == events.1) else {
+        let batch: Option<BatchId> = batch.and_then(|number| number.parse().ok());
+        let (Some(batch), true) = (batch, events.0 == events.1) else {
             return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
         let path = lake::detection().directory(&site.lake()).join(&name);
-        let until_now = before.entry(unit).or_default();
+        let until_now = before.entry(batch).or_default();
         parts.push(Part {
             file_id,
             path,
-            unit,
+            batch,
             programme,
             first,
             rows,
@@ -247,7 +241,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     let lake = site.lake();
     let staged = [Staged { base: &lake, path: &part.path, offset: 0 }];
     let wanted = Wanted {
-        batch: part.unit,
+        batch: part.batch,
         programme_id: part.programme,
         base: part.first - 1,
         event: part.event,
@@ -367,7 +361,7 @@ fn value_of(table: &str, column: &str, parts: &[Part]) -> String {
     match (table, column) {
         ("detector_rows", _) if parts.is_empty() => quoted(column),
         ("detector_rows", "file_id") => {
-            format!("CASE file_id{} END", by_file(&|part| part.unit.to_string()))
+            format!("CASE file_id{} END", by_file(&|part| part.batch.to_string()))
         }
         ("detector_rows", "file_row") => {
             format!("file_row + CASE file_id{} END", by_file(&|part| part.before.to_string()))

@@ -25,7 +25,7 @@ use archive::site::Site;
 use archive::time::text_of;
 use archive::unfinished::MIGRATED;
 use archive::{Access, Timestamp, connect};
-use engine::relocation::{self, Relocation};
+use engine::relocation::{self, Relocation, RelocationState};
 use engine::{Connection, Database, EngineError, Kind, Optional, Row};
 use rusqlite::params;
 use std::fmt;
@@ -242,7 +242,7 @@ impl Reopening {
             )));
         }
         let row = Relocation {
-            state: "reopening".to_owned(),
+            state: RelocationState::Reopening,
             word: self.moved.word.clone(),
             place: self.old.location(),
             password_file: password_file_of(&self.old),
@@ -307,9 +307,10 @@ fn database_of(moved: &Relocation) -> Database {
 /// names the copy already.
 fn unconfirmed(site: &Site, old: &Site) -> Option<Relocation> {
     let rows = relocation::all(&connect(site, Access::Read).ok()?).ok()?;
-    let copy = rows.into_iter().find(|row| row.state == "arriving")?;
+    let copy = rows.into_iter().find(|row| row.state == RelocationState::Arriving)?;
     let is_of_old = copy.place == old.location() && copy.place != site.location();
-    let moved = || Relocation { state: "moved".to_owned(), place: site.location(), ..copy.clone() };
+    let moved =
+        || Relocation { state: RelocationState::Moved, place: site.location(), ..copy.clone() };
     is_of_old.then(moved)
 }
 
@@ -320,7 +321,7 @@ fn reopened(site: &Site, old: &Site, c: &Connection) -> Result<Option<Relocation
     }
     let row = |r: &Row<'_>| {
         Ok(Relocation {
-            state: "moved".to_owned(),
+            state: RelocationState::Moved,
             word: r.get(0)?,
             place: r.get(1)?,
             password_file: None,
@@ -349,7 +350,7 @@ fn inspected(new: &Site, word: &str, old: &Counts) -> NewPlace {
                 "the place does not hold the copy of this archive".to_owned(),
             ));
         };
-        if row.state == "arriving" {
+        if row.state == RelocationState::Arriving {
             return Ok(NewPlace::Archive(Lead::default()));
         }
         let lead = Lead::of(&counts(&c)?, old);

@@ -22,6 +22,7 @@ use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
 use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
 use model::tables::{ColumnType, Table};
+use model::{BatchId, EventId};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::Type;
@@ -150,11 +151,11 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
 
 /// The rows of a batch and programme.
 struct Part {
-    unit: i64,
+    batch: BatchId,
     programme: i64,
     first: i64,
     rows: u64,
-    event: i64,
+    event: EventId,
 }
 
 fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
@@ -165,19 +166,19 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     )?;
     let rows = select.query_map([], |r| {
         let part = Part {
-            unit: r.get(0)?,
+            batch: r.id(0)?,
             programme: r.get(1)?,
             first: r.get(2)?,
             rows: r.get(4)?,
-            event: r.get(5)?,
+            event: r.id(5)?,
         };
-        Ok((part, r.get::<u64>(3)?, r.get::<i64>(6)?))
+        Ok((part, r.get::<u64>(3)?, r.id(6)?))
     })?;
     let mut parts = Vec::new();
     for row in rows {
         let (part, ids, last_event) = row?;
         if (ids, last_event) != (part.rows, part.event) {
-            let message = format!("the object ids of batch {} have gaps", part.unit);
+            let message = format!("the object ids of batch {} have gaps", part.batch);
             return Err(ArchiveFault::Damaged(message));
         }
         parts.push(part);
@@ -207,7 +208,7 @@ fn write_lake_file(
         part.first.saturating_add_unsigned(part.rows)
     );
     let damaged = |fault: stage::StageError| ArchiveFault::Damaged(model::one_line(&fault));
-    let name = lake::detection().file_name(part.unit, part.programme);
+    let name = lake::detection().file_name(part.batch, part.programme);
     let mut writer = StagedWriter::create(place, table, &name, part.rows).map_err(damaged)?;
     let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
     let rows = server.with_client(|client| {
@@ -233,7 +234,7 @@ fn write_lake_file(
         }
     })??;
     if rows != part.rows {
-        let message = format!("batch {} has {rows} rows, not {}", part.unit, part.rows);
+        let message = format!("batch {} has {rows} rows, not {}", part.batch, part.rows);
         return Err(ArchiveFault::Damaged(message));
     }
     let programme = i32::try_from(part.programme).ok();
@@ -258,7 +259,7 @@ fn write_lake_file(
     let path = directory.join(&name);
     let staged = [Staged { base: &directory, path: &path, offset: 0 }];
     let wanted = Wanted {
-        batch: part.unit,
+        batch: part.batch,
         programme_id: part.programme,
         base,
         event: part.event,
@@ -396,19 +397,19 @@ fn replay(
     from: &Connection,
     sqlite: &rusqlite::Connection,
     target: &Site,
-    parts: &[(LakeFile, i64)],
+    parts: &[(LakeFile, EventId)],
 ) -> Result<u64, ArchiveFault> {
     let mut versions = BTreeMap::new();
-    let mut ends: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
+    let mut ends: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
     // Rows that ended in the event that added them were never visible then.
-    let mut ends_at_once: BTreeMap<i64, BTreeSet<DetectorKey>> = BTreeMap::new();
-    let mut reopens: BTreeMap<i64, BTreeMap<i64, BTreeSet<DetectorKey>>> = BTreeMap::new();
+    let mut ends_at_once: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
+    let mut reopens: BTreeMap<EventId, BTreeMap<EventId, BTreeSet<DetectorKey>>> = BTreeMap::new();
     let mut select = from.prepare(
         "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
     )?;
     let rows = select.query_map([], |r| {
         let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?, r.get::<Option<i64>>(4)?))
+        Ok((key, r.get::<i64>(2)?, r.id::<EventId>(3)?, r.optional_id::<EventId>(4)?))
     })?;
     let rows: Vec<_> = rows.collect::<engine::Result<_>>()?;
     let mut select = from.prepare(
@@ -416,16 +417,16 @@ fn replay(
     )?;
     let spans = select.query_map([], |r| {
         let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.get::<i64>(2)?, r.get::<i64>(3)?))
+        Ok((key, r.id(2)?, r.id(3)?))
     })?;
-    let mut interrupted: BTreeMap<DetectorKey, Vec<(i64, i64)>> = BTreeMap::new();
+    let mut interrupted: BTreeMap<DetectorKey, Vec<(EventId, EventId)>> = BTreeMap::new();
     for span in spans {
         let (key, out, back) = span?;
         interrupted.entry(key).or_default().push((out, back));
     }
     for (key, version, begin, end) in &rows {
         versions.insert((*key, *begin), *version);
-        let mut ends_in = |event: i64| {
+        let mut ends_in = |event: EventId| {
             let of = if event == *begin { &mut ends_at_once } else { &mut ends };
             of.entry(event).or_default().insert(*key);
         };
@@ -441,7 +442,7 @@ fn replay(
     }
     let mut select = from.prepare("SELECT event_id, happened, why FROM event ORDER BY event_id")?;
     let events = select
-        .query_map([], |r| Ok((r.get::<i64>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
+        .query_map([], |r| Ok((r.id::<EventId>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
     for event in events {
         let (event, happened, why) = event?;
         let now: Timestamp = happened

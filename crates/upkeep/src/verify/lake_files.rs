@@ -6,7 +6,7 @@ use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
 use lake::{LakeRowRange, LakeTable, RangeKey};
-use model::one_line;
+use model::{BatchId, one_line};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -239,8 +239,13 @@ fn strays(
     let mut select = c.prepare(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
     )?;
-    let rows = select.query_map([], |r| Ok(table.file_name(r.get(0)?, r.get(1)?)))?;
-    let coming: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut coming = BTreeSet::new();
+    for row in rows {
+        let (batch, programme): (i64, i64) = row?;
+        let batch = BatchId::try_from(batch).map_err(ArchiveFault::Damaged)?;
+        coming.insert(table.file_name(batch, programme));
+    }
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
