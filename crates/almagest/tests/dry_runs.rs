@@ -480,6 +480,19 @@ fn of_a_run_without_a_source() {
     assert!(desk.count("SELECT count(*) FROM preview") > 0);
 }
 
+/// A refusal that is named twice is decided once.
+#[test]
+fn of_a_decision_that_names_a_refusal_twice() {
+    for place in places() {
+        let desk = &place.desk;
+        let delivery = desk.simulate(&small());
+        std::fs::write(delivery.join("w1.fit"), "SIMPLE  =").expect("written");
+        desk.run(&delivery).ended(1);
+        let number = desk.refusals()[0]["number"].to_string();
+        place.tried_and_done(&["refusals", "dismiss", &number, &number, "--reason", "twice"]);
+    }
+}
+
 #[test]
 fn of_a_site_whose_configuration_names_another_database() {
     let desk = Desk::bare();
