@@ -437,6 +437,62 @@ fn of_a_step_that_is_requested_again() {
     assert_eq!(planned(&["preview", "--again", "--force"]), all);
 }
 
+/// A dry run names the instructions that stop the act, and refuses work of which nothing may start.
+#[test]
+fn of_work_that_an_operator_stopped() {
+    let place = Place { desk: Desk::new(), database: None };
+    let desk = &place.desk;
+    let delivery = desk.simulate(&small());
+    let delivery = delivery.to_str().expect("UTF-8");
+    desk.at_site(&["transfer", delivery]).ended(0);
+    desk.at_site(&["pause", "--use-case", "preview", "--reason", "a test"]).ended(0);
+    let left = "left alone: use case preview is paused by";
+    let unnamed = ["preview", "--json"];
+    let (tried, done) = (place.tried(&unnamed), desk.at_site(&unnamed));
+    assert!(tried.err.contains(left) && done.err.contains(left), "{tried:?} {done:?}");
+    assert_eq!((tried.code, done.code), (Some(0), Some(0)));
+    assert_eq!(done.json(0)["stopped"][0]["unit"], format!("{NIGHT}/preview"));
+    assert_eq!(desk.at_site(&["preview"]).ended(0), "nothing was done\n");
+    // A part of a run is stopped, then all of it.
+    let run = ["run", delivery];
+    let (tried, done) = (place.tried(&run), desk.at_site(&run));
+    assert!(tried.err.contains(left) && done.err.contains(left), "{tried:?} {done:?}");
+    assert_eq!((tried.code, done.code), (Some(5), Some(5)));
+    desk.at_site(&["pause", "--delivery", NIGHT, "--reason", "clouds"]).ended(0);
+    let (tried, done) = (place.tried(&run), desk.at_site(&run));
+    assert_eq!((tried.code, done.code), (Some(5), Some(5)));
+    assert_eq!(tried.err, done.err);
+}
+
+/// A run works on known deliveries whose source no longer exists, and its dry run plans them.
+#[test]
+fn of_a_run_without_a_source() {
+    let place = Place { desk: Desk::new(), database: None };
+    let desk = &place.desk;
+    let delivery = desk.simulate(&small());
+    desk.at_site(&["transfer", delivery.to_str().expect("UTF-8")]).ended(0);
+    std::fs::remove_dir_all(&delivery).expect("removed");
+    let planned = place.tried(&["run", "--delivery", NIGHT, "--json"]).json(0);
+    let rounds = planned["rounds"].as_array().expect("a list");
+    let use_cases: Vec<&str> = rounds.iter().filter_map(|r| r["use_case"].as_str()).collect();
+    assert_eq!(use_cases, ["preview", "metadata"], "{planned}");
+    desk.at_site(&["run", "--delivery", NIGHT]).ended(0);
+    assert!(desk.count("SELECT count(*) FROM preview") > 0);
+}
+
+/// A refusal that is named twice is decided once.
+#[test]
+fn of_a_decision_that_names_a_refusal_twice() {
+    for place in places() {
+        let desk = &place.desk;
+        let delivery = desk.simulate(&small());
+        std::fs::write(delivery.join("w1.fit"), "SIMPLE  =").expect("written");
+        desk.run(&delivery).ended(1);
+        let number = desk.refusals()[0]["number"].to_string();
+        place.tried_and_done(&["refusals", "dismiss", &number, &number, "--reason", "twice"]);
+    }
+}
+
 #[test]
 fn of_a_site_whose_configuration_names_another_database() {
     let desk = Desk::bare();

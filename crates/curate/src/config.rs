@@ -202,6 +202,26 @@ mod tests {
     }
 
     #[test]
+    fn wrong_names_and_nights_are_refused_all_at_once() {
+        let text = "[ssh]\nhosts = [\"\", \"-oX\", \"n1\"]\n[hosts.\"a b\"]\ncores = 1\n[hosts.\"-x\"]\n\
+                    [plan]\npriority_nights = [20071311, 20071011, 20070230]\nmax_load = -1.0\n";
+        let faults = parse(text).unwrap_err();
+        let wanted = [
+            "line 2: ssh.hosts: \"\" is not a name of a host: the name is empty",
+            "line 2: ssh.hosts: \"-oX\" is not a name of a host: the name begins like an option",
+            "line 3: hosts.a b: \"a b\" is not a name of a host: the name contains white space",
+            "line 5: hosts.-x: \"-x\" is not a name of a host: the name begins like an option",
+            "line 7: plan.priority_nights: 20070230 is not a night such as 20071011",
+            "line 7: plan.priority_nights: 20071311 is not a night such as 20071011",
+            "line 8: plan.max_load: -1 is not a number from 0",
+        ];
+        assert_eq!(faults.lines().count(), wanted.len(), "{faults}");
+        for (line, wanted) in faults.lines().zip(wanted) {
+            assert!(line.starts_with(wanted), "{wanted}:\n{faults}");
+        }
+    }
+
+    #[test]
     fn unknown_keys_are_refused_with_their_line() {
         let text = "[work]\nthreads = \"two\"\ntreads = 3\n[sql]\nmax_seconds = 5\nmax_rows = -1\n[lake]\nx = 1\n\
              [sources.a]\nurl = \"a\"\nlines = 8\n[hosts.n1]\nquiet = []\n";

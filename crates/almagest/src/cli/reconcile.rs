@@ -135,7 +135,10 @@ impl Changes {
     /// Reports a change that is made, or would be.
     fn report(self, change: &str) {
         if self.is_json {
-            tell!(INFO, "reconciled", "{change}");
+            match self.is_dry_run {
+                true => tell!(INFO, "dry_run", "dry run, nothing is changed: {change}"),
+                false => tell!(INFO, "reconciled", "{change}"),
+            }
             return;
         }
         if !self.is_dry_run {

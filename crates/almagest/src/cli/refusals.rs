@@ -18,6 +18,7 @@ use curate::site::{self, Site};
 use curate::steps::gate;
 use model::{Advice, DeliveryName, RefusalId, ReportCode};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -356,7 +357,8 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     let chosen: Vec<&RefusalRecord> = if which.code.is_some() {
         records.iter().collect()
     } else {
-        which.numbers.iter().map(|n| find(&records, *n)).collect::<Result<_, _>>()?
+        let numbers: BTreeSet<RefusalId> = which.numbers.iter().copied().collect();
+        numbers.into_iter().map(|n| find(&records, n)).collect::<Result<_, _>>()?
     };
     if let (Some(code), true) = (&which.code, chosen.is_empty()) {
         return Err(exit::gate(format!("no open refusal has the code {code:?}")));

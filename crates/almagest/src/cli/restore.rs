@@ -4,6 +4,7 @@ use super::backup::{read, surveys, told, told_as_json, write_surveys};
 use super::dry_run::tell_dry_run;
 use super::init;
 use crate::exit::Exit;
+use anyhow::Context;
 use curate::advice;
 use curate::config;
 use curate::site::{Site, now};
@@ -48,7 +49,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.dry_run {
         return would_restore(arguments, &database);
     }
-    files::create_dir(root)?;
+    files::create_dir(root).with_context(|| format!("cannot make {}", root.display()))?;
     let alone = upkeep::migrate::Alone::on(&archive::Site::at(root)?)?;
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
     let config = configuration(&arguments.backup, &database)?;

@@ -3,7 +3,7 @@
 use super::ScopeArguments;
 use super::identity::IdentityArguments;
 use super::night::{ended, name_retracted, open, report_as};
-use super::step::planned;
+use super::step::{admitted, planned};
 use super::transfer::{Sourced, expected, expected_as_json, opened, say_expected};
 use crate::exit::Exit;
 use crate::report::say;
@@ -72,21 +72,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
     }
     if arguments.dry_run {
-        let expected = expected(&site, &deliveries, &word)?;
-        let archive = site.read()?;
-        let known = archive.deliveries(None)?;
-        let names = expected.iter().map(|e| e.delivery.clone());
-        let names: Vec<DeliveryName> = names.filter(|name| known.contains(name)).collect();
-        let planned = planned(&site, site.place.products(), &names, arguments.force)?;
-        if arguments.json {
-            let mut value = serde_json::to_value(planned)?;
-            value["deliveries"] = expected_as_json(&expected);
-            say!("{}", crate::report::json(&value)?);
-        } else {
-            say_expected(expected);
-            planned.say();
-        }
-        return Ok(Exit::Done);
+        return rehearse(&site, &deliveries, known, (&word, arguments));
     }
     let mut night = open(site, "run")?;
     if arguments.force {
@@ -99,6 +85,40 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     gate::tell_held(&night.stopped);
     Ok(ended(&mut night))
+}
+
+/// Prints what the command would fetch and the rounds that it would open, and refuses what the command refuses after the fetch.
+fn rehearse(
+    site: &Site,
+    deliveries: &[Sourced],
+    known: Vec<DeliveryName>,
+    (word, arguments): (&Word, &Arguments),
+) -> anyhow::Result<Exit> {
+    let expected = expected(site, deliveries, word)?;
+    let fetched = expected.iter().map(|e| e.delivery.clone());
+    let names = each_once(known.into_iter().chain(fetched));
+    let registered = site.read()?.deliveries(None)?;
+    let registered: Vec<DeliveryName> =
+        names.iter().filter(|name| registered.contains(name)).cloned().collect();
+    let products = site.place.products();
+    let planned = planned(site, products, &registered, arguments.force)?;
+    if arguments.json {
+        let mut value = serde_json::to_value(planned)?;
+        value["deliveries"] = expected_as_json(&expected);
+        say!("{}", crate::report::json(&value)?);
+    } else {
+        say_expected(expected);
+        planned.say();
+    }
+    let admitted = admitted(site, products, &names, arguments.force)?;
+    admitted.check()?;
+    Ok(admitted.told())
+}
+
+/// Returns names in their order, each once.
+fn each_once(names: impl Iterator<Item = DeliveryName>) -> Vec<DeliveryName> {
+    let mut seen = std::collections::BTreeSet::new();
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// Transfers deliveries, then runs all other steps.
@@ -119,8 +139,7 @@ fn curate_all(
         }
         names.push(night.fetch_all(origin, directory, word)?);
     }
-    let mut seen = std::collections::BTreeSet::new();
-    names.retain(|name| seen.insert(name.clone()));
+    let names = each_once(names.into_iter());
     let products = night.site().place.products();
     night.admit(&names, products)?;
     night.work(&names, products, true)?;

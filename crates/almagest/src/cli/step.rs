@@ -105,11 +105,11 @@ pub fn run(
     }
     night.work(&deliveries, &[use_case], false)?;
     gate::tell_held(&night.stopped);
+    say_done(&night, use_case, arguments.json)?;
     // The exit code reports stopped work only for deliveries that were named: without names, all permitted work is wanted.
     if !is_named {
         night.stopped.clear();
     }
-    say_done(&night, use_case, arguments.json)?;
     Ok(ended(&mut night))
 }
 
@@ -124,7 +124,8 @@ fn rehearse(
     let deliveries = chosen(&archive, &arguments.of.scope())?;
     let use_cases = [use_case];
     let admitted = admitted(site, &use_cases, &deliveries, arguments.force)?;
-    if !arguments.of.scope().is_all() {
+    let is_named = !arguments.of.scope().is_all();
+    if is_named {
         admitted.check()?;
     }
     let lost = match redo {
@@ -142,15 +143,16 @@ fn rehearse(
             progress.redo.get_or_insert_with(|| "requested again".to_owned());
         }
     })?;
+    let exit = admitted.told();
     if arguments.json {
         say!("{}", crate::report::json(&planned)?);
-        return Ok(Exit::Done);
+    } else {
+        if redo == Redo::LostPreviews {
+            say!("{} with lost previews", counted(lost.len() as u64, "multiframe"));
+        }
+        planned.say();
     }
-    if redo == Redo::LostPreviews {
-        say!("{} with lost previews", counted(lost.len() as u64, "multiframe"));
-    }
-    planned.say();
-    Ok(Exit::Done)
+    Ok(if is_named { exit } else { Exit::Done })
 }
 
 /// Prints the summary, or the files that wait when nothing could be done.
@@ -205,7 +207,7 @@ pub fn planned(
 }
 
 /// Deliveries and use cases, and the instructions that stop some of them.
-struct Admitted<'a> {
+pub struct Admitted<'a> {
     use_cases: &'a [UseCase],
     deliveries: &'a [DeliveryName],
     held: Vec<Held>,
@@ -213,8 +215,14 @@ struct Admitted<'a> {
 
 impl Admitted<'_> {
     /// Refuses deliveries of which nothing may start, as the step does.
-    fn check(&self) -> anyhow::Result<()> {
+    pub fn check(&self) -> anyhow::Result<()> {
         gate::admit(&self.held, self.deliveries, self.use_cases)
+    }
+
+    /// Reports the instructions that stop something, and returns the exit code of a step that they stop.
+    pub fn told(&self) -> Exit {
+        gate::tell_held(&self.held);
+        if self.held.is_empty() { Exit::Done } else { Exit::Conflict }
     }
 
     fn use_cases_of(&self, delivery: &DeliveryName) -> Vec<UseCase> {
@@ -224,7 +232,8 @@ impl Admitted<'_> {
     }
 }
 
-fn admitted<'a>(
+/// Returns deliveries and use cases with the instructions that stop some of them, as of now.
+pub fn admitted<'a>(
     site: &Site,
     use_cases: &'a [UseCase],
     deliveries: &'a [DeliveryName],

@@ -86,6 +86,11 @@ fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
         for (key, value) in keys {
             match value {
                 toml::Value::Table(inner) if is_named => {
+                    // The name itself may be one that no setting below it can have.
+                    if let Some(why) = alone(&[key], toml::Table::new().into()) {
+                        note(&[key], why);
+                        continue;
+                    }
                     for (name, value) in inner {
                         if let Some(why) = alone(&[key, name], value.clone()) {
                             note(&[key, name], why);
@@ -93,7 +98,10 @@ fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
                     }
                 }
                 value => {
-                    if let Some(why) = alone(&[key], value.clone()) {
+                    let of_whole = alone(&[key], value.clone());
+                    for why in of_whole.map_or_else(Vec::new, |why| {
+                        of_elements(value, why, &|one| alone(&[key], one))
+                    }) {
                         note(&[key], why);
                     }
                 }
@@ -101,6 +109,18 @@ fn faults_of_types(document: &toml::Table) -> Vec<check::Fault> {
         }
     }
     faults
+}
+
+/// Returns the fault of each element of a list of which some elements are faulty alone, else the fault of the whole value.
+fn of_elements(
+    value: &toml::Value,
+    of_whole: String,
+    alone: &dyn Fn(toml::Value) -> Option<String>,
+) -> Vec<String> {
+    let elements = value.as_array().into_iter().flatten();
+    let faults: Vec<String> =
+        elements.filter_map(|element| alone(vec![element.clone()].into())).collect();
+    if faults.is_empty() { vec![of_whole] } else { faults }
 }
 
 /// Returns a document without the faulty keys.
