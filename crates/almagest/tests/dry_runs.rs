@@ -155,7 +155,15 @@ fn of_a_decision_that_older_products_end() {
         let catalogue = entries.filter(is_catalogue).min().expect("a catalogue");
         std::fs::remove_file(&catalogue).expect("removed");
         assert!(desk.run(&second).code.is_some_and(|code| code <= 1));
-        place.tried_and_done(&["supersede", "20071011_v2", "--reason", "it is bad"]);
+        let supersede = ["supersede", "20071011_v2", "--reason", "it is bad"];
+        let report = place.tried(&[&supersede[..], &["--json"]].concat()).json(0);
+        let shown = (&report["dry_run"], &report["act"], &report["subject"], &report["reason"]);
+        let wanted =
+            (&true.into(), &"supersede".into(), &"20071011_v2".into(), &"it is bad".into());
+        assert_eq!(shown, wanted, "{report}");
+        assert!(report["who"].as_str().is_some_and(|who| !who.is_empty()), "{report}");
+        assert_eq!(report["products"][0]["why"], "no_catalogue", "{report}");
+        place.tried_and_done(&supersede);
         place.tried_and_done(&["supersede", "20071011_v2", "--undo", "--reason", "it is good"]);
         desk.verified();
     }

@@ -876,6 +876,10 @@ fn detectors_are_known_by_their_names_in_the_headers() {
         }
         let told = desk.at_site(&["findings", "--delivery", SECOND]).ended(0);
         assert!(told.contains("older_detections_kept"), "{told}");
+        // The first detector is not in the newer frame, whose ext_num 2 has detections.
+        let told = desk.at_site(&["findings", "--delivery", SECOND, "--json"]).json(0).to_string();
+        let wanted = "shows the detections of ext_num 2 of 20071011_v1: the frame in 20071011_v2 does not have the detector";
+        assert!(told.contains(wanted), "{told}");
         desk.verified();
     }
 }

@@ -50,6 +50,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         ));
     }
     let scope = arguments.delivery.as_deref().map_or(PurgeScope::All, PurgeScope::Delivery);
+    // The rehearsal is the deletion itself, rolled back: which lake files go depends on the rows that went before, so a count by
+    // other queries could differ from what the act deletes. It opens and hashes no file; it looks up the size of those that go.
     let rehearsed = || -> anyhow::Result<Purged> {
         Ok(site.write_or_rehearse(true)?.purge(scope, &cause, site::now())?)
     };

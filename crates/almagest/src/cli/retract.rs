@@ -1,12 +1,12 @@
 //! `almagest retract`: removal of a delivery from the archive, and its restoration.
 
-use super::dry_run::tell_dry_run;
+use super::decision::Form;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, grouped, say, say_part};
 use archive::history::Cause;
 use archive::retraction::Retracted;
+use curate::advice;
 use curate::site::{self, Site};
-use curate::{advice, log};
 use model::{Advice, DeliveryName, UseCase};
 use std::path::PathBuf;
 
@@ -19,9 +19,9 @@ Products of earlier processings of the night that the delivery had superseded be
 again. --undo restores all rows under the same ids. To ingest the delivery again instead: almagest
 metadata --again --delivery NAME, likewise preview and catalogue, then almagest ingest.
 
-With --json: one object {dry_run, undo, delivery, event, rounds: [{use_case, round}], rows:
-{TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier processings
-that are current again.")]
+With --json: one object {dry_run, act, subject, who, reason, undo, delivery, event, rounds:
+[{use_case, round}], rows: {TABLE: COUNT}, shown_again}; shown_again counts multiframes of earlier
+processings that are current again.")]
 pub struct Arguments {
     /// Name of the delivery, e.g. 20071011_v1.
     #[arg(value_name = "DELIVERY")]
@@ -35,12 +35,8 @@ pub struct Arguments {
     /// Undo the retraction.
     #[arg(long)]
     undo: bool,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
-    /// As one JSON object.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Removes a delivery from the archive, or restores it.
@@ -51,26 +47,19 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if cause.why.is_empty() {
         return Err(exit::usage("--reason is empty"));
     }
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
-    let done = if arguments.undo {
-        archive.restore(name, &arguments.use_case, &cause, site::now())?
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
+    let (act, done) = if arguments.undo {
+        ("retract --undo", archive.restore(name, &arguments.use_case, &cause, site::now())?)
     } else {
-        archive.retract(name, &arguments.use_case, &cause, site::now())?
+        ("retract", archive.retract(name, &arguments.use_case, &cause, site::now())?)
     };
-    if !arguments.dry_run {
-        log::decision(if arguments.undo { "retract --undo" } else { "retract" }, name, &cause);
-    }
-    if arguments.json {
-        say!("{}", crate::report::json(&as_json(&done, arguments))?);
-        return Ok(Exit::Done);
-    }
-    tell_dry_run(arguments.dry_run);
-    told(&done, arguments.undo);
-    if !arguments.undo {
-        let undo = Advice::RetractUndo { delivery: name.clone() };
-        say!("undo: {}", advice::command(&undo));
-    }
-    Ok(Exit::Done)
+    arguments.form.report((act, name.as_str()), &cause, details(&done, arguments), || {
+        told(&done, arguments.undo);
+        if !arguments.undo {
+            let undo = Advice::RetractUndo { delivery: name.clone() };
+            say!("undo: {}", advice::command(&undo));
+        }
+    })
 }
 
 fn told(done: &Retracted, undo: bool) {
@@ -89,7 +78,7 @@ fn told(done: &Retracted, undo: bool) {
     }
 }
 
-fn as_json(done: &Retracted, arguments: &Arguments) -> serde_json::Value {
+fn details(done: &Retracted, arguments: &Arguments) -> serde_json::Value {
     let rounds: Vec<_> = done
         .rounds
         .iter()
@@ -98,7 +87,6 @@ fn as_json(done: &Retracted, arguments: &Arguments) -> serde_json::Value {
     let rows: serde_json::Map<_, _> =
         done.rows.iter().map(|(table, rows)| (table.clone(), (*rows).into())).collect();
     serde_json::json!({
-        "dry_run": arguments.dry_run,
         "undo": arguments.undo,
         "delivery": arguments.delivery,
         "event": done.event.map(|event| event.get()),

@@ -1,13 +1,14 @@
 //! `almagest supersede`: ends older products that are kept because the newer frames of their names, or newer catalogues of their
 //! frames, lack them.
 
-use super::dry_run::tell_dry_run;
+use super::decision::Form;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part};
 use archive::history::Cause;
 use archive::products::kept::KeptProduct;
+use archive::products::supersession::Supersession;
+use curate::advice;
 use curate::site::{self, Site};
-use curate::{advice, log};
 use model::{Advice, DeliveryName, UseCase};
 use std::path::PathBuf;
 
@@ -21,8 +22,9 @@ current, and so does a catalogue for the detectors whose HDUs it lacks or has re
 findings` lists them. This command ends them nevertheless. They become current again with --undo,
 and when the newer frames are retracted.
 
-With --json: one array [{file, use_case, delivery, multiframe_id, newer_delivery,
-newer_multiframe_id, newer_file, ext_nums, why}].")]
+With --json: one object {dry_run, act, subject, who, reason, undo, delivery, event, products:
+[{file, use_case, delivery, multiframe_id, newer_delivery, newer_multiframe_id, newer_file,
+ext_nums, newer_ext_nums, why}]}; why of a product is the cause for which it is kept.")]
 pub struct Arguments {
     /// Name of the newer delivery, e.g. 20071011_v2.
     #[arg(value_name = "DELIVERY")]
@@ -39,12 +41,8 @@ pub struct Arguments {
     /// Undo such a decision.
     #[arg(long)]
     undo: bool,
-    /// Only print what would be done.
-    #[arg(long)]
-    dry_run: bool,
-    /// Print what changed as one JSON array.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Ends kept products, or undoes such a decision.
@@ -62,50 +60,22 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         return Err(exit::usage("--reason is empty"));
     }
     let newer = (arguments.delivery.as_str(), arguments.file.as_deref());
-    let mut archive = site.write_or_rehearse(arguments.dry_run)?;
-    let done = if arguments.undo {
-        archive.undo_supersession(newer, &arguments.use_case, &cause, site::now())?
+    let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
+    let (act, done) = if arguments.undo {
+        let use_cases = &arguments.use_case;
+        ("supersede --undo", archive.undo_supersession(newer, use_cases, &cause, site::now())?)
     } else {
-        archive.supersede(newer, &arguments.use_case, &cause, site::now())?
+        ("supersede", archive.supersede(newer, &arguments.use_case, &cause, site::now())?)
     };
-    if !arguments.dry_run {
-        let act = if arguments.undo { "supersede --undo" } else { "supersede" };
-        log::decision(act, &arguments.delivery, &cause);
-    }
-    tell_dry_run(arguments.dry_run && !arguments.json);
-    show(arguments, &done.products)?;
-    if arguments.json {
-        return Ok(Exit::Done);
-    }
-    let event = done.event.map(|event| event.get()).unwrap_or_default();
-    let products = counted(done.products.len() as u64, "older product");
-    if arguments.undo {
-        say!("{products} current again in event {event}");
-    } else {
-        say!("{products} ended in event {event}");
-        let undo = Advice::SupersedeUndo { delivery: arguments.delivery.clone() };
-        say!("undo: {}", advice::command(&undo));
-    }
-    Ok(Exit::Done)
+    let subject = arguments.delivery.as_str();
+    arguments.form.report((act, subject), &cause, details(&done, arguments), || {
+        told(&done, arguments);
+    })
 }
 
-fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
-    if arguments.json {
-        let list: Vec<_> = products
-            .iter()
-            .map(|k| {
-                serde_json::json!({
-                    "file": k.file, "use_case": k.use_case.name(), "delivery": k.delivery,
-                    "multiframe_id": k.multiframe_id, "newer_delivery": k.newer_delivery,
-                    "newer_multiframe_id": k.newer_multiframe_id, "newer_file": k.newer_file, "ext_nums": k.ext_nums, "why": k.why.name(),
-                })
-            })
-            .collect();
-        say!("{}", serde_json::to_string_pretty(&list)?);
-        return Ok(());
-    }
+fn told(done: &Supersession, arguments: &Arguments) {
     let mut table = Table::new(["file", "product", "ext_num", "of", "beside", "because"]);
-    for k in products {
+    for k in &done.products {
         table.row([
             k.file.clone(),
             k.use_case.name().to_owned(),
@@ -116,5 +86,30 @@ fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
         ]);
     }
     say_part!("{}", table.text());
-    Ok(())
+    let event = done.event.map(|event| event.get()).unwrap_or_default();
+    let products = counted(done.products.len() as u64, "older product");
+    if arguments.undo {
+        say!("{products} current again in event {event}");
+    } else {
+        say!("{products} ended in event {event}");
+        let undo = Advice::SupersedeUndo { delivery: arguments.delivery.clone() };
+        say!("undo: {}", advice::command(&undo));
+    }
+}
+
+fn details(done: &Supersession, arguments: &Arguments) -> serde_json::Value {
+    let product = |k: &KeptProduct| {
+        serde_json::json!({
+            "file": k.file, "use_case": k.use_case.name(), "delivery": k.delivery,
+            "multiframe_id": k.multiframe_id, "newer_delivery": k.newer_delivery,
+            "newer_multiframe_id": k.newer_multiframe_id, "newer_file": k.newer_file, "ext_nums": k.ext_nums,
+            "newer_ext_nums": k.newer_ext_nums, "why": k.why.name(),
+        })
+    };
+    serde_json::json!({
+        "undo": arguments.undo,
+        "delivery": arguments.delivery,
+        "event": done.event.map(|event| event.get()),
+        "products": done.products.iter().map(product).collect::<Vec<_>>(),
+    })
 }

@@ -354,9 +354,12 @@ pub(crate) fn publish(
     let rows = match unit.key.use_case.product().succession {
         Succession::Detector => {
             let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;
-            let mut rows = match are_described && described::frames_agree(tx, (unit.id, DONE))? {
+            let are_described = are_described
+                && described::frames_agree(tx, (unit.id, DONE))?
+                && !described::shows_refused(tx, (unit.id, IMAGES))?;
+            let mut rows = match are_described {
                 true => Counts::new(),
-                false => described::follow(tx, (unit.id, DONE), event)?,
+                false => described::follow(tx, (unit.id, IMAGES), event)?,
             };
             rows.insert("detection".to_owned(), detections);
             rows

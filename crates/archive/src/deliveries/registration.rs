@@ -80,7 +80,7 @@ pub(crate) fn record(
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
     let superseded = match registration.present {
-        Some(present) => frame_names::supersede(tx, delivery, present)?,
+        Some(present) => frame_names::supersede(tx, delivery, present, now)?,
         None => Vec::new(),
     };
     recorded.superseded += superseded.len() as u64;
@@ -468,7 +468,7 @@ fn revive(
 }
 
 /// Requests that all use cases of a file are redone, if it is an image.
-fn request_all(
+pub(crate) fn request_all(
     tx: &Connection,
     file_id: i64,
     why: &str,

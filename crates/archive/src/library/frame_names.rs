@@ -2,9 +2,11 @@
 //!
 //! If the source shows only the later of two such files, that file supersedes the earlier one as newer content of the same name
 //! does: it takes over the catalogue, and only it gets new rounds. The earlier file's products show until the later file has them
-//! ([`crate::products`]). Files that the source shows side by side stay two images, with a finding. Start at [`supersede`].
+//! ([`crate::products`]). If the source shows the earlier file again and the later one no longer, the order is reversed. Files that
+//! the source shows side by side stay two images, with a finding. Start at [`supersede`].
 
 use crate::Timestamp;
+use crate::deliveries::registration::request_all;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
@@ -24,19 +26,35 @@ pub const LATEST_OF_NAME: &str =
     "(SELECT successor.name FROM file AS successor WHERE successor.file_id = file.superseded_by)
     IS DISTINCT FROM file.name";
 
-/// Marks images of a delivery that its source no longer shows as superseded by those of the same frame that were registered after
-/// them. `present` are the names that it shows, sorted. Returns the superseded files.
+/// Makes the images of a delivery current that its source shows, and marks those that it no longer shows as superseded by another
+/// image of the same frame: by the one registered next, else by the latest that the source shows. An image that the source shows
+/// again under its earlier name is current again, and all its use cases are redone. `present` are the names that the source
+/// shows, sorted. Returns the superseded files.
 pub(crate) fn supersede(
     tx: &Connection,
     delivery: i64,
     present: &[String],
+    now: Timestamp,
 ) -> Result<Vec<i64>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
-        "SELECT frame_name, file_id, name FROM file
-         WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image' ORDER BY frame_name, file_id",
-    )?;
-    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)))?;
-    let files: Vec<(String, i64, String)> = rows.collect::<Result<_, _>>()?;
+    let mut select = tx.prepare_cached(&format!(
+        "SELECT frame_name, file_id, name, state FROM file
+         WHERE delivery_id = ?1 AND kind = 'image' AND {LATEST_OF_NAME} ORDER BY frame_name, file_id"
+    ))?;
+    let rows = select.query_map([delivery], |r| {
+        let (file, name, state) = (r.get(1)?, r.get::<String>(2)?, r.get::<String>(3)?);
+        let is_shown = present.binary_search(&name).is_ok();
+        Ok(FrameFile { frame: r.get(0)?, file, name, is_current: state == "current", is_shown })
+    })?;
+    let mut files: Vec<FrameFile> = rows.collect::<Result<_, _>>()?;
+    for back in files.iter_mut().filter(|file| file.is_shown && !file.is_current) {
+        tx.prepare_cached(
+            "UPDATE file SET state = 'current', superseded_by = NULL WHERE file_id = ?1",
+        )?
+        .execute([back.file])?;
+        request_all(tx, back.file, "the source shows the file again", now)?;
+        back.is_current = true;
+    }
+    files.retain(|file| file.is_current);
     tx.prepare_cached(
         "DELETE FROM finding WHERE delivery_id = ?1 AND stage = ?2 AND round = 0 AND code = ?3",
     )?
@@ -45,21 +63,33 @@ pub(crate) fn supersede(
         "UPDATE file SET state = 'superseded', superseded_by = ?2 WHERE file_id = ?1",
     )?;
     let mut superseded = Vec::new();
-    for pair in files.windows(2) {
-        let [(older_frame, older, older_name), (newer_frame, newer, newer_name)] = pair else {
-            continue;
-        };
-        if older_frame != newer_frame {
-            continue;
-        }
-        if present.binary_search(older_name).is_ok() {
-            note_twice(tx, delivery, older_name, (*newer, newer_name))?;
-        } else {
-            update.execute([older, newer])?;
-            superseded.push(*older);
+    for of_frame in files.chunk_by(|a, b| a.frame == b.frame) {
+        let latest_shown = || of_frame.iter().rfind(|other| other.is_shown);
+        let mut side_by_side: Option<&FrameFile> = None;
+        for (at, one) in of_frame.iter().enumerate() {
+            let newer = of_frame.get(at + 1).or_else(latest_shown);
+            if let Some(newer) = newer.filter(|_| !one.is_shown) {
+                update.execute([one.file, newer.file])?;
+                superseded.push(one.file);
+                continue;
+            }
+            if let Some(older) = side_by_side.replace(one) {
+                note_twice(tx, delivery, &older.name, (one.file, &one.name))?;
+            }
         }
     }
     Ok(superseded)
+}
+
+/// The latest content of one name of a frame.
+#[derive(Debug)]
+struct FrameFile {
+    frame: String,
+    file: i64,
+    name: String,
+    is_current: bool,
+    /// True when the source shows the name.
+    is_shown: bool,
 }
 
 /// Records a finding about two images of a delivery whose names are of one frame.
@@ -84,7 +114,7 @@ fn note_twice(
     findings::note(tx, delivery, Stage::Register, 0, found)
 }
 
-/// Ends the shown products of superseded files whose successors are shown already.
+/// Ends the shown products of superseded files whose successors have products already, and shows those of the successors.
 pub(crate) fn settle(
     tx: &Connection,
     site: &Site,
@@ -94,7 +124,7 @@ pub(crate) fn settle(
     let mut select = tx.prepare_cached(
         "SELECT newer.multiframe_id FROM file JOIN image AS newer ON newer.file_id = file.superseded_by
              JOIN product USING (multiframe_id)
-         WHERE file.file_id = ?1 AND product.use_case = 'metadata' AND product.state = 'current'",
+         WHERE file.file_id = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'",
     )?;
     let mut shown = Vec::new();
     for file in superseded {

@@ -192,6 +192,22 @@ fn named(described: &BTreeMap<DetectorKey, DescribedDetector>) -> HashMap<Detect
     found
 }
 
+/// Loads the names from the headers of all detectors of some images, by image and extension number. `of` is as in [`described`].
+pub(crate) fn names(
+    c: &Connection,
+    of: &str,
+    id: i64,
+) -> Result<HashMap<i64, BTreeMap<i64, Option<String>>>, ArchiveFault> {
+    let described = described(c, of, id)?;
+    let mut named = named(&described);
+    let mut found: HashMap<i64, BTreeMap<i64, Option<String>>> = HashMap::new();
+    for key in described.into_keys() {
+        let name = named.remove(&key);
+        found.entry(key.multiframe_id).or_default().insert(key.ext_num, name);
+    }
+    Ok(found)
+}
+
 /// Retracts the detections of a delivery's images, shown or not. Returns the detectors whose detections were shown.
 pub(crate) fn retract(
     tx: &Connection,

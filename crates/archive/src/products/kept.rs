@@ -6,7 +6,7 @@ use crate::products::detectors::DetectorProduct;
 use crate::products::{Frame, Scope, WantedFrame, groups, wanted};
 use engine::Connection;
 use model::{DeliveryName, UseCase};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +63,10 @@ pub struct KeptProduct {
     pub newer_multiframe_id: i64,
     /// File of the newer image.
     pub newer_file: String,
-    /// The detectors that keep detections.
+    /// Extension numbers, in the older image, of the detectors that keep detections.
     pub ext_nums: Vec<i64>,
+    /// Extension numbers of these detectors in the newer image, without those that it lacks.
+    pub newer_ext_nums: Vec<i64>,
     /// The reason why the newer image or catalogue lacks the product.
     pub why: Lack,
 }
@@ -93,10 +95,9 @@ impl KeptProduct {
         }
     }
 
-    /// Returns the extension numbers of the detectors that keep detections, as a list.
+    /// Returns the extension numbers, in the older image, of the detectors that keep detections, as a list.
     pub fn detectors(&self) -> String {
-        let numbers: Vec<String> = self.ext_nums.iter().map(ToString::to_string).collect();
-        numbers.join(", ")
+        list(&self.ext_nums)
     }
 
     /// Returns the reason why the newer image or catalogue lacks the product, as a clause.
@@ -117,12 +118,22 @@ impl KeptProduct {
             Lack::HduRefused => {
                 format!(
                     "{lacking} has no accepted detections of ext_num {}: HDU refused",
-                    self.detectors()
+                    list(&self.newer_ext_nums)
                 )
             }
-            Lack::HduAbsent => format!("{lacking} has no HDU for ext_num {}", self.detectors()),
+            Lack::HduAbsent if self.newer_ext_nums.is_empty() => {
+                let detectors = if self.ext_nums.len() == 1 { "detector" } else { "detectors" };
+                format!("the frame in {newer} does not have the {detectors}")
+            }
+            Lack::HduAbsent => {
+                format!("{lacking} has no HDU for ext_num {}", list(&self.newer_ext_nums))
+            }
         }
     }
+}
+
+fn list(numbers: &[i64]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl std::fmt::Display for KeptProduct {
@@ -148,11 +159,35 @@ pub(crate) struct Kept {
     pub newer: (i64, i64),
     /// Name of the newer image's file.
     pub newer_name: String,
-    /// The detectors that keep detections.
+    /// Extension numbers, in the image, of the detectors that keep detections.
     pub ext_nums: Vec<i64>,
+    /// Names from the headers of the image's detectors that have one.
+    pub detectors: BTreeMap<i64, String>,
 }
 
 impl Kept {
+    /// Returns the extension numbers, in the newer image, of the detectors that keep detections. `newer` has the names from the
+    /// headers of the newer image's detectors. A detector is the one of the same name, else the one with the same extension
+    /// number, unless that is another detector of the older image.
+    pub(crate) fn newer_ext_nums(&self, newer: &BTreeMap<i64, Option<String>>) -> Vec<i64> {
+        if self.is_of_own_catalogue() {
+            return self.ext_nums.clone();
+        }
+        let is_of_older = |name: &String| self.detectors.values().any(|of_older| of_older == name);
+        let counterpart = |ext_num: &i64| {
+            let wanted = self.detectors.get(ext_num);
+            let mut named =
+                newer.iter().filter(|(_, name)| wanted.is_some() && name.as_ref() == wanted);
+            if let Some((number, _)) = named.next() {
+                return Some(*number);
+            }
+            let same = newer.get(ext_num)?;
+            let is_another = wanted.is_some() && same.as_ref().is_some_and(is_of_older);
+            (!is_another).then_some(*ext_num)
+        };
+        self.ext_nums.iter().filter_map(counterpart).collect()
+    }
+
     /// Returns true when a newer round of the image's own catalogue lacks the detections.
     pub(crate) fn is_of_own_catalogue(&self) -> bool {
         self.newer.0 == self.multiframe
@@ -201,6 +236,11 @@ impl Frame {
             newer: (newer.multiframe, newer.delivery),
             newer_name: newer.name.clone(),
             ext_nums,
+            detectors: self
+                .detectors
+                .iter()
+                .filter_map(|(ext_num, held)| Some((*ext_num, held.detector.clone()?)))
+                .collect(),
         };
         let shown = |(_, detector): &(&i64, &DetectorProduct)| detector.ended.is_none();
         let ext_nums = |uncovered_only: bool| -> Vec<i64> {
@@ -279,5 +319,74 @@ impl Frame {
             }
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(ext_nums: &[i64], names: &[(i64, &str)]) -> Kept {
+        Kept {
+            name: "w.fit".to_owned(),
+            multiframe: 1,
+            delivery: 1,
+            use_case: UseCase::Catalogue,
+            newer: (2, 2),
+            newer_name: "w.fit".to_owned(),
+            ext_nums: ext_nums.to_vec(),
+            detectors: names.iter().map(|(n, name)| (*n, (*name).to_owned())).collect(),
+        }
+    }
+
+    fn newer(names: &[(i64, Option<&str>)]) -> BTreeMap<i64, Option<String>> {
+        names.iter().map(|(n, name)| (*n, name.map(str::to_owned))).collect()
+    }
+
+    /// The newer image lacks the first detector, so that the others have other extension numbers.
+    #[test]
+    fn the_detectors_of_the_newer_image_are_named() {
+        let older = [(2, "cam_num 1"), (3, "cam_num 2"), (4, "cam_num 3")];
+        let shifted = newer(&[(2, Some("cam_num 2")), (3, Some("cam_num 3"))]);
+        assert_eq!(kept(&[3, 4], &older).newer_ext_nums(&shifted), [2, 3]);
+        assert_eq!(kept(&[2], &older).newer_ext_nums(&shifted), [0; 0], "it is not there");
+        assert_eq!(kept(&[2, 4], &older).newer_ext_nums(&shifted), [3]);
+        let other = newer(&[(2, Some("cam_num 9")), (3, None)]);
+        assert_eq!(kept(&[2, 3, 4], &older).newer_ext_nums(&other), [2, 3], "by number");
+        assert_eq!(kept(&[2, 3], &[]).newer_ext_nums(&shifted), [2, 3], "of no known name");
+    }
+
+    #[test]
+    fn a_message_names_the_detectors_of_both_images() {
+        let message = |newer_ext_nums: &[i64], why| {
+            let kept = KeptProduct {
+                delivery: "n_v1".parse().unwrap(),
+                file: "w.fit".to_owned(),
+                multiframe_id: 1,
+                use_case: UseCase::Catalogue,
+                newer_delivery: "n_v2".parse().unwrap(),
+                newer_multiframe_id: 2,
+                newer_file: "w.fit".to_owned(),
+                ext_nums: vec![3],
+                newer_ext_nums: newer_ext_nums.to_vec(),
+                why,
+            };
+            kept.to_string()
+        };
+        let begin = "w.fit shows the detections of ext_num 3 of n_v1: ";
+        assert_eq!(
+            message(&[2], Lack::HduAbsent),
+            format!("{begin}the catalogue of the frame in n_v2 has no HDU for ext_num 2")
+        );
+        assert_eq!(
+            message(&[2], Lack::HduRefused),
+            format!(
+                "{begin}the catalogue of the frame in n_v2 has no accepted detections of ext_num 2: HDU refused"
+            )
+        );
+        assert_eq!(
+            message(&[], Lack::HduAbsent),
+            format!("{begin}the frame in n_v2 does not have the detector")
+        );
     }
 }

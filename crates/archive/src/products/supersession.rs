@@ -139,16 +139,24 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
             entry.insert(Arrived::of(c, id, &newer)?);
         }
     }
-    let record = |kept: &Kept| KeptProduct {
-        delivery: deliveries[&kept.delivery].name.clone(),
-        file: kept.name.clone(),
-        multiframe_id: kept.multiframe,
-        use_case: kept.use_case,
-        newer_delivery: deliveries[&kept.newer.1].name.clone(),
-        newer_multiframe_id: kept.newer.0,
-        newer_file: kept.newer_name.clone(),
-        ext_nums: kept.ext_nums.clone(),
-        why: deliveries[&kept.newer.1].lack(kept),
+    let record = |kept: &Kept| {
+        let newer = &deliveries[&kept.newer.1];
+        let none = BTreeMap::new();
+        let detectors = newer.detectors.get(&kept.newer.0).unwrap_or(&none);
+        let newer_ext_nums = kept.newer_ext_nums(detectors);
+        let why = newer.lack(kept, &newer_ext_nums);
+        KeptProduct {
+            delivery: deliveries[&kept.delivery].name.clone(),
+            file: kept.name.clone(),
+            multiframe_id: kept.multiframe,
+            use_case: kept.use_case,
+            newer_delivery: newer.name.clone(),
+            newer_multiframe_id: kept.newer.0,
+            newer_file: kept.newer_name.clone(),
+            ext_nums: kept.ext_nums.clone(),
+            newer_ext_nums,
+            why,
+        }
     };
     Ok(kept.iter().map(record).collect())
 }
@@ -165,6 +173,8 @@ struct Arrived {
     with_detections: HashSet<i64>,
     /// HDUs of the images' catalogues that were refused.
     refused: HashMap<i64, RefusedHdus>,
+    /// Names from the headers of each image's detectors, by extension number.
+    detectors: HashMap<i64, BTreeMap<i64, Option<String>>>,
 }
 
 /// Refused HDUs of the latest catalogue of an image.
@@ -221,11 +231,15 @@ impl Arrived {
         let rows = select.query_map([delivery], |r| r.get(0))?;
         let with_detections = rows.collect::<Result<_, _>>()?;
         let refused = refused_hdus(c, delivery, images)?;
-        Ok(Self { name, with_catalogue, latest, with_detections, refused })
+        let of_images = few(images, "multiframe_id");
+        let detectors =
+            detectors::names(c, &format!("{IMAGES_OF_DELIVERY} {of_images}"), delivery)?;
+        Ok(Self { name, with_catalogue, latest, with_detections, refused, detectors })
     }
 
-    /// Determines why the newer image, or the newer round of the image's own catalogue, lacks a product.
-    fn lack(&self, kept: &Kept) -> Lack {
+    /// Determines why the newer image, or the newer round of the image's own catalogue, lacks a product. `ext_nums` are those of
+    /// the kept detectors in the newer image.
+    fn lack(&self, kept: &Kept, ext_nums: &[i64]) -> Lack {
         let (multiframe, use_case) = (kept.newer.0, kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
             let is_absent =
@@ -240,10 +254,9 @@ impl Arrived {
                     && self.with_detections.contains(&multiframe) =>
             {
                 let refused = self.refused.get(&multiframe);
-                let is_refused = |ext_num: &i64| {
-                    refused.is_some_and(|refused| refused.has(*ext_num, &kept.ext_nums))
-                };
-                let is_any = kept.ext_nums.iter().any(is_refused);
+                let is_refused =
+                    |ext_num: &i64| refused.is_some_and(|refused| refused.has(*ext_num, ext_nums));
+                let is_any = ext_nums.iter().any(is_refused);
                 if is_any { Lack::HduRefused } else { Lack::HduAbsent }
             }
             (_, Some("refused")) | ("ingested", Some("done")) => Lack::Refused,
@@ -325,10 +338,10 @@ pub(crate) fn findings(
             subject,
             files: 0,
             occurrences: 0,
-            example_file: kept.file.clone(),
+            example_file: kept.newer_file.clone(),
             example_ext_num: kept
                 .is_of_detectors()
-                .then(|| kept.ext_nums.first().and_then(|n| u32::try_from(*n).ok()))
+                .then(|| kept.newer_ext_nums.first().and_then(|n| u32::try_from(*n).ok()))
                 .flatten(),
             message: kept.to_string(),
         });

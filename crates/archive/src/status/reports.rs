@@ -328,15 +328,23 @@ fn count_products(
             }
         }
     }
-    // For a single delivery, the query does not read the rows of the others.
-    let only = match statuses.len() {
-        1 => statuses.values().next().map(|status| status.name.clone()),
-        _ => None,
-    };
-    for kind in supersession::findings(c, only.as_ref())? {
-        if let Some(status) = statuses.values_mut().find(|s| s.name == kind.delivery) {
-            status.findings += 1;
+    // For some deliveries, the query does not read the products of the others.
+    let kinds = match chosen {
+        Chosen::All => supersession::findings(c, None)?,
+        Chosen::Some(_) => {
+            let mut kinds = Vec::new();
+            for status in statuses.values() {
+                kinds.extend(supersession::findings(c, Some(&status.name))?);
+            }
+            kinds
         }
+    };
+    let mut of_delivery: BTreeMap<DeliveryName, u64> = BTreeMap::new();
+    for kind in kinds {
+        *of_delivery.entry(kind.delivery).or_default() += 1;
+    }
+    for status in statuses.values_mut() {
+        status.findings += of_delivery.remove(&status.name).unwrap_or(0);
     }
     Ok(())
 }

@@ -34,6 +34,7 @@ pub fn all(fresh: &Fresh) {
         ("newer content supersedes", newer_content_supersedes),
         ("an earlier content comes back", an_earlier_content_comes_back),
         ("another ending is the same frame", another_ending_is_the_same_frame),
+        ("an earlier name comes back", an_earlier_name_comes_back),
         ("equal content elsewhere is linked", equal_content_elsewhere_is_linked),
         ("catalogues pair with images that arrive later", catalogues_pair_late),
         ("a new programme releases what waited", refusals::a_new_programme_releases),
@@ -270,6 +271,60 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
     let others = [arrival("a.b.fit", "x"), arrival("A.fit", "y"), arrival("a.txt", "z")];
     assert_eq!(record(&mut archive, &others).superseded, 0);
     assert_eq!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images.len(), 3);
+}
+
+/// A source that shows the earlier file of a frame again, and the later one no longer, makes the earlier image current: under its
+/// own id, with the values and the detections that the archive has of it.
+fn an_earlier_name_comes_back(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    let shows = |archive: &mut Archive, present: &[&str], arrivals: &[Arrival]| {
+        let present: Vec<String> = present.iter().map(|name| (*name).to_owned()).collect();
+        let registration = Registration {
+            delivery: delivery(),
+            arrivals,
+            unchanged: &[],
+            present: Some(&present),
+            touched: &[],
+            refusals: &[],
+            postponed: &[],
+            skipped: &[],
+            findings: &[],
+            pairing: &pairing,
+        };
+        archive.record(&registration, now()).unwrap()
+    };
+    let images = |archive: &Reader| -> Vec<(String, i64)> {
+        let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
+        work.images.iter().map(|image| (image.name.clone(), image.multiframe_id.get())).collect()
+    };
+    let (first, second) = (("a.fit".to_owned(), 1), ("a.fit.gz".to_owned(), 2));
+    shows(&mut archive, &["a.fit"], &[arrival("a.fit", "x")]);
+    shows(&mut archive, &["a.fit.gz"], &[arrival("a.fit.gz", "y")]);
+    assert_eq!(images(&archive), [second.clone()]);
+    // The file has its earlier size and date, so that it is not fetched again.
+    let back = shows(&mut archive, &["a.fit"], &[]);
+    assert_eq!((back.images, back.superseded), (0, 1));
+    assert_eq!(images(&archive), [first.clone()], "the same key has the same id");
+    let work = archive.delivery_work(&NIGHT.parse().unwrap()).unwrap();
+    assert!(work.images[0].progress(UseCase::Metadata).redo.is_some());
+    assert!(archive.findings(None).unwrap().is_empty(), "no frame is there twice");
+    let facts = archive.facts("20071011_v1/a.fit.gz").unwrap().unwrap();
+    assert_eq!(facts.files[0].replaced_by.as_deref(), Some("a.fit"));
+    // To and fro, and fetched again.
+    shows(&mut archive, &["a.fit.gz"], &[]);
+    assert_eq!(images(&archive), [second.clone()]);
+    shows(&mut archive, &["a.fit"], &[arrival("a.fit", "x")]);
+    assert_eq!(images(&archive), [first.clone()]);
+    // Side by side they are two images, with a finding; a source that shows neither changes nothing.
+    shows(&mut archive, &["a.fit", "a.fit.gz"], &[]);
+    assert_eq!(images(&archive), [first.clone(), second]);
+    assert_eq!(archive.findings(None).unwrap().len(), 1);
+    shows(&mut archive, &["a.fit"], &[]);
+    assert_eq!(images(&archive), [first]);
+    // The same content under a third name of the frame is an image of its own.
+    let third = shows(&mut archive, &["a.FITS.fz"], &[arrival("a.FITS.fz", "x")]);
+    assert_eq!((third.images, third.superseded), (1, 1));
+    assert_eq!(images(&archive), [("a.FITS.fz".to_owned(), 3)]);
 }
 
 fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
