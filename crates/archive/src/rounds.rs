@@ -6,6 +6,7 @@ use crate::history::{self, Cause};
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
+use model::products::Scope;
 use model::{DeliveryName, MultiframeId};
 use model::{UnitKey, UnitState, UseCase};
 use rusqlite::params;
@@ -399,6 +400,20 @@ pub(crate) fn request_again(
          ON CONFLICT DO NOTHING",
     )?
     .execute(params![file_id, use_case.name(), text_of(now), why])?;
+    Ok(())
+}
+
+/// Requests that all products of a file's image are made again: those of the site whose units are deliveries.
+pub(crate) fn request_all(
+    tx: &Connection,
+    file_id: i64,
+    products: &[UseCase],
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    for use_case in products.iter().filter(|u| u.product().scope == Scope::Delivery) {
+        request_again(tx, file_id, *use_case, why, now)?;
+    }
     Ok(())
 }
 

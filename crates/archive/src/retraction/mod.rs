@@ -213,8 +213,12 @@ pub(crate) fn restore(
 }
 
 /// Returns true when undoing a delivery's retraction would restore something.
-pub(crate) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
-    for unit in units(c, delivery, UnitState::Retracted, UseCase::ALL)? {
+pub(crate) fn can_come_back(
+    c: &Connection,
+    site: &Site,
+    delivery: i64,
+) -> Result<bool, ArchiveFault> {
+    for unit in units(c, delivery, UnitState::Retracted, site.products())? {
         if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
             return Ok(true);
         }
