@@ -8,7 +8,7 @@ use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
 use crate::findings::findings;
-use crate::products::{self, supersession};
+use crate::products::{self, named, supersession};
 use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
 use crate::retraction::can_come_back;
 use crate::retraction::purge::{PurgedRound, purged_rounds};
@@ -308,12 +308,13 @@ fn add_waiting(
     }
     // Loading all work of a delivery is expensive, and most catalogues are already in a round.
     let catalogue = (sheet.kind == "catalogue").then_some(file);
+    let of_catalogues = named::of_catalogues();
     let may_wait: bool = c.query_row(
-        "SELECT EXISTS (SELECT * FROM catalogue
+        &format!("SELECT EXISTS (SELECT * FROM catalogue
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR file_id = ?2)
                  AND NOT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
                                  WHERE task_input.multiframe_id = catalogue.multiframe_id
-                                     AND catalogue_version = catalogue.version AND use_case = 'catalogue'))",
+                                     AND catalogue_version = catalogue.version AND use_case IN ({of_catalogues})))"),
         params![multiframe, catalogue],
         |r| r.get(0),
     )?;
@@ -358,13 +359,14 @@ fn rounds(
     multiframe: i64,
     catalogue: Option<i64>,
 ) -> Result<Vec<FileRound>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+    let mut select = c.prepare_cached(&format!(
         "SELECT use_case, round, unit.state, coalesce(outcome, '')
          FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case <> 'catalogue' OR catalogue_version IN (
+         WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case NOT IN ({of_catalogues}) OR catalogue_version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))
          ORDER BY unit_id",
-    )?;
+        of_catalogues = named::of_catalogues()
+    ))?;
     let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,

@@ -8,7 +8,7 @@ use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
-use crate::products::supersession;
+use crate::products::{named, supersession};
 use crate::refusals::{self, Stage};
 use crate::site::Site;
 use engine::{Connection, Optional};
@@ -91,11 +91,12 @@ pub(crate) fn settle(
     superseded: &[i64],
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT newer.multiframe_id FROM file JOIN image AS newer ON newer.file_id = file.superseded_by
              JOIN product USING (multiframe_id)
-         WHERE file.file_id = ?1 AND product.use_case = 'metadata' AND product.state = 'current'",
-    )?;
+         WHERE file.file_id = ?1 AND product.use_case IN ({}) AND product.state = 'current'",
+        named::describing()
+    ))?;
     let mut shown = Vec::new();
     for file in superseded {
         let newer: Option<i64> = select.query_row([file], |r| r.get(0)).optional()?;
