@@ -6,7 +6,7 @@ use crate::metadata::reference::{Cell, ReferenceRows, load_reference};
 use crate::refusals::{self, RefusalRecord};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{ProgrammeId, ProgrammeName};
+use model::{ProgrammeId, ProgrammeName, UseCase};
 
 /// A programme.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +43,9 @@ impl Archive {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<(ProgrammeId, u64), ArchiveError> {
+        let products = self.site.products();
         self.write("programme", format!("add programme {name}"), |tx| {
-            add_programme(tx, (name, project), releases, cause, now)
+            add_programme(tx, products, (name, project), releases, cause, now)
         })
     }
 }
@@ -52,6 +53,7 @@ impl Archive {
 /// Implements [`crate::Archive::add_programme`].
 pub(crate) fn add_programme(
     tx: &Connection,
+    products: &[UseCase],
     (name, project): (&ProgrammeName, &str),
     releases: &dyn Fn(&RefusalRecord) -> bool,
     cause: &Cause,
@@ -89,7 +91,7 @@ pub(crate) fn add_programme(
     let id = i32::try_from(number).ok().and_then(ProgrammeId::new);
     let id = id.ok_or_else(|| ArchiveFault::Damaged(format!("{number} is not a programme id")))?;
     let cause = Cause::new(cause.who.clone(), format!("programme {name} was added"));
-    Ok((id, refusals::release(tx, releases, &cause, now)?))
+    Ok((id, refusals::release(tx, products, releases, &cause, now)?))
 }
 
 /// Implements [`crate::Reader::programmes`].

@@ -3,9 +3,11 @@
 use crate::deliveries::registration::{self, delivery_id};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
+use crate::products::named;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
+use model::products::Scope;
 use model::{
     AttemptNumber, BatchId, DeliveryName, MultiframeId, RoundNumber, SurveyName, TaskNumber,
 };
@@ -398,16 +400,31 @@ pub(crate) fn request_again(
     why: &str,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    tx.prepare_cached(
+    tx.prepare_cached(&format!(
         "INSERT INTO redo (file_id, use_case, requested, why)
          SELECT CAST(?1 AS BIGINT), CAST(?2 AS TEXT), CAST(?3 AS TEXT), CAST(?4 AS TEXT)
-         WHERE CAST(?2 AS TEXT) <> 'catalogue' OR EXISTS (
+         WHERE CAST(?2 AS TEXT) NOT IN ({of_catalogues}) OR EXISTS (
              SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = ?1 AND file.state = 'current')
          ON CONFLICT DO NOTHING",
-    )?
+        of_catalogues = named::of_catalogues()
+    ))?
     .execute(params![file_id, use_case.name(), text_of(now), why])?;
+    Ok(())
+}
+
+/// Requests that all products of a file's image are made again: those of the site whose units are deliveries.
+pub(crate) fn request_all(
+    tx: &Connection,
+    file_id: i64,
+    products: &[UseCase],
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    for use_case in products.iter().filter(|u| u.product().scope == Scope::Delivery) {
+        request_again(tx, file_id, *use_case, why, now)?;
+    }
     Ok(())
 }
 
@@ -425,12 +442,13 @@ pub fn request_preview(
 
 /// Drops requests to redo the detections of images that have no catalogue, or no longer: no round could process them.
 pub(crate) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), ArchiveFault> {
-    tx.prepare_cached(
-        "DELETE FROM redo WHERE unit_id IS NULL AND use_case = 'catalogue' AND NOT EXISTS (
+    tx.prepare_cached(&format!(
+        "DELETE FROM redo WHERE unit_id IS NULL AND use_case IN ({of_catalogues}) AND NOT EXISTS (
              SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = redo.file_id AND file.state = 'current')",
-    )?
+        of_catalogues = named::of_catalogues()
+    ))?
     .execute(params![])?;
     Ok(())
 }

@@ -338,7 +338,7 @@ impl Product {
 }
 
 /// Returns the handles of all definitions.
-fn defined() -> impl Iterator<Item = UseCase> {
+pub fn defined() -> impl Iterator<Item = UseCase> {
     (0..).zip(DEFINITIONS).map(|(at, _)| UseCase(at))
 }
 

@@ -203,6 +203,7 @@ pub fn setting(
     }
     let ingester = state::read(&state::directory(&site.place.logs()));
     Ok(Setting {
+        products: site.place.products(),
         standing: archive.instructions()?,
         has_scheduler: gate::has_scheduler(site),
         has_ingester: ingester.is_some_and(|state| state.is_alive()),

@@ -168,7 +168,8 @@ pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
     let mut archive = Archive::create(&place, site::now())?;
     let loaded = profiles::load(&place.surveys())?;
     let cause = Cause::new(site::operator(), "site made");
-    archive.load_reference(&profiles::reference_rows(&loaded), &cause, site::now())?;
+    let rows = profiles::reference_rows(&loaded, place.products());
+    archive.load_reference(&rows, &cause, site::now())?;
     Ok(())
 }
 

@@ -4,9 +4,11 @@ use super::ScopeArguments;
 use super::night::{as_json, ended, open, report_as, tell_blocked};
 use crate::exit::Exit;
 use crate::report::{Table, counted, grouped, say, shown};
+use archive::Reader;
 use archive::planning::Held;
 use archive::work::ImageWork;
 use curate::advice;
+use curate::profiles::Loaded;
 use curate::rounds::plan;
 use curate::scope::chosen;
 use curate::site::Site;
@@ -123,7 +125,8 @@ fn rehearse(
     let archive = site.read()?;
     let deliveries = chosen(&archive, &arguments.of.scope())?;
     let use_cases = [use_case];
-    let admitted = admitted(site, &use_cases, &deliveries, arguments.force)?;
+    let profiles = site.profiles()?;
+    let admitted = admitted(&archive, &profiles, &use_cases, &deliveries, arguments.force)?;
     let is_named = !arguments.of.scope().is_all();
     if is_named {
         admitted.check()?;
@@ -137,7 +140,7 @@ fn rehearse(
         Redo::All => use_case.product().inputs.images || image.catalogue.is_some(),
         Redo::LostPreviews => lost.contains(&image.multiframe_id.get()),
     };
-    let planned = planned_with(site, &admitted, |image| {
+    let planned = planned_with(site, &archive, &profiles, &admitted, |image| {
         if is_requested(image) {
             let progress = image.products.entry(use_case).or_default();
             progress.redo.get_or_insert_with(|| "requested again".to_owned());
@@ -203,7 +206,9 @@ pub fn planned(
     deliveries: &[DeliveryName],
     is_forced: bool,
 ) -> anyhow::Result<Planned> {
-    planned_with(site, &admitted(site, use_cases, deliveries, is_forced)?, |_| ())
+    let (archive, profiles) = (site.read()?, site.profiles()?);
+    let admitted = admitted(&archive, &profiles, use_cases, deliveries, is_forced)?;
+    planned_with(site, &archive, &profiles, &admitted, |_| ())
 }
 
 /// Deliveries and use cases, and the instructions that stop some of them.
@@ -234,14 +239,15 @@ impl Admitted<'_> {
 
 /// Returns deliveries and use cases with the instructions that stop some of them, as of now.
 pub fn admitted<'a>(
-    site: &Site,
+    archive: &Reader,
+    profiles: &[Loaded],
     use_cases: &'a [UseCase],
     deliveries: &'a [DeliveryName],
     is_forced: bool,
 ) -> anyhow::Result<Admitted<'a>> {
     let held = match is_forced {
         true => Vec::new(),
-        false => gate::held(&site.read()?, &site.profiles()?, deliveries, use_cases)?,
+        false => gate::held(archive, profiles, deliveries, use_cases)?,
     };
     Ok(Admitted { use_cases, deliveries, held })
 }
@@ -249,16 +255,17 @@ pub fn admitted<'a>(
 /// Returns the same after `request` has requested images again.
 fn planned_with(
     site: &Site,
+    archive: &Reader,
+    profiles: &[Loaded],
     admitted: &Admitted<'_>,
     request: impl Fn(&mut ImageWork),
 ) -> anyhow::Result<Planned> {
-    let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut planned = Planned::default();
     for name in admitted.deliveries {
         let mut work = archive.delivery_work(name)?;
         work.images.iter_mut().for_each(&request);
         let use_cases = admitted.use_cases_of(name);
-        let plan = plan(site, &profiles, &work, &use_cases, 0);
+        let plan = plan(site, profiles, &work, &use_cases, 0);
         planned.rounds.extend(plan.rounds.into_iter().map(|round| PlannedRound {
             delivery: name.clone(),
             use_case: round.use_case.name(),

@@ -10,6 +10,7 @@ pub use end_cause::EndCause;
 use crate::attempts::lease::Process;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
+use crate::products::named;
 use crate::programmes::{Programme, programmes};
 use crate::refusals::refused_hdus;
 use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, unit_of};
@@ -330,7 +331,7 @@ fn done_hdus(
     multiframe_id: i64,
     version: i32,
 ) -> Result<Vec<DoneHdu>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT cat_ext_num - 1, ext_num FROM (
              SELECT cat_ext_num, ext_num, rows_written, rows_refused, unit_id AS last,
                  row_number() OVER (PARTITION BY cat_ext_num ORDER BY unit_id DESC) AS place
@@ -342,9 +343,10 @@ fn done_hdus(
                          WHERE multiframe_id = ?1 AND ext_num = account.ext_num AND version = ?2
                              AND end_event IS NULL)
              AND NOT EXISTS (SELECT * FROM task_input AS input JOIN task USING (task_id) JOIN unit AS newer USING (unit_id)
-                             WHERE input.multiframe_id = ?1 AND newer.use_case = 'metadata' AND newer.unit_id > last)
+                             WHERE input.multiframe_id = ?1 AND newer.use_case IN ({describing}) AND newer.unit_id > last)
          ORDER BY cat_ext_num",
-    )?;
+        describing = named::describing()
+    ))?;
     let rows = select.query_map(params![multiframe_id, version], |r| {
         Ok(DoneHdu { hdu: r.get(0)?, ext_num: r.get(1)? })
     })?;
@@ -498,10 +500,11 @@ pub(crate) fn sweepable(
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
          WHERE swept = 0 AND (
              attempt.state IN ('failed', 'lost', 'surplus')
-             OR attempt.state = 'taken' AND unit.use_case <> 'metadata' AND unit.state = 'ingested'
+             OR attempt.state = 'taken' AND unit.use_case NOT IN ({read_by_others}) AND unit.state = 'ingested'
                  AND EXISTS (SELECT * FROM unit_history AS moved
                              WHERE moved.unit_id = unit.unit_id AND moved.to_state = 'ingested' AND moved.changed < ?1))
-         ORDER BY attempt.task_id, attempt.number"
+         ORDER BY attempt.task_id, attempt.number",
+        read_by_others = named::read_by_others()
     ))?;
     let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;

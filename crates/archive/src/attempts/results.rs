@@ -10,6 +10,7 @@ use crate::rounds::{self, Task, TaskKey, TaskState, find_task, request_again, st
 use crate::time::text_of;
 use crate::{Archive, Timestamp};
 use engine::{Connection, Optional};
+use model::products::defined;
 use model::task::TaskResult;
 use model::{MultiframeId, Refusal, RefusalCode, ReportCode, UnitState, UseCase};
 use rusqlite::params;
@@ -430,8 +431,8 @@ fn note_all(
     met::note_many(tx, &met, now)
 }
 
-/// Resolves refusals of earlier rounds that this round did not meet again. When metadata that were refused before are accepted
-/// now, the image's catalogue becomes due again, since its rows were made without them.
+/// Resolves refusals of earlier rounds that this round did not meet again. When a product that was refused before is
+/// accepted now, the image's products that follow it become due again, since they were made without it.
 fn resolve_inputs(
     tx: &Connection,
     task: &Task,
@@ -448,21 +449,26 @@ fn resolve_inputs(
             met.map(|r| (r.code.clone(), r.hdu)).collect();
         let resolved =
             refusals::resolve_not_met(tx, *file, Stage::Task(use_case), &met, &cause, now)?;
-        let done_before =
-            resolved > 0 && use_case == UseCase::Metadata && has_detections_round(tx, input)?;
-        if done_before {
-            let why = "the refused part of the image's metadata is good now";
-            request_again(tx, input.image.1, UseCase::Catalogue, why, now)?;
+        if resolved == 0 {
+            continue;
+        }
+        let why =
+            format!("the refused part of the image's {} is good now", use_case.product().noun);
+        for follower in defined().filter(|u| u.product().follows.contains(&use_case)) {
+            if has_round(tx, follower, input)? {
+                request_again(tx, input.image.1, follower, &why, now)?;
+            }
         }
     }
     Ok(())
 }
 
-fn has_detections_round(tx: &Connection, input: &Input) -> Result<bool, ArchiveFault> {
+/// Returns true when a round of a use case covered the image.
+fn has_round(tx: &Connection, use_case: UseCase, input: &Input) -> Result<bool, ArchiveFault> {
     Ok(tx
         .prepare_cached(
             "SELECT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                            WHERE multiframe_id = ?1 AND unit.use_case = 'catalogue')",
+                            WHERE multiframe_id = ?1 AND unit.use_case = ?2)",
         )?
-        .query_row([input.multiframe.get()], |r| r.get(0))?)
+        .query_row(params![input.multiframe.get(), use_case.name()], |r| r.get(0))?)
 }

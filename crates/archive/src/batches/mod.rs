@@ -5,6 +5,7 @@ pub mod publication;
 use crate::attempts::results::Outcome;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};
+use crate::products::named;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{Stage, waiting};
 use crate::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
@@ -272,17 +273,19 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
         return Ok(None);
     }
     let without: u64 = c
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT count(*) FROM task JOIN task_input USING (task_id)
              WHERE task.unit_id = ?1 AND NOT EXISTS (
                  SELECT * FROM task_input AS before JOIN task AS t ON t.task_id = before.task_id
                      JOIN unit ON unit.unit_id = t.unit_id
                  WHERE before.multiframe_id = task_input.multiframe_id
-                     AND unit.use_case = 'metadata' AND unit.state = 'ingested'
-                     AND (CAST(?2 AS TEXT) <> 'catalogue'
+                     AND unit.use_case IN ({describing}) AND unit.state = 'ingested'
+                     AND (CAST(?2 AS TEXT) NOT IN ({of_catalogues})
                           OR before.outcome = 'done'
                               AND before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
-        )?
+            describing = named::describing(),
+            of_catalogues = named::of_catalogues()
+        ))?
         .query_row(params![unit.id, unit.key.use_case.name()], |r| r.get(0))?;
     Ok((without > 0)
         .then(|| format!("the metadata of {without} of its multiframes are not ingested")))

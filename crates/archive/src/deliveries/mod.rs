@@ -14,7 +14,8 @@ use crate::refusals::StagedRefusal;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, Sha256, SkipReason, SurveyName, Verification};
+use model::products::Scope;
+use model::{DeliveryName, FileKind, Night, Sha256, SkipReason, SurveyName, UseCase, Verification};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -250,7 +251,8 @@ impl Archive {
     /// # Errors
     /// [`ArchiveError`].
     pub fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
-        self.write("complete", "complete deliveries", |tx| complete_deliveries(tx, now))
+        let products = self.site.products();
+        self.write("complete", "complete deliveries", |tx| complete_deliveries(tx, products, now))
     }
 }
 
@@ -297,10 +299,17 @@ pub(crate) fn night(
 /// Implements [`crate::Archive::complete_deliveries`].
 pub(crate) fn complete_deliveries(
     tx: &Connection,
+    products: &[UseCase],
     now: Timestamp,
 ) -> Result<Vec<String>, ArchiveFault> {
     crate::rounds::drop_requests_without_catalogue(tx)?;
-    let mut update = tx.prepare_cached(
+    let due = |of_catalogues: bool| {
+        let of_delivery = products.iter().filter(|u| u.product().scope == Scope::Delivery);
+        let due = of_delivery.filter(move |u| u.product().is_of_catalogue() == of_catalogues);
+        let due: Vec<String> = due.copied().map(is_due).collect();
+        if due.is_empty() { "FALSE".to_owned() } else { due.join(" OR ") }
+    };
+    let mut update = tx.prepare_cached(&format!(
         "UPDATE delivery SET state = 'complete', completed = ?1
          WHERE state = 'registered'
              AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
@@ -309,25 +318,40 @@ pub(crate) fn complete_deliveries(
              AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
                              WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
              AND NOT EXISTS (
-                 SELECT * FROM file JOIN image USING (file_id) CROSS JOIN (VALUES ('preview'), ('metadata')) AS due
-                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND NOT EXISTS (
-                     SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                     WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = due.column1
-                         AND unit.state = 'ingested'))
+                 SELECT * FROM file JOIN image USING (file_id)
+                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND ({of_images}))
              AND NOT EXISTS (
                  SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
                      JOIN file AS of_image ON of_image.file_id = image.file_id
                  WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
-                     AND of_image.state = 'current'
-                     AND NOT EXISTS (
-                         SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-                         WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'catalogue'
-                             AND unit.state = 'ingested')
+                     AND of_image.state = 'current' AND ({of_catalogues})
                      AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
                                          AND refusal.code = 'metadata_refused'
                                          AND refusal.state IN ('open', 'accepted', 'dismissed')))
          RETURNING name",
-    )?;
+        of_images = due(false),
+        of_catalogues = due(true)
+    ))?;
     let rows = update.query_map([text_of(now)], |r| r.get(0))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Returns the condition that an image has no ingested round of a product. A product of images that follows others is due once
+/// these are published; an image whose products before a product of catalogues were refused has a refusal that says so.
+fn is_due(use_case: UseCase) -> String {
+    let product = use_case.product();
+    let mut due = format!(
+        "NOT EXISTS (
+             SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
+             WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = '{use_case}'
+                 AND unit.state = 'ingested')"
+    );
+    let is_of_images = !product.is_of_catalogue();
+    for before in product.follows.iter().filter(|_| is_of_images) {
+        due += &format!(
+            " AND EXISTS (SELECT * FROM product WHERE product.multiframe_id = image.multiframe_id
+                              AND product.use_case = '{before}')"
+        );
+    }
+    format!("({due})")
 }

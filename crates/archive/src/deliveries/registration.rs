@@ -12,7 +12,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings, rounds};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, SurveyName, UseCase};
+use model::{DeliveryName, FileKind, Night, SurveyName};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -63,7 +63,7 @@ pub(crate) fn record(
     let mut recorded = Recorded::default();
     let mut reexamined = Vec::new();
     for arrival in registration.arrivals {
-        reexamined.extend(record_file(tx, delivery, arrival, &mut recorded, now)?);
+        reexamined.extend(record_file(tx, site, delivery, arrival, &mut recorded, now)?);
         note_arrival(tx, delivery, &registration.delivery.address, arrival)?;
     }
     note_postponed(tx, delivery, registration, now)?;
@@ -80,7 +80,7 @@ pub(crate) fn record(
     recorded.resolved_refusals +=
         refusals::resolve_back(tx, delivery, registration.unchanged, &cause, now)?;
     let superseded = match registration.present {
-        Some(present) => frame_names::supersede(tx, delivery, present, now)?,
+        Some(present) => frame_names::supersede(tx, site, delivery, present, now)?,
         None => Vec::new(),
     };
     recorded.superseded += superseded.len() as u64;
@@ -101,7 +101,7 @@ pub(crate) fn record(
         recorded.new_refusals += u64::from(met::note(tx, &met, now)?);
     }
     for (file, name) in reexamined {
-        recorded.resolved_refusals += resolve_looked_at(tx, file, &name, registration, now)?;
+        recorded.resolved_refusals += resolve_looked_at(tx, site, file, &name, registration, now)?;
     }
     note_findings(tx, delivery, registration, &names)?;
     recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
@@ -256,6 +256,7 @@ fn note_progress(
 /// then due.
 fn resolve_looked_at(
     tx: &Connection,
+    site: &Site,
     file: i64,
     name: &str,
     registration: &Registration<'_>,
@@ -266,7 +267,8 @@ fn resolve_looked_at(
     let cause = Cause::new("register", "not met again");
     let resolved = refusals::resolve_not_met(tx, file, Stage::Register, &met, &cause, now)?;
     if resolved > 0 {
-        request_all(tx, file, "the part of the file that was refused on arrival is good now", now)?;
+        let why = "the part of the file that was refused on arrival is good now";
+        request_all(tx, site, file, why, now)?;
     }
     Ok(resolved)
 }
@@ -285,6 +287,7 @@ fn refused_images(tx: &Connection, delivery: i64) -> Result<Vec<String>, Archive
 /// Records one arrival. Returns number and name of a content that was already current, and was rechecked.
 fn record_file(
     tx: &Connection,
+    site: &Site,
     delivery: i64,
     arrival: &Arrival,
     recorded: &mut Recorded,
@@ -308,7 +311,7 @@ fn record_file(
         Some((file_id, _)) => {
             recorded.known += 1;
             supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
-            revive(tx, file_id, arrival, now)?;
+            revive(tx, site, file_id, arrival, now)?;
         }
         None => {
             let file_id =
@@ -456,6 +459,7 @@ fn supersede(
 /// Makes a superseded content that arrived again current, and requests that all its use cases are redone.
 fn revive(
     tx: &Connection,
+    site: &Site,
     file_id: i64,
     arrival: &Arrival,
     now: Timestamp,
@@ -464,12 +468,13 @@ fn revive(
         "UPDATE file SET state = 'current', superseded_by = NULL, path = ?2, modified_ns = ?3 WHERE file_id = ?1",
         params![file_id, arrival.path, arrival.modified_ns],
     )?;
-    request_all(tx, file_id, "the earlier content of the file was delivered again", now)
+    request_all(tx, site, file_id, "the earlier content of the file was delivered again", now)
 }
 
 /// Requests that all use cases of a file are redone, if it is an image.
 pub(crate) fn request_all(
     tx: &Connection,
+    site: &Site,
     file_id: i64,
     why: &str,
     now: Timestamp,
@@ -479,9 +484,7 @@ pub(crate) fn request_all(
             r.get(0)
         })?;
     if image {
-        for use_case in UseCase::ALL.iter().copied() {
-            rounds::request_again(tx, file_id, use_case, why, now)?;
-        }
+        rounds::request_all(tx, file_id, site.products(), why, now)?;
     }
     Ok(())
 }

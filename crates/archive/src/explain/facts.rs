@@ -8,10 +8,11 @@ use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
 use crate::findings::findings;
-use crate::products::{self, supersession};
+use crate::products::{self, named, supersession};
 use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
 use crate::retraction::can_come_back;
 use crate::retraction::purge::{PurgedRound, purged_rounds};
+use crate::site::Site;
 use crate::status::StatusFilter;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
@@ -26,7 +27,7 @@ impl Reader {
     /// # Errors
     /// [`ArchiveError`].
     pub fn facts_about(&self, asked: &Asked) -> Result<Facts, ArchiveError> {
-        self.read("look up facts", |c| facts(c, asked))
+        self.read("look up facts", |c| facts(c, &self.site, asked))
     }
 
     /// Returns the facts about a delivery or all files of a name; `None` when nothing has that name.
@@ -41,16 +42,16 @@ impl Reader {
 }
 
 /// Implements [`crate::Reader::facts`].
-pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault> {
+pub(crate) fn facts(c: &Connection, site: &Site, asked: &Asked) -> Result<Facts, ArchiveFault> {
     let mut facts = Facts::default();
     let at_most = asked.at_most.max(1);
     if let Some(name) = &asked.name {
         facts.delivery = match delivery_id(c, name) {
-            Ok(id) => Some(delivery_facts(c, name, id)?),
+            Ok(id) => Some(delivery_facts(c, site, name, id)?),
             Err(ArchiveFault::Unknown { .. }) => None,
             Err(fault) => return Err(fault),
         };
-        (facts.files, facts.files_in_all) = file_facts(c, name, at_most)?;
+        (facts.files, facts.files_in_all) = file_facts(c, site, name, at_most)?;
     }
     if let Some(night) = asked.night {
         let filter = StatusFilter { nights: vec![night], ..StatusFilter::default() };
@@ -61,7 +62,7 @@ pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
         let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
         let file: Option<i64> = c.query_row(file, [multiframe], |r| r.get(0)).optional()?;
         if let Some(file) = file {
-            facts.files.extend(sheets(c, "file.file_id = ?1", params![file], 1)?);
+            facts.files.extend(sheets(c, site, "file.file_id = ?1", params![file], 1)?);
             facts.files_in_all = facts.files_in_all.max(facts.files.len() as u64);
         }
     }
@@ -79,7 +80,12 @@ pub(crate) fn facts(c: &Connection, asked: &Asked) -> Result<Facts, ArchiveFault
     Ok(facts)
 }
 
-fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactsheet, ArchiveFault> {
+fn delivery_facts(
+    c: &Connection,
+    site: &Site,
+    name: &str,
+    id: i64,
+) -> Result<DeliveryFactsheet, ArchiveFault> {
     let status = delivery_status(c, id)?;
     let filter = RefusalFilter {
         delivery: Some(status.name.clone()),
@@ -95,7 +101,7 @@ fn delivery_facts(c: &Connection, name: &str, id: i64) -> Result<DeliveryFactshe
         status,
         without_successor: without_successor(c, id)?,
         blocked: blocked.collect(),
-        can_come_back: can_come_back(c, id)?,
+        can_come_back: can_come_back(c, site, id)?,
         kept: supersession::of_delivery(c, id)?,
         superseded_by: superseded_by(c, id)?,
         purged: purged_rounds(c, id)?,
@@ -116,6 +122,7 @@ fn superseded_by(c: &Connection, delivery: i64) -> Result<Vec<(DeliveryName, u64
 /// returns images of the same frame under other file names.
 fn file_facts(
     c: &Connection,
+    site: &Site,
     asked: &str,
     at_most: usize,
 ) -> Result<(Vec<FileFactsheet>, u64), ArchiveFault> {
@@ -125,7 +132,7 @@ fn file_facts(
             "SELECT count(*) FROM file JOIN delivery USING (delivery_id) WHERE {condition}"
         );
         let in_all: u64 = c.query_row(&count, values, |r| r.get(0))?;
-        Ok::<_, ArchiveFault>((sheets(c, condition, values, at_most)?, in_all))
+        Ok::<_, ArchiveFault>((sheets(c, site, condition, values, at_most)?, in_all))
     };
     let condition = "file.name = ?1 OR (file.name = ?2 AND delivery.name = ?3)";
     let (mut sheets, mut in_all) = of_name(condition, params![asked, name, delivery])?;
@@ -145,6 +152,7 @@ fn file_facts(
 /// Lists the files that fulfil a condition on `file` and `delivery`, the newest first.
 fn sheets(
     c: &Connection,
+    site: &Site,
     condition: &str,
     values: &[&dyn ToSql],
     at_most: usize,
@@ -179,7 +187,7 @@ fn sheets(
     let found: Vec<(i64, i64, FileFactsheet)> = rows.collect::<Result<_, _>>()?;
     let mut sheets = Vec::new();
     for (file, delivery, mut sheet) in found {
-        sheet.can_come_back = can_come_back(c, delivery)?;
+        sheet.can_come_back = can_come_back(c, site, delivery)?;
         complete(c, file, &mut sheet)?;
         let is_of = |p: &PurgedRound, r: &FileRound| {
             (p.use_case.name(), p.round) == (r.use_case.as_str(), r.round)
@@ -300,12 +308,13 @@ fn add_waiting(
     }
     // Loading all work of a delivery is expensive, and most catalogues are already in a round.
     let catalogue = (sheet.kind == Some(FileKind::Catalogue)).then_some(file);
+    let of_catalogues = named::of_catalogues();
     let may_wait: bool = c.query_row(
-        "SELECT EXISTS (SELECT * FROM catalogue
+        &format!("SELECT EXISTS (SELECT * FROM catalogue
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR file_id = ?2)
                  AND NOT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
                                  WHERE task_input.multiframe_id = catalogue.multiframe_id
-                                     AND catalogue_version = catalogue.version AND use_case = 'catalogue'))",
+                                     AND catalogue_version = catalogue.version AND use_case IN ({of_catalogues})))"),
         params![multiframe, catalogue],
         |r| r.get(0),
     )?;
@@ -350,13 +359,14 @@ fn rounds(
     multiframe: i64,
     catalogue: Option<i64>,
 ) -> Result<Vec<FileRound>, ArchiveFault> {
-    let mut select = c.prepare_cached(
+    let mut select = c.prepare_cached(&format!(
         "SELECT use_case, round, unit.state, coalesce(outcome, '')
          FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case <> 'catalogue' OR catalogue_version IN (
+         WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case NOT IN ({of_catalogues}) OR catalogue_version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))
          ORDER BY unit_id",
-    )?;
+        of_catalogues = named::of_catalogues()
+    ))?;
     let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,

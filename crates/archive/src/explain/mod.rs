@@ -24,13 +24,16 @@ use model::advice::Target;
 use model::products;
 use model::{Advice, DeliveryName, FileKind, Night, UnitState, UseCase};
 use serde::{Serialize, Serializer};
+use std::collections::BTreeSet;
 
 /// Number of lines about similar things that are shown before the rest is counted.
 const LINES: usize = 20;
 
 /// The facts about the site that decide which command works.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Setting {
+    /// Products of the site.
+    pub products: &'static [UseCase],
     /// Instructions in force.
     pub standing: Vec<Standing>,
     /// True when a data daemon works on the site.
@@ -41,6 +44,19 @@ pub struct Setting {
     pub places: std::collections::HashMap<DeliveryName, String>,
     /// True when the latest plan can be approved.
     pub is_plan_open: bool,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self {
+            products: UseCase::ALL,
+            standing: Vec::new(),
+            has_scheduler: false,
+            has_ingester: false,
+            places: std::collections::HashMap::new(),
+            is_plan_open: false,
+        }
+    }
 }
 
 /// A suggestion to the operator.
@@ -264,7 +280,7 @@ fn explain_pauses(s: &DeliveryStatus, setting: &Setting, out: &mut Explanation) 
     let mut plans = Vec::new();
     for standing in &setting.standing {
         let is_of = |u: &UseCase| standing.subject.covers(&s.name, s.night, *u);
-        if !standing.is_stop() || !UseCase::ALL.iter().any(is_of) {
+        if !standing.is_stop() || !setting.products.iter().any(is_of) {
             continue;
         }
         out.lines.push(standing.to_string());
@@ -327,7 +343,10 @@ pub fn restoration(sheet: &DeliveryFactsheet) -> Option<Suggestion> {
         let undo = Advice::RetractUndo { delivery };
         return Some(Suggestion::new("restores the retracted rows", [undo]));
     }
-    let purged = products::in_order(UseCase::ALL).into_iter().filter(is_out);
+    let started = sheet.status.rounds.iter().filter_map(|r| r.use_case.parse().ok());
+    let started: BTreeSet<UseCase> = started.collect();
+    let started: Vec<UseCase> = started.into_iter().collect();
+    let purged = products::in_order(&started).into_iter().filter(is_out);
     let again = |use_case| Advice::StepAgain { use_case, delivery: delivery.clone() };
     let mut commands: Vec<Advice> = purged.map(again).collect();
     if commands.is_empty() {
@@ -342,10 +361,10 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
     let mut due: Vec<UseCase> = Vec::new();
     let mut lines = Vec::new();
     for image in &sheet.work.images {
-        for use_case in UseCase::ALL.iter().copied() {
-            if let Some(why) = &image.progress(use_case).redo {
+        for (use_case, progress) in &image.products {
+            if let Some(why) = &progress.redo {
                 lines.push(format!("{} is due for {use_case} again: {why}", image.name));
-                due.push(use_case);
+                due.push(*use_case);
             }
         }
     }
@@ -365,7 +384,7 @@ fn explain_redo(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanat
 fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Explanation) {
     let (work, s) = (&sheet.work, &sheet.status);
     let is_new = |image: &&ImageWork| {
-        let mut of = UseCase::ALL.iter().map(|use_case| image.progress(*use_case));
+        let mut of = image.products.values();
         of.all(|progress| progress.coverage.is_none() && progress.redo.is_none())
     };
     let new: Vec<&ImageWork> = work.images.iter().filter(is_new).collect();
@@ -390,7 +409,7 @@ fn explain_waiting(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expla
             setting.standing.iter().any(|p| p.is_stop() && p.subject.covers(&s.name, s.night, *u))
         };
         // The suggestion is to end the pause.
-        if !UseCase::ALL.iter().any(is_paused) {
+        if !setting.products.iter().any(is_paused) {
             out.suggestions.push(process(&s.name, setting));
         }
     }
@@ -407,8 +426,8 @@ fn explain_waiting_of(file: &FileFactsheet, setting: &Setting, out: &mut Explana
         (_, Some(_)) => format!("the newer catalogue {} waits for its round", catalogue.name),
         (_, None) => format!("the catalogue {} waits for its round", catalogue.name),
     });
-    let of: Vec<UseCase> =
-        UseCase::ALL.iter().copied().filter(|u| u.product().inputs.catalogues).collect();
+    let products = setting.products.iter().copied();
+    let of: Vec<UseCase> = products.filter(|u| u.product().inputs.catalogues).collect();
     let is_paused = |s: &&Standing| {
         s.is_stop() && of.iter().any(|u| s.subject.covers(&file.delivery, None, *u))
     };
@@ -438,7 +457,7 @@ fn process(delivery: &DeliveryName, setting: &Setting) -> Suggestion {
             Suggestion::new("processes the new files", [Advice::Run { place: place.clone() }])
         }
         None => {
-            let in_order = products::in_order(UseCase::ALL);
+            let in_order = products::in_order(setting.products);
             let step = |use_case| Advice::Step { use_case, delivery: delivery.clone() };
             let ingest = Advice::Ingest { delivery: delivery.clone() };
             let steps = in_order.into_iter().map(step).chain([ingest]);

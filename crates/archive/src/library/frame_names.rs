@@ -10,7 +10,7 @@ use crate::deliveries::registration::request_all;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
-use crate::products::supersession;
+use crate::products::{named, supersession};
 use crate::refusals::{self, Stage};
 use crate::site::Site;
 use engine::{Connection, Optional};
@@ -32,6 +32,7 @@ pub const LATEST_OF_NAME: &str =
 /// shows, sorted. Returns the superseded files.
 pub(crate) fn supersede(
     tx: &Connection,
+    site: &Site,
     delivery: i64,
     present: &[String],
     now: Timestamp,
@@ -51,7 +52,7 @@ pub(crate) fn supersede(
             "UPDATE file SET state = 'current', superseded_by = NULL WHERE file_id = ?1",
         )?
         .execute([back.file])?;
-        request_all(tx, back.file, "the source shows the file again", now)?;
+        request_all(tx, site, back.file, "the source shows the file again", now)?;
         back.is_current = true;
     }
     files.retain(|file| file.is_current);
@@ -121,11 +122,12 @@ pub(crate) fn settle(
     superseded: &[i64],
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT newer.multiframe_id FROM file JOIN image AS newer ON newer.file_id = file.superseded_by
              JOIN product USING (multiframe_id)
-         WHERE file.file_id = ?1 AND product.use_case = 'metadata' AND product.state <> 'retracted'",
-    )?;
+         WHERE file.file_id = ?1 AND product.use_case IN ({}) AND product.state <> 'retracted'",
+        named::describing()
+    ))?;
     let mut shown = Vec::new();
     for file in superseded {
         let newer: Option<i64> = select.query_row([file], |r| r.get(0)).optional()?;

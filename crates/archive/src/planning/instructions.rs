@@ -32,7 +32,7 @@ impl Reader {
         &self,
         deliveries: &[(DeliveryName, Option<Night>)],
     ) -> Result<Vec<Held>, ArchiveError> {
-        self.read("list paused work", |c| held(c, deliveries))
+        self.read("list paused work", |c| held(c, deliveries, self.site.products()))
     }
 
     /// Returns the number of the latest change of an instruction: a plan that was made before that change is stale.
@@ -275,6 +275,7 @@ fn nights(
 pub(crate) fn held(
     c: &Connection,
     deliveries: &[(DeliveryName, Option<Night>)],
+    products: &[UseCase],
 ) -> Result<Vec<Held>, ArchiveFault> {
     let pauses: Vec<Standing> =
         instructions(c)?.into_iter().filter(|s| s.instruction == Instruction::Pause).collect();
@@ -287,7 +288,7 @@ pub(crate) fn held(
             None => *told,
             known => known,
         };
-        for use_case in UseCase::ALL.iter().copied() {
+        for use_case in products.iter().copied() {
             let covers = |s: &&Standing| s.subject.covers(delivery, night, use_case);
             held.extend(pauses.iter().find(covers).map(|standing| Held {
                 delivery: delivery.clone(),

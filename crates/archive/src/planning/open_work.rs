@@ -3,6 +3,7 @@
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::planning::{Assignment, OpenTask, TaskUsage, UnfinishedDelivery};
+use crate::products::named;
 use crate::rounds::{TaskKey, UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::Connection;
@@ -76,6 +77,7 @@ pub(crate) fn unfinished_deliveries(
 
 /// Implements [`crate::Reader::open_tasks`].
 pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
+    let without_images = named::without_images();
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, delivery.night,
              input.files, input.bytes, tried.attempts, tried.memory_failures, tried.running,
@@ -85,7 +87,7 @@ pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> 
              assignment.is_bound
          FROM unit JOIN delivery USING (delivery_id) JOIN task USING (unit_id)
              JOIN (SELECT task_input.task_id, count(*) AS files,
-                       sum(CASE WHEN unit.use_case = 'catalogue' THEN 0 ELSE file.bytes END
+                       sum(CASE WHEN unit.use_case IN ({without_images}) THEN 0 ELSE file.bytes END
                            + coalesce(cat.bytes, 0)) AS bytes
                    FROM unit JOIN task USING (unit_id) JOIN task_input USING (task_id) JOIN image USING (multiframe_id)
                        JOIN file ON file.file_id = image.file_id

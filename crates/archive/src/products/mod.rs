@@ -15,6 +15,7 @@
 pub mod described;
 pub mod detectors;
 pub mod kept;
+pub(crate) mod named;
 pub mod supersession;
 
 pub(crate) use kept::{Kept, kept};
@@ -463,10 +464,12 @@ pub(crate) fn superseded_by(
 ) -> Result<BTreeMap<i64, u64>, ArchiveFault> {
     let mut counts = BTreeMap::new();
     let any: bool = c
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT EXISTS (SELECT * FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
-                            WHERE file.delivery_id = ?1 AND product.use_case = 'metadata' AND product.state = 'superseded')",
-        )?
+                            WHERE file.delivery_id = ?1 AND product.use_case IN ({})
+                                AND product.state = 'superseded')",
+            named::describing()
+        ))?
         .query_row([delivery], |r| r.get(0))?;
     if !any {
         return Ok(counts);
@@ -545,11 +548,12 @@ fn is_settled(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
              AND NOT EXISTS (SELECT * FROM product
                              WHERE (state <> 'current' OR kept <> 0) AND multiframe_id IN ({IMAGES}))
              AND NOT EXISTS (SELECT * FROM product AS shown
-                             WHERE use_case <> 'metadata' AND multiframe_id IN ({IMAGES}) AND NOT EXISTS (
+                             WHERE use_case NOT IN ({describing}) AND multiframe_id IN ({IMAGES}) AND NOT EXISTS (
                                  SELECT * FROM product AS described WHERE described.multiframe_id = shown.multiframe_id
-                                     AND described.use_case = 'metadata'))
+                                     AND described.use_case IN ({describing})))
              AND NOT EXISTS (SELECT * FROM product_detector
                              WHERE (state <> 'current' OR supersession_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
+        describing = named::describing(),
         IMAGES = IMAGES.replace("?1", "?2")
     ))?;
     Ok(select.query_row([delivery, unit], |r| r.get(0))?)
@@ -722,16 +726,20 @@ fn open_rows(
 
 /// Records the spans in which the products that an event reopened were not shown, and marks the products as current.
 fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
+    let is_opened = format!(
+        "changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case NOT IN ({})",
+        named::by_detector()
+    );
     tx.execute(
-        "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
-         SELECT multiframe_id, use_case, ended_event, changed_event FROM product
-         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case <> 'catalogue'
-         ON CONFLICT DO NOTHING",
+        &format!(
+            "INSERT INTO interruption (multiframe_id, use_case, from_event, to_event)
+             SELECT multiframe_id, use_case, ended_event, changed_event FROM product WHERE {is_opened}
+             ON CONFLICT DO NOTHING"
+        ),
         [event],
     )?;
     tx.execute(
-        "UPDATE product SET state = 'current', ended_event = NULL
-         WHERE changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case <> 'catalogue'",
+        &format!("UPDATE product SET state = 'current', ended_event = NULL WHERE {is_opened}"),
         [event],
     )?;
     Ok(())

@@ -8,7 +8,7 @@ use crate::findings::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
 use crate::history::{self, Act, Cause};
 use crate::metadata::links;
 use crate::products::kept::{KeptProduct, Lack};
-use crate::products::{self, Kept, Scope, described, detectors};
+use crate::products::{self, Kept, Scope, described, detectors, named};
 use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
 use crate::{Archive, Reader, Timestamp};
@@ -456,7 +456,10 @@ fn record_act(
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let unit: i64 = tx.query_row(
-        "SELECT min(unit_id) FROM unit WHERE delivery_id = ?1 AND use_case = 'metadata'",
+        &format!(
+            "SELECT min(unit_id) FROM unit WHERE delivery_id = ?1 AND use_case IN ({})",
+            named::describing()
+        ),
         [delivery],
         |r| r.get(0),
     )?;

@@ -6,7 +6,7 @@ pub(crate) mod waiting;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::findings::{self, Found};
 use crate::history::{Cause, move_refusal};
-use crate::rounds::request_again;
+use crate::rounds::{request_again, request_all};
 use crate::time::time_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
@@ -193,8 +193,9 @@ impl Archive {
         cause: &Cause,
         now: Timestamp,
     ) -> Result<(), ArchiveError> {
+        let products = self.site.products();
         self.write("decide", format!("decide on refusal {refusal_id}"), |tx| {
-            decide(tx, refusal_id, decision, cause, now)
+            decide(tx, products, refusal_id, decision, cause, now)
         })
     }
 }
@@ -290,6 +291,7 @@ pub(crate) fn resolve_not_met(
 /// Implements [`crate::Archive::decide`].
 pub(crate) fn decide(
     tx: &Connection,
+    products: &[UseCase],
     refusal_id: RefusalId,
     decision: Decision,
     cause: &Cause,
@@ -302,7 +304,7 @@ pub(crate) fn decide(
         .optional()?
         .ok_or_else(|| ArchiveFault::Unknown { what: "refusal", name: refusal_id.to_string() })?;
     if decision == Decision::Take {
-        return take(tx, refusal_id, &state, cause, now);
+        return take(tx, products, refusal_id, &state, cause, now);
     }
     let to = match decision {
         Decision::Accept | Decision::Take => RefusalState::Accepted,
@@ -315,7 +317,7 @@ pub(crate) fn decide(
         return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
     }
     if decision == Decision::Retry {
-        retry(tx, refusal_id, &cause.why, now)?;
+        retry(tx, products, refusal_id, &cause.why, now)?;
     }
     move_refusal(tx, refusal_id.get(), to, cause, now)
 }
@@ -323,6 +325,7 @@ pub(crate) fn decide(
 /// Accepts data that were refused on arrival, marked by a finding: every use case of the file is redone.
 fn take(
     tx: &Connection,
+    products: &[UseCase],
     refusal_id: RefusalId,
     state: &str,
     cause: &Cause,
@@ -363,13 +366,14 @@ fn take(
     let found = Found { finding: &finding.cleaned(), members };
     findings::note(tx, delivery, Stage::Register, 0, vec![found])?;
     tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id.get()])?;
-    retry(tx, refusal_id, &cause.why, now)?;
+    retry(tx, products, refusal_id, &cause.why, now)?;
     move_refusal(tx, refusal_id.get(), RefusalState::Accepted, cause, now)
 }
 
 /// Adds the files of a refusal to the next round: the refusal's own file, or all files of a refused round.
 fn retry(
     tx: &Connection,
+    products: &[UseCase],
     refusal_id: RefusalId,
     why: &str,
     now: Timestamp,
@@ -400,11 +404,7 @@ fn retry(
         match use_case.parse::<UseCase>() {
             Ok(use_case) => request_again(tx, file, use_case, why, now)?,
             // An HDU refused on arrival was left out of every use case. It stays out until the file is rechecked.
-            Err(_) => {
-                for use_case in UseCase::ALL.iter().copied() {
-                    request_again(tx, file, use_case, why, now)?;
-                }
-            }
+            Err(_) => request_all(tx, file, products, why, now)?,
         }
     }
     Ok(())
@@ -413,6 +413,7 @@ fn retry(
 /// Retries the parked refusals for which `releases` returns true. Returns the number of retried refusals.
 pub(crate) fn release(
     tx: &Connection,
+    products: &[UseCase],
     releases: &dyn Fn(&RefusalRecord) -> bool,
     cause: &Cause,
     now: Timestamp,
@@ -421,7 +422,7 @@ pub(crate) fn release(
     let mut released = 0;
     for record in list(tx, &filter)? {
         if record.refusal.parked && matches!(record.stage, Stage::Task(_)) && releases(&record) {
-            decide(tx, record.refusal_id, Decision::Retry, cause, now)?;
+            decide(tx, products, record.refusal_id, Decision::Retry, cause, now)?;
             released += 1;
         }
     }

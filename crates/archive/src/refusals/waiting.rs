@@ -3,6 +3,7 @@
 use crate::Timestamp;
 use crate::error::ArchiveFault;
 use crate::history::{Cause, move_refusal};
+use crate::products::named;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{RefusalState, Stage};
 use engine::Connection;
@@ -113,11 +114,11 @@ fn waiting(
     delivery: i64,
     refused_image: &RefusedImage<'_>,
 ) -> Result<Waiting, ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT file.file_id, file.name, file.survey, of_image.name,
              (SELECT CASE WHEN unit.state = 'failed' THEN 'failed' ELSE task_input.outcome END
               FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-              WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = 'metadata'
+              WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case IN ({describing})
                   AND (task_input.outcome IS NOT NULL OR unit.state = 'failed')
               ORDER BY unit.round DESC LIMIT 1)
          FROM file
@@ -127,7 +128,8 @@ fn waiting(
              LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
              LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
          WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
-    )?;
+        describing = named::describing()
+    ))?;
     let rows = select.query_map([delivery], |r| {
         Ok((
             r.get::<i64>(0)?,

@@ -12,7 +12,7 @@ use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};
 use crate::metadata::links;
-use crate::products::{self, Scope, described, detectors, tables_of};
+use crate::products::{self, Scope, described, detectors, named, tables_of};
 use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
 use crate::site::Site;
 use crate::{Archive, Timestamp};
@@ -213,8 +213,12 @@ pub(crate) fn restore(
 }
 
 /// Returns true when undoing a delivery's retraction would restore something.
-pub(crate) fn can_come_back(c: &Connection, delivery: i64) -> Result<bool, ArchiveFault> {
-    for unit in units(c, delivery, UnitState::Retracted, UseCase::ALL)? {
+pub(crate) fn can_come_back(
+    c: &Connection,
+    site: &Site,
+    delivery: i64,
+) -> Result<bool, ArchiveFault> {
+    for unit in units(c, delivery, UnitState::Retracted, site.products())? {
         if open_retraction(c, unit.id)?.is_some() && can_return(c, &unit)? {
             return Ok(true);
         }
@@ -241,14 +245,15 @@ fn can_return(tx: &Connection, unit: &Unit) -> Result<bool, ArchiveFault> {
 /// Checks that metadata are not retracted while previews or detections refer to them.
 fn check_metadata(tx: &Connection, name: &str, delivery: i64) -> Result<(), ArchiveFault> {
     let refers: bool = tx
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT EXISTS (
                  SELECT * FROM file JOIN image USING (file_id) JOIN product USING (multiframe_id)
-                 WHERE file.delivery_id = ?1 AND product.use_case <> 'metadata' AND product.state <> 'retracted'
+                 WHERE file.delivery_id = ?1 AND product.use_case NOT IN ({describing}) AND product.state <> 'retracted'
                      AND EXISTS (SELECT * FROM product AS described
                                  WHERE described.multiframe_id = image.multiframe_id
-                                     AND described.use_case = 'metadata' AND described.state = 'retracted'))",
-        )?
+                                     AND described.use_case IN ({describing}) AND described.state = 'retracted'))",
+            describing = named::describing()
+        ))?
         .query_row([delivery], |r| r.get(0))?;
     if refers {
         return Err(ArchiveFault::Conflict(format!(

@@ -176,7 +176,8 @@ impl Curator {
     ) -> anyhow::Result<Self> {
         let profiles = site.profiles()?;
         let cause = Cause::new(who, why);
-        archive.load_reference(&crate::profiles::reference_rows(&profiles), &cause, site::now())?;
+        let rows = crate::profiles::reference_rows(&profiles, site.place.products());
+        archive.load_reference(&rows, &cause, site::now())?;
         let auto = site.config.plan.auto;
         let names = (format!("alm-{}", run_name()), 0);
         Ok(Self {

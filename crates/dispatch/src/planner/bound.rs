@@ -35,12 +35,12 @@ fn by_capacity(
     };
     // In reference seconds, at the best speed of each host; and in seconds of the fastest host.
     let reference: f64 = large().map(|t| t.seconds * f64::from(t.threads)).sum();
-    let rate = |h: usize| situation.hosts[h].speed.max();
     let use_cases: BTreeSet<UseCase> = large().map(|t| t.use_case).collect();
+    let rate = |h: usize| situation.hosts[h].speed.max(&use_cases);
     let speed_of =
         |u: UseCase| usable.iter().map(|h| situation.hosts[*h].speed.of(u)).fold(0.0, f64::max);
     let fastest: BTreeMap<UseCase, f64> =
-        use_cases.into_iter().map(|use_case| (use_case, speed_of(use_case))).collect();
+        use_cases.iter().map(|use_case| (*use_case, speed_of(*use_case))).collect();
     let quickest: f64 =
         large().map(|t| t.seconds / fastest[&t.use_case].max(1e-6) * f64::from(t.threads)).sum();
     let slots = |h: usize| {

@@ -8,7 +8,7 @@
 use super::Seconds;
 use model::{HostName, UseCase};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of results for which the default counts.
 const PRIOR: f64 = 3.0;
@@ -69,14 +69,14 @@ impl Speeds {
         self.0.get(&use_case).copied().unwrap_or(1.0)
     }
 
-    /// Returns the greatest speed in a use case of the site.
-    pub(super) fn max(&self) -> f64 {
-        UseCase::ALL.iter().map(|u| self.of(*u)).fold(0.0, f64::max)
+    /// Returns the greatest speed in some use cases.
+    pub(super) fn max(&self, use_cases: &BTreeSet<UseCase>) -> f64 {
+        use_cases.iter().map(|u| self.of(*u)).fold(0.0, f64::max)
     }
 
-    /// Returns the sum of the speeds in the use cases of the site.
-    pub(super) fn sum(&self) -> f64 {
-        UseCase::ALL.iter().map(|u| self.of(*u)).sum()
+    /// Returns the sum of the speeds in some use cases.
+    pub(super) fn sum(&self, use_cases: &BTreeSet<UseCase>) -> f64 {
+        use_cases.iter().map(|u| self.of(*u)).sum()
     }
 }
 

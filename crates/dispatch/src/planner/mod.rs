@@ -19,6 +19,7 @@ mod search;
 use costs::Speeds;
 use model::{HostName, UseCase};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Ratio to the lower bound up to which a plan is good enough.
@@ -356,10 +357,11 @@ fn usable_hosts(situation: &Situation) -> (Vec<usize>, Vec<(usize, String)>) {
         0 => usable.len(),
         n => n,
     };
-    // Hosts that already work for us first, then the strongest.
+    // Hosts that already work for us first, then those that are strongest in what is to be done.
+    let use_cases: BTreeSet<UseCase> = situation.tasks.iter().map(|t| t.use_case).collect();
     let strength = |at: usize| {
         let host = &situation.hosts[at];
-        let speed = host.speed.sum() * f64::from(host.cores);
+        let speed = host.speed.sum(&use_cases) * f64::from(host.cores);
         (host.busy.is_empty(), std::cmp::Reverse((speed * 1000.0) as u64), !host.has_library, at)
     };
     usable.sort_by_key(|at| strength(*at));

@@ -4,6 +4,7 @@ use super::faults::verified;
 use super::pass;
 use super::staging::*;
 use archive::attempts::Started;
+use archive::planning::{Instruction, Subject};
 use archive::{Archive, Site};
 use model::profile::SurveyProfile;
 use model::task::{FORMAT_VERSION, TASK_NAME, TaskFile, TaskLimits};
@@ -150,6 +151,26 @@ fn a_newer_image_supersedes_a_product_that_is_added() {
         let report = pass(&mut archive);
         assert_eq!(report.published.len(), 1, "{report:?}");
         assert_eq!(products(&site), "2|2|0");
+        verified(&site);
+    });
+}
+
+#[test]
+fn a_product_that_is_added_is_paused_and_completes_its_delivery() {
+    on_both_engines(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let (site, mut archive) = new_site_with(&dir.path().join("site"), PRODUCTS);
+        record(&mut archive, &night(2));
+        for use_case in [UseCase::Preview, UseCase::Metadata, UseCase::Catalogue] {
+            stage_round(&mut archive, use_case, 1);
+        }
+        assert!(pass(&mut archive).completed.is_empty(), "the images have no invention yet");
+        let unit = stage(&mut archive);
+        assert_eq!(pass(&mut archive).completed, [NIGHT]);
+        let named = [(unit.delivery.clone(), None)];
+        archive.instruct(&Subject::All, &Instruction::Pause, &cause(), now()).unwrap();
+        let held = archive.held(&named).unwrap();
+        assert_eq!(held.iter().map(|h| h.use_case).collect::<Vec<_>>(), PRODUCTS);
         verified(&site);
     });
 }
