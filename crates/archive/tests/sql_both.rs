@@ -69,7 +69,8 @@ fn filled(site: &Site, archive: &mut Archive) {
         for started in start_all(archive, &unit) {
             let mut result = work_off(&started);
             let rows: Vec<Row> = with_values(&result);
-            result.files[0] = write(&started.directory, "detection", &rows, Some(7));
+            result.files[0] =
+                write(&started.directory, "detection", &rows, model::ProgrammeId::new(7));
             archive.take_result(&result, now()).unwrap();
         }
         publish(archive, &unit);

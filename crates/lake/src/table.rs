@@ -2,6 +2,7 @@
 
 use super::LakeError;
 use super::catalogue::LakeSchema;
+use model::ProgrammeId;
 use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -116,7 +117,7 @@ impl LakeTable {
 
     /// Returns the name of the file of a batch and programme. Batch numbers are never reused, so neither are names; and
     /// no two tables have files of one name.
-    pub fn file_name(&self, batch: i64, programme_id: i64) -> String {
+    pub fn file_name(&self, batch: i64, programme_id: ProgrammeId) -> String {
         format!("{}{batch:08}-programme{programme_id}.parquet", self.layout.file_prefix)
     }
 

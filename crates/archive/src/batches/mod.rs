@@ -461,10 +461,10 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
     )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.id(1)?)))?;
     let mut abandoned = Vec::new();
     for row in rows {
-        let (unit, programme): (i64, i64) = row?;
+        let (unit, programme): (i64, ProgrammeId) = row?;
         let table = lake::detection();
         let path = table.directory(&site.lake()).join(table.file_name(unit, programme));
         if path.exists() {

@@ -21,6 +21,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
 use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
+use model::ProgrammeId;
 use model::tables::{ColumnType, Table};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
@@ -151,7 +152,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
 /// The rows of a batch and programme.
 struct Part {
     unit: i64,
-    programme: i64,
+    programme: ProgrammeId,
     first: i64,
     rows: u64,
     event: i64,
@@ -166,7 +167,7 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     let rows = select.query_map([], |r| {
         let part = Part {
             unit: r.get(0)?,
-            programme: r.get(1)?,
+            programme: r.id(1)?,
             first: r.get(2)?,
             rows: r.get(4)?,
             event: r.get(5)?,
@@ -236,8 +237,7 @@ fn write_lake_file(
         let message = format!("batch {} has {rows} rows, not {}", part.unit, part.rows);
         return Err(ArchiveFault::Damaged(message));
     }
-    let programme = i32::try_from(part.programme).ok();
-    writer.finish(programme).map_err(damaged)?;
+    writer.finish(Some(part.programme)).map_err(damaged)?;
     let path = place.join(&name);
     let staged = [Staged { base: place, path: &path, offset: 0 }];
     let base = part.first - 1;

@@ -6,7 +6,7 @@ use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
 use lake::{LakeTable, RangeKey, RowRange};
-use model::one_line;
+use model::{ProgrammeId, one_line};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -190,6 +190,13 @@ fn content(
         differs("the bytes are not those that were published".to_owned());
         return Ok(());
     }
+    let programme_id = match ProgrammeId::try_from(programme_id) {
+        Ok(programme_id) => programme_id,
+        Err(reason) => {
+            differs(reason);
+            return Ok(());
+        }
+    };
     let file = match lake::describe(&site.lake(), table, &listed.path, programme_id) {
         Ok(file) => file,
         Err(fault) => {
@@ -235,8 +242,13 @@ fn strays(
     let mut select = c.prepare(
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
     )?;
-    let rows = select.query_map([], |r| Ok(table.file_name(r.get(0)?, r.get(1)?)))?;
-    let coming: BTreeSet<String> = rows.collect::<Result<_, _>>()?;
+    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut coming = BTreeSet::new();
+    for row in rows {
+        let (unit, programme): (i64, i64) = row?;
+        let programme = ProgrammeId::try_from(programme).map_err(ArchiveFault::Damaged)?;
+        coming.insert(table.file_name(unit, programme));
+    }
     let entries = match std::fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
