@@ -70,7 +70,8 @@ fn filled(site: &Site, archive: &mut Archive) {
         for started in start_all(archive, &unit) {
             let mut result = work_off(&started);
             let rows: Vec<Row> = with_values(&result);
-            result.files[0] = write(&started.directory, "detection", &rows, Some(7));
+            result.files[0] =
+                write(&started.directory, "detection", &rows, model::ProgrammeId::new(7));
             archive.take_result(&result, now()).unwrap();
         }
         publish(archive, &unit);
@@ -212,7 +213,7 @@ fn the_archive_as_of_an_event_stays_as_it_was() {
 fn refused_hdus_calibrate_nothing(site: &Site, archive: &mut Archive) {
     record(archive, &night(2));
     let zero_points = |site: &Site| -> Vec<Cell> {
-        let reader = Reader::open_as_of(&as_reader(site), limits(), None).unwrap();
+        let reader = SqlReader::open_as_of(&as_reader(site), limits(), None).unwrap();
         let sql = "SELECT phot_zp_cat FROM multiframe_detector ORDER BY multiframe_id, ext_num";
         ask(&reader, sql).unwrap().into_iter().flatten().collect()
     };

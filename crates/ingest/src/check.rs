@@ -300,9 +300,9 @@ fn count_rows(result: &TaskResult, rows: &mut BTreeMap<ProgrammeId, u64>) -> Res
     let mut staged = 0;
     for file in result.files.iter().filter(|f| f.table == "detection") {
         staged = u64::saturating_add(staged, file.rows);
-        let id = file.programme_id.and_then(ProgrammeId::new);
-        let id =
-            id.ok_or_else(|| failed(Check::Table, format!("{} has no programme", file.name)))?;
+        let id = file
+            .programme_id
+            .ok_or_else(|| failed(Check::Table, format!("{} has no programme", file.name)))?;
         let of_programme = rows.entry(id).or_default();
         *of_programme = of_programme.saturating_add(file.rows);
     }

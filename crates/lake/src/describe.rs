@@ -3,6 +3,7 @@
 use super::range::ranges;
 use super::table::PROGRAMME_ID;
 use super::{ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile};
+use model::ProgrammeId;
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use std::path::Path;
@@ -14,7 +15,7 @@ pub struct LakeFile {
     /// Name within the directory of its table.
     pub name: String,
     /// Owner of all its rows.
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     /// Id of its first row; the others follow without a gap.
     pub first_id: i64,
     /// Rows.
@@ -59,7 +60,7 @@ pub fn describe(
     lake_dir: &Path,
     table: &LakeTable,
     name: &str,
-    programme_id: i64,
+    programme_id: ProgrammeId,
 ) -> Result<LakeFile, LakeError> {
     let path = table.directory(lake_dir).join(name);
     let file = OpenFile::open(&path, None, &Arc::new(ByteCounter::default()))?;
@@ -71,7 +72,7 @@ pub(crate) fn describe_open(
     file: &OpenFile,
     table: &LakeTable,
     name: &str,
-    programme_id: i64,
+    programme_id: ProgrammeId,
 ) -> Result<LakeFile, LakeError> {
     let metadata = file.metadata();
     let statistics = statistics(metadata, &table.layout().statistics);
@@ -82,7 +83,8 @@ pub(crate) fn describe_open(
         let (rows, id) = (file.rows(), table.id());
         return Err(misfit(format!("{rows} rows with {id} {first} to {last}")));
     }
-    if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme_id, programme_id)) {
+    let programme = i64::from(programme_id);
+    if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme, programme)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
     }
     Ok(LakeFile {

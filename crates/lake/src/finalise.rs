@@ -13,7 +13,7 @@ use arrow_schema::Schema;
 use arrow_select::concat::concat_batches;
 use bytes::{Buf, Bytes};
 use files::OpenFault;
-use model::EventId;
+use model::{EventId, ProgrammeId};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -79,7 +79,7 @@ pub struct FinaliseRequest<'a> {
     /// Name of the new file within the directory of its table, see [`LakeTable::file_name`].
     pub name: &'a str,
     /// Owner of all rows.
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     /// Final id = base - temporary id; the first row gets base + 1.
     pub base: i64,
     /// The event that will publish the rows.

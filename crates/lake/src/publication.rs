@@ -181,7 +181,8 @@ impl<'tx> Publication<'tx> {
             range.key.check(table)?;
             let whole = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
             let first = file.first_id.saturating_add_unsigned(range.first_row);
-            let mut values = vec![file.programme_id.into(), first.into(), whole(range.rows)];
+            let mut values =
+                vec![i64::from(file.programme_id).into(), first.into(), whole(range.rows)];
             values.extend(range.key.values().iter().map(|value| Value::from(*value)));
             if table.layout().version.is_some() {
                 values.push(version(&range.key).into());

@@ -2,8 +2,8 @@
 
 use super::LakeError;
 use super::catalogue::LakeSchema;
-use model::BatchId;
 use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
+use model::{BatchId, ProgrammeId};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -117,7 +117,7 @@ impl LakeTable {
 
     /// Returns the name of the file of a batch and programme. Batch numbers are never reused, so neither are names; and
     /// no two tables have files of one name.
-    pub fn file_name(&self, batch: BatchId, programme_id: i64) -> String {
+    pub fn file_name(&self, batch: BatchId, programme_id: ProgrammeId) -> String {
         format!("{}{batch:08}-programme{programme_id}.parquet", self.layout.file_prefix)
     }
 

@@ -4,8 +4,8 @@
 //! attempt's directory without it is unfinished work.
 
 use crate::{
-    AttemptNumber, Finding, HostName, MultiframeId, ProgrammeName, Refusal, ReportCode, Sha256,
-    SurveyName, TaskNumber, UnitKey, shown_briefly,
+    AttemptNumber, Finding, HostName, MultiframeId, ProgrammeId, ProgrammeName, Refusal,
+    ReportCode, Sha256, SurveyName, TaskNumber, UnitKey, shown_briefly,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -140,14 +140,14 @@ pub struct StagedFile {
     pub schema_version: u32,
     /// For `detection`: the programme of all its rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub programme_id: Option<i32>,
+    pub programme_id: Option<ProgrammeId>,
 }
 
 /// Table name under which a result lists its JPEGs.
 pub const JPEG: &str = "jpeg";
 
 /// Returns the name of the file in which a task stages the rows of a table; those of detections belong to one programme.
-pub fn staged_name(table: &str, programme_id: Option<i32>) -> String {
+pub fn staged_name(table: &str, programme_id: Option<ProgrammeId>) -> String {
     match programme_id {
         Some(programme) => format!("{table}.{programme}.parquet"),
         None => format!("{table}.parquet"),
@@ -171,7 +171,7 @@ pub struct DetectorRows {
     /// Name of the staged file.
     pub file: String,
     /// Owner of the rows.
-    pub programme_id: i32,
+    pub programme_id: ProgrammeId,
     /// The image.
     pub multiframe_id: MultiframeId,
     /// The detector.

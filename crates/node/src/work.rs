@@ -172,7 +172,7 @@ impl DetectionSink for Staging<'_> {
 
     fn end(&mut self) -> Result<(), StageError> {
         if let Some((writer, programme)) = self.open.take() {
-            self.files.push(writer.finish(Some(programme.get()))?);
+            self.files.push(writer.finish(Some(programme))?);
         }
         Ok(())
     }

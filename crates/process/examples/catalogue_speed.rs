@@ -115,7 +115,7 @@ impl DetectionSink for Sink {
 
     fn end(&mut self) -> Result<(), StageError> {
         if let Some((programme, writer)) = self.writer.take() {
-            self.bytes += writer.finish(Some(programme.get()))?.bytes;
+            self.bytes += writer.finish(Some(programme))?.bytes;
         }
         Ok(())
     }

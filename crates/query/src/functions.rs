@@ -54,7 +54,7 @@ pub(crate) fn register(connection: &Connection) -> Result<()> {
         let order = (0.0..=29.0).contains(&n.0[0]).then_some(n.0[0] as u8)?;
         whole(sky::healpix::nested(order, n.0[1], n.0[2])?)
     })?;
-    add("htm20", 2, |n| whole(sky::htm::id20(n.position(0)?.unit_vector())))?;
+    add("htm20", 2, |n| Some(Value::Integer(sky::htm::id20(n.position(0)?.unit_vector()).get())))?;
     add("galactic_l", 2, |n| Some(real(sky::galactic(n.position(0)?.unit_vector()).l_deg)))?;
     add("galactic_b", 2, |n| Some(real(sky::galactic(n.position(0)?.unit_vector()).b_deg)))?;
     add("sdss_lambda", 2, |n| {

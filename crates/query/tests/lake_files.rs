@@ -60,6 +60,10 @@ fn staged(width: Width, files: &[Vec<Detector>]) -> Case {
     Case { dir, staged: paths, rows }
 }
 
+fn programme() -> model::ProgrammeId {
+    model::ProgrammeId::new(101).unwrap()
+}
+
 fn run(case: &Case, name: &str, base: i64) -> Result<lake::LakeFile, LakeError> {
     let mut offset = 0;
     let mut parts = Vec::new();
@@ -67,8 +71,13 @@ fn run(case: &Case, name: &str, base: i64) -> Result<lake::LakeFile, LakeError> 
         parts.push(Staged { base: case.dir.path(), path, offset });
         offset += rows;
     }
-    let request =
-        FinaliseRequest { name, programme_id: 101, base, event: event_id(7), staged: &parts };
+    let request = FinaliseRequest {
+        name,
+        programme_id: programme(),
+        base,
+        event: event_id(7),
+        staged: &parts,
+    };
     Ok(finalise(&case.dir.path().join("lake"), detection(), &[request], &Default::default())?
         .remove(0))
 }
@@ -134,7 +143,8 @@ fn the_same_request_leaves_the_same_bytes() {
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(run(&case, "b1.parquet", 5).unwrap(), first);
     assert!(std::fs::read(&path).unwrap() == bytes);
-    let found = describe(&case.dir.path().join("lake"), detection(), "b1.parquet", 101).unwrap();
+    let found =
+        describe(&case.dir.path().join("lake"), detection(), "b1.parquet", programme()).unwrap();
     assert_eq!(LakeFile { xxhash64: first.xxhash64.clone(), ..found }, first);
 }
 
@@ -197,8 +207,13 @@ fn staged_files_that_do_not_fit_are_refused() {
     );
     let lake = good.dir.path().join("lake");
     let message = |staged: &[Staged<'_>], name: &str| {
-        let request =
-            FinaliseRequest { name, programme_id: 101, base: 0, event: event_id(1), staged };
+        let request = FinaliseRequest {
+            name,
+            programme_id: programme(),
+            base: 0,
+            event: event_id(1),
+            staged,
+        };
         finalise(&lake, detection(), &[request], &Default::default()).unwrap_err().to_string()
     };
     let at = |case: &Case, offset| Staged {

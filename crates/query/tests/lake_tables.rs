@@ -27,6 +27,10 @@ use std::sync::Arc;
 /// The owner of all rows.
 const PROGRAMME: i64 = 101;
 
+fn programme() -> model::ProgrammeId {
+    PROGRAMME.try_into().unwrap()
+}
+
 type Rows = Vec<Vec<Value>>;
 
 /// A lake table with its definition.
@@ -192,7 +196,7 @@ impl Site {
             let mut writer =
                 StagedWriter::create(&self.staging(), definition, &name, expected).unwrap();
             writer.write(&invented.batch(rows)).unwrap();
-            writer.finish(Some(PROGRAMME as i32)).unwrap();
+            writer.finish(Some(programme())).unwrap();
             paths.push((self.staging().join(name), offset));
             offset += rows.len() as u64;
         }
@@ -201,10 +205,10 @@ impl Site {
             .iter()
             .map(|(path, offset)| Staged { base: &staging, path, offset: *offset })
             .collect();
-        let name = invented.table.file_name(BatchId::new(batch).unwrap(), PROGRAMME);
+        let name = invented.table.file_name(BatchId::new(batch).unwrap(), programme());
         let request = FinaliseRequest {
             name: &name,
-            programme_id: PROGRAMME,
+            programme_id: programme(),
             base,
             event: event_id(event),
             staged: &staged,

@@ -13,7 +13,7 @@ fn main() {
     let (ra, dec) = scattered();
     let vectors: Vec<_> = ra.iter().zip(&dec).map(|(&a, &d)| sky::unit_vector(a, d)).collect();
     time("unit_vector", || ra.iter().zip(&dec).map(|(&a, &d)| sky::unit_vector(a, d).x).sum());
-    time("htm::id20, one by one", || vectors.iter().map(|&v| sky::htm::id20(v) as f64).sum());
+    time("htm::id20, one by one", || vectors.iter().map(|&v| sky::htm::id20(v).get() as f64).sum());
     time("healpix::nested29", || {
         ra.iter().zip(&dec).map(|(&a, &d)| sky::healpix::nested29(a, d).unwrap_or(0) as f64).sum()
     });

@@ -4,6 +4,7 @@
 //! values are those of the single functions of this crate, bit for bit.
 
 use crate::frames::{galactic, sdss_lambda_eta};
+use crate::htm::HtmId;
 use crate::position::{SkyPosition, UnitVector};
 use crate::reference_frame::ReferenceFrame;
 use crate::trig::quarters;
@@ -27,7 +28,7 @@ pub struct SkyDerived {
     /// SDSS survey longitude, -180 < eta <= 180.
     pub eta_deg: f64,
     /// HTM trixel at depth 20.
-    pub htm_id: i64,
+    pub htm_id: HtmId,
     /// HEALPix pixel, nested, order 29.
     pub healpix29: i64,
 }
@@ -38,7 +39,7 @@ impl SkyDerived {
         let position = SkyPosition::new(ra_deg, dec_deg)?;
         let mut out = SkyColumns::with_rows(1);
         out.fill_rows(0, [position.ra_deg], [position.dec_deg]);
-        Some(out.row(0))
+        out.row(0)
     }
 }
 
@@ -120,12 +121,13 @@ impl SkyColumns {
         self.cx.len()
     }
 
-    /// Returns one row.
+    /// Returns one row; `None` for a row without a valid position.
     ///
     /// # Panics
     /// Panics when there is no such row.
-    pub fn row(&self, row: usize) -> SkyDerived {
-        SkyDerived {
+    pub fn row(&self, row: usize) -> Option<SkyDerived> {
+        let htm_id = u64::try_from(self.htm_id[row]).ok().and_then(HtmId::new)?;
+        Some(SkyDerived {
             cx: self.cx[row],
             cy: self.cy[row],
             cz: self.cz[row],
@@ -133,9 +135,9 @@ impl SkyColumns {
             b_deg: self.b_deg[row],
             lambda_deg: self.lambda_deg[row],
             eta_deg: self.eta_deg[row],
-            htm_id: self.htm_id[row],
+            htm_id,
             healpix29: self.healpix29[row],
-        }
+        })
     }
 
     fn with_rows(rows: usize) -> Self {
@@ -216,11 +218,11 @@ mod tests {
         let columns = SkyColumns::from_radec(&ra, &dec);
         assert_eq!(columns.rows(), 101);
         for i in 0..101 {
-            let row = columns.row(i);
+            let row = columns.row(i).unwrap();
             assert_eq!(Some(row), SkyDerived::from_radec(ra[i], dec[i]), "row {i}");
             let v = SkyPosition::new(ra[i], dec[i]).unwrap().unit_vector();
             assert_eq!((row.cx, row.cy, row.cz), (v.x, v.y, v.z));
-            assert_eq!(row.htm_id, htm::id20(v) as i64);
+            assert_eq!(row.htm_id, htm::id20(v));
             assert_eq!(Some(row.healpix29 as u64), healpix::nested29(ra[i], dec[i]));
             let g = galactic(v);
             assert_eq!((row.l_deg, row.b_deg), (g.l_deg, g.b_deg));
@@ -250,12 +252,13 @@ mod tests {
         for (row, wanted) in [true, false, false, false, false, true].into_iter().enumerate() {
             assert_eq!(SkyDerived::from_radec(ra[row], dec[row]).is_some(), wanted);
             assert_eq!(columns.htm_id[row] >= 0, wanted);
+            assert_eq!(columns.row(row).is_some(), wanted);
             assert_eq!(columns.healpix29[row] >= 0, wanted);
             assert_eq!(columns.cx[row].is_finite(), wanted);
             assert_eq!(columns.eta_deg[row].is_finite(), wanted);
         }
         columns.refill(&[10.0], &[20.0]);
         assert_eq!(columns.rows(), 1);
-        assert_eq!(columns.row(0).cz, unit_vector(10.0, 20.0).z);
+        assert_eq!(columns.row(0).unwrap().cz, unit_vector(10.0, 20.0).z);
     }
 }

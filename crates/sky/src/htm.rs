@@ -22,41 +22,58 @@ pub const MAX_DEPTH: u8 = 29;
 /// Tolerance of the half-space tests, as in the original library.
 const EDGE: f64 = -1e-15;
 
+/// A trixel by its number, of a depth of at most [`MAX_DEPTH`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HtmId(u64);
+
+impl HtmId {
+    /// Returns the trixel with a number; `None` for a number that no trixel has.
+    pub fn new(number: u64) -> Option<Self> {
+        let bits = 64 - number.leading_zeros();
+        let is_trixel = bits >= 4 && bits.is_multiple_of(2);
+        (is_trixel && bits <= 4 + 2 * u32::from(MAX_DEPTH)).then_some(Self(number))
+    }
+
+    /// Returns the number, as the archive stores it.
+    pub fn get(self) -> i64 {
+        self.0 as i64 // of at most 62 bits
+    }
+
+    /// Returns the trixel that contains this one; `None` for a root.
+    pub fn parent(self) -> Option<Self> {
+        (self.0 >= 32).then_some(Self(self.0 >> 2))
+    }
+
+    /// Returns the depth: 0 for the roots 8 to 15.
+    pub fn depth(self) -> u8 {
+        ((60 - self.0.leading_zeros()) / 2) as u8
+    }
+
+    /// Returns the three corners, counter-clockwise from outside.
+    pub fn corners(self) -> [UnitVector; 3] {
+        let depth = self.depth();
+        let mut v = root_corners(self.0 >> (2 * depth));
+        for level in (0..depth).rev() {
+            let w = [middle(v[1], v[2]), middle(v[0], v[2]), middle(v[0], v[1])];
+            v = match (self.0 >> (2 * level)) & 3 {
+                0 => [v[0], w[2], w[1]],
+                1 => [v[1], w[0], w[2]],
+                2 => [v[2], w[1], w[0]],
+                _ => w,
+            };
+        }
+        v
+    }
+}
+
 /// Returns the trixel of the direction at a depth of at most [`MAX_DEPTH`] (a greater depth is reduced to it).
-pub fn id(v: UnitVector, depth: u8) -> u64 {
-    ids::<1>([v.x], [v.y], [v.z], depth)[0]
+pub fn id(v: UnitVector, depth: u8) -> HtmId {
+    HtmId(ids::<1>([v.x], [v.y], [v.z], depth)[0])
 }
 
 /// Returns the trixel of the direction at the archive's depth.
-pub fn id20(v: UnitVector) -> u64 {
+pub fn id20(v: UnitVector) -> HtmId {
     id(v, ARCHIVE_DEPTH)
-}
-
-/// Returns the trixel that contains this one; `None` for a root.
-pub fn parent(id: u64) -> Option<u64> {
-    (id >= 32).then_some(id >> 2)
-}
-
-/// Returns the depth of a trixel number: 0 for the roots 8 to 15; `None` for a number that is not a trixel.
-pub fn depth(id: u64) -> Option<u8> {
-    let bits = 64 - id.leading_zeros();
-    (bits >= 4 && bits.is_multiple_of(2)).then(|| ((bits - 4) / 2) as u8)
-}
-
-/// Returns the three corners of a trixel, counter-clockwise from outside; `None` for a number that is not a trixel.
-pub fn corners(id: u64) -> Option<[UnitVector; 3]> {
-    let depth = depth(id)?;
-    let mut v = root_corners(id >> (2 * depth));
-    for level in (0..depth).rev() {
-        let w = [middle(v[1], v[2]), middle(v[0], v[2]), middle(v[0], v[1])];
-        v = match (id >> (2 * level)) & 3 {
-            0 => [v[0], w[2], w[1]],
-            1 => [v[1], w[0], w[2]],
-            2 => [v[2], w[1], w[0]],
-            _ => w,
-        };
-    }
-    Some(v)
 }
 
 fn root_corners(root: u64) -> [UnitVector; 3] {
@@ -232,8 +249,8 @@ mod tests {
     fn agrees_with_the_textbook_way() {
         let mut different = 0;
         for v in spread(20_000) {
-            assert_eq!(id(v, 12), by_vertices(v, 12), "{v:?}");
-            different += u32::from(id20(v) != by_vertices(v, 20));
+            assert_eq!(id(v, 12).0, by_vertices(v, 12), "{v:?}");
+            different += u32::from(id20(v).0 != by_vertices(v, 20));
         }
         // At depth 20 the tests on rounded vertices are uncertain by 1e-16 of 1e-12.
         assert!(different <= 10, "{different} of 20000");
@@ -244,20 +261,22 @@ mod tests {
         for v in spread(500) {
             for depth in 1..=MAX_DEPTH {
                 let child = id(v, depth);
-                assert_eq!(parent(child), Some(id(v, depth - 1)));
-                assert_eq!(super::depth(child), Some(depth));
+                assert_eq!(child.parent(), Some(id(v, depth - 1)));
+                assert_eq!(child.depth(), depth);
+                assert_eq!(HtmId::new(child.0), Some(child));
             }
         }
-        assert_eq!(parent(8), None);
-        assert_eq!(super::depth(7), None);
-        assert_eq!(super::depth(16), None);
-        assert_eq!(corners(0), None);
+        assert_eq!(HtmId(8).parent(), None);
+        assert_eq!(HtmId::new(7), None);
+        assert_eq!(HtmId::new(16), None);
+        assert_eq!(HtmId::new(0), None);
+        assert_eq!(HtmId::new(u64::MAX), None);
     }
 
     #[test]
     fn the_trixel_surrounds_the_direction() {
         for v in spread(2000) {
-            let [a, b, c] = corners(id20(v)).unwrap();
+            let [a, b, c] = id20(v).corners();
             for (p, q) in [(a, b), (b, c), (c, a)] {
                 assert!(p.cross(q).dot(v) > -2e-15, "{v:?}");
                 assert!(p.distance_deg(v) < 2e-4, "{v:?}");
@@ -270,7 +289,7 @@ mod tests {
         for v in spread(500) {
             for depth in [0, 1, 5, 6, 7, 13, 14, 15, 20] {
                 let number = id(v, depth);
-                let [a, b, c] = corners(number).unwrap();
+                let [a, b, c] = number.corners();
                 let centre = UnitVector::towards(a.x + b.x + c.x, a.y + b.y + c.y, a.z + b.z + c.z);
                 assert_eq!(id(centre.unwrap(), depth), number);
             }
@@ -294,8 +313,8 @@ mod tests {
         ];
         for ((ra, dec), root) in cases {
             let v = unit_vector(ra, dec);
-            assert_eq!(id(v, 0), root, "({ra}, {dec})");
-            assert_eq!(id20(v), by_vertices(v, 20), "({ra}, {dec})");
+            assert_eq!(id(v, 0).0, root, "({ra}, {dec})");
+            assert_eq!(id20(v).0, by_vertices(v, 20), "({ra}, {dec})");
         }
     }
 
@@ -306,7 +325,7 @@ mod tests {
             let get =
                 |f: fn(&UnitVector) -> f64| [f(&four[0]), f(&four[1]), f(&four[2]), f(&four[3])];
             let together = ids::<4>(get(|v| v.x), get(|v| v.y), get(|v| v.z), ARCHIVE_DEPTH);
-            assert_eq!(together, [0, 1, 2, 3].map(|i: usize| id20(four[i])));
+            assert_eq!(together, [0, 1, 2, 3].map(|i: usize| id20(four[i]).0));
         }
     }
 }

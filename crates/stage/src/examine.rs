@@ -119,11 +119,7 @@ fn examine_file(file: &StagedFile) -> Checked {
     code("table", &file.table)?;
     limited("name", &file.name, FILE_BYTES)?;
     count("rows", file.rows)?;
-    count("bytes", file.bytes)?;
-    match file.programme_id {
-        Some(programme) => id("programme_id", programme.into()),
-        None => Ok(()),
-    }
+    count("bytes", file.bytes)
 }
 
 fn hdus(hdus: &[HduReport]) -> Checked {
@@ -174,7 +170,6 @@ fn detectors(result: &TaskResult) -> Checked {
     for (n, detector) in result.detectors.iter().enumerate() {
         let DetectorRows { multiframe_id, ext_num, version, .. } = *detector;
         once(multiframe_id, ext_num, version)
-            .and_then(|()| id("programme_id", detector.programme_id.into()))
             .and_then(|()| count("first_row", detector.first_row))
             .and_then(|()| count("rows", detector.rows))
             .map_err(|fault| fault.within(format!("detectors[{n}]")))?;

@@ -6,9 +6,9 @@ use crate::parquet_format::{PAGE_ROWS, lake_writer_properties, metadata_writer_p
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use files::{Hashing, is_plain};
-use model::Sha256;
 use model::tables::Table;
 use model::task::StagedFile;
+use model::{ProgrammeId, Sha256};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::errors::Result as ParquetResult;
@@ -172,7 +172,7 @@ impl StagedWriter {
     ///
     /// # Errors
     /// Errors of the system.
-    pub fn finish(mut self, programme_id: Option<i32>) -> Result<StagedFile, StageError> {
+    pub fn finish(mut self, programme_id: Option<ProgrammeId>) -> Result<StagedFile, StageError> {
         if self.waiting_rows > 0 {
             self.write_row_group().map_err(|fault| StageFault::from(fault).at(&self.path))?;
         }

@@ -97,11 +97,13 @@ fn rehearse(
     let expected = expected(site, deliveries, word)?;
     let fetched = expected.iter().map(|e| e.delivery.clone());
     let names = each_once(known.into_iter().chain(fetched));
-    let registered = site.read()?.deliveries(None)?;
+    let (archive, profiles) = (site.read()?, site.profiles()?);
+    let registered = archive.deliveries(None)?;
     let registered: Vec<DeliveryName> =
         names.iter().filter(|name| registered.contains(name)).cloned().collect();
     let products = site.place.products();
-    let planned = planned(site, products, &registered, arguments.force)?;
+    let of_registered = admitted(&archive, &profiles, products, &registered, arguments.force)?;
+    let planned = planned(site, &archive, &profiles, &of_registered, |_| ())?;
     if arguments.json {
         let mut value = serde_json::to_value(planned)?;
         value["deliveries"] = expected_as_json(&expected);
@@ -110,7 +112,7 @@ fn rehearse(
         say_expected(expected);
         planned.say();
     }
-    let admitted = admitted(site, products, &names, arguments.force)?;
+    let admitted = admitted(&archive, &profiles, products, &names, arguments.force)?;
     admitted.check()?;
     Ok(admitted.told())
 }

@@ -140,7 +140,7 @@ fn rehearse(
         Redo::All => use_case.product().inputs.images || image.catalogue.is_some(),
         Redo::LostPreviews => lost.contains(&image.multiframe_id.get()),
     };
-    let planned = planned_with(site, &archive, &profiles, &admitted, |image| {
+    let planned = planned(site, &archive, &profiles, &admitted, |image| {
         if is_requested(image) {
             let progress = image.products.entry(use_case).or_default();
             progress.redo.get_or_insert_with(|| "requested again".to_owned());
@@ -199,18 +199,6 @@ struct PlannedWait {
     why: String,
 }
 
-/// Returns the rounds that steps would open, and the files that wait.
-pub fn planned(
-    site: &Site,
-    use_cases: &[UseCase],
-    deliveries: &[DeliveryName],
-    is_forced: bool,
-) -> anyhow::Result<Planned> {
-    let (archive, profiles) = (site.read()?, site.profiles()?);
-    let admitted = admitted(&archive, &profiles, use_cases, deliveries, is_forced)?;
-    planned_with(site, &archive, &profiles, &admitted, |_| ())
-}
-
 /// Deliveries and use cases, and the instructions that stop some of them.
 pub struct Admitted<'a> {
     use_cases: &'a [UseCase],
@@ -252,8 +240,8 @@ pub fn admitted<'a>(
     Ok(Admitted { use_cases, deliveries, held })
 }
 
-/// Returns the same after `request` has requested images again.
-fn planned_with(
+/// Returns the rounds that steps would open after `request` has requested images again, and the files that wait.
+pub fn planned(
     site: &Site,
     archive: &Reader,
     profiles: &[Loaded],

@@ -510,10 +510,10 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
         "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
          WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
     )?;
-    let rows = select.query_map([], |r| Ok((r.id(0)?, r.get(1)?)))?;
+    let rows = select.query_map([], |r| Ok((r.id(0)?, r.id(1)?)))?;
     let mut abandoned = Vec::new();
     for row in rows {
-        let (batch, programme): (BatchId, i64) = row?;
+        let (batch, programme): (BatchId, ProgrammeId) = row?;
         let table = lake::detection();
         let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
         if path.exists() {

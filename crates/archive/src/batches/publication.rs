@@ -175,7 +175,7 @@ fn load_detections(
     let mut staged: Vec<Vec<Staged<'_>>> = Vec::with_capacity(ranges.len());
     let mut names = Vec::with_capacity(ranges.len());
     for range in ranges {
-        let programme = range.programme_id.get();
+        let programme = range.programme_id;
         let mut offset = 0;
         let mut files = Vec::new();
         for Source { path, file, .. } in sources.iter().filter(|s| s.file.rows > 0) {
@@ -185,7 +185,7 @@ fn load_detections(
             }
         }
         staged.push(files);
-        names.push(lake::detection().file_name(unit.batch()?, i64::from(programme)));
+        names.push(lake::detection().file_name(unit.batch()?, programme));
     }
     let parts = match c.server() {
         Some(server) => {
@@ -195,7 +195,7 @@ fn load_detections(
                 .zip(&staged)
                 .map(|(range, staged)| partitions::Wanted {
                     batch: number,
-                    programme_id: i64::from(range.programme_id.get()),
+                    programme_id: range.programme_id,
                     base: range.first_obj_id - 1,
                     event,
                     staged,
@@ -238,7 +238,7 @@ fn lake_files(
         .zip(names)
         .map(|((range, staged), name)| FinaliseRequest {
             name,
-            programme_id: i64::from(range.programme_id.get()),
+            programme_id: range.programme_id,
             base: range.first_obj_id - 1,
             event,
             staged,
@@ -270,7 +270,7 @@ fn check_detectors(batch: &StagedBatch, file: &Held<'_>) -> Result<(), ArchiveFa
         .iter()
         .filter_map(|t| t.result.as_ref())
         .flat_map(|r| &r.detectors)
-        .filter(|d| i64::from(d.programme_id) == file.programme_id && d.rows > 0)
+        .filter(|d| d.programme_id == file.programme_id && d.rows > 0)
         .map(|d| (d.multiframe_id.get(), i64::from(d.ext_num), d.rows))
         .collect();
     let found: Vec<(i64, i64, u64)> = file

@@ -8,6 +8,7 @@ use crate::Archive;
 use crate::error::{ArchiveError, ArchiveFault};
 use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
+use model::ProgrammeId;
 use std::time::Duration;
 
 /// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
@@ -46,7 +47,7 @@ pub struct Partition {
     /// Its name.
     pub name: String,
     /// The programme of its rows.
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     /// The first object id that it may hold.
     pub first_obj_id: i64,
     /// The last one.
@@ -82,8 +83,11 @@ pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
             .collect();
-        let programme = parent.trim_start_matches("detection_p").parse();
-        if let ([first, end], Ok(programme_id)) = (&numbers[..], programme) {
+        let programme_id = parent
+            .trim_start_matches("detection_p")
+            .parse::<ProgrammeId>()
+            .map_err(|reason| EngineError::Value { column: 2, reason })?;
+        if let [first, end] = &numbers[..] {
             partitions.push(Partition {
                 name,
                 programme_id,
@@ -286,9 +290,9 @@ mod tests {
 
     #[test]
     fn the_smallest_neighbours_of_a_programme_are_grouped() {
-        let partition = |programme_id, first_obj_id, ids: i64| Partition {
-            name: format!("p{programme_id}_{first_obj_id}"),
-            programme_id,
+        let partition = |programme: i32, first_obj_id, ids: i64| Partition {
+            name: format!("p{programme}_{first_obj_id}"),
+            programme_id: ProgrammeId::new(programme).unwrap(),
             first_obj_id,
             last_obj_id: first_obj_id + ids - 1,
             is_published: true,

@@ -13,6 +13,7 @@ use arrow_buffer::NullBuffer;
 use engine::quoted;
 use engine::{EngineError, Server};
 use lake::{ByteCounter, LakeError, LakeRowRange, OpenFile, Staged, check_staged};
+use model::ProgrammeId;
 use model::tables::{ColumnType, Table};
 use model::{BatchId, EventId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -34,7 +35,7 @@ pub struct Wanted<'a> {
     /// The batch.
     pub batch: BatchId,
     /// Owner of all rows.
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     /// Final id = base - temporary id; the first row gets base + 1.
     pub base: i64,
     /// The event that will publish the rows.
@@ -51,7 +52,7 @@ pub struct LoadedPartition {
     /// Its name.
     pub name: String,
     /// Owner of all its rows.
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     /// Object id of the first row; the others follow without a gap.
     pub first_obj_id: i64,
     /// Number of rows.
@@ -340,7 +341,7 @@ fn columns_of(table: &Table) -> String {
 /// Returns the SQL that creates a table for rows of one programme and a range of object ids, with all CHECKs: those of the
 /// columns and the one that lets the table be attached without a scan of its rows. During COPY each row's values are at hand;
 /// adding CHECKs later would require a scan.
-pub fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn create_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
     format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
              programme_id IS NOT NULL AND programme_id = {programme_id}
@@ -350,7 +351,7 @@ pub fn create_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> S
 }
 
 /// Returns the SQL that adds the keys to a filled table.
-pub fn keys_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn keys_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
              ADD UNIQUE (multiframe_id, ext_num, version, seq_num);

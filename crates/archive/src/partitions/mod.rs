@@ -27,6 +27,8 @@
 //!
 //! Does not assign ids or event numbers, open transactions that publish, or decide what is superseded.
 
+use model::ProgrammeId;
+
 mod examine;
 mod fold;
 mod load;
@@ -45,11 +47,11 @@ pub use schema::{
 use model::BatchId;
 
 /// Returns the name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
-pub fn partition_name(batch: BatchId, programme_id: i64) -> String {
+pub fn partition_name(batch: BatchId, programme_id: ProgrammeId) -> String {
     format!("detection_b{batch}_p{programme_id}")
 }
 
 /// Returns the name of the parent of a programme's partitions.
-fn parent_name(programme_id: i64) -> String {
+fn parent_name(programme_id: ProgrammeId) -> String {
     format!("detection_p{programme_id}")
 }

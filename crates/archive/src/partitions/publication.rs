@@ -6,7 +6,7 @@ use super::schema::{ALL, ensure_parent, is_attached};
 use crate::error::ArchiveFault;
 use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
-use model::{BatchId, EventId};
+use model::{BatchId, EventId, ProgrammeId};
 use rusqlite::params;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 pub fn attach(
     tx: &Connection,
     name: &str,
-    programme_id: i64,
+    programme_id: ProgrammeId,
     first_obj_id: i64,
     rows: u64,
 ) -> EngineResult<()> {
@@ -32,7 +32,7 @@ pub fn attach(
 }
 
 /// Returns the statement that attaches a table of some object ids.
-pub fn attach_sql(name: &str, programme_id: i64, (first, last): (i64, i64)) -> String {
+pub fn attach_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
     format!(
         "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
         parent_name(programme_id),
@@ -130,7 +130,7 @@ impl<'tx> Publication<'tx> {
             let key = DetectorKey::of(&run.key)?;
             let first_row = i64::try_from(run.first_row).unwrap_or(i64::MAX);
             insert.execute(params![
-                partition.programme_id,
+                partition.programme_id.get(),
                 partition.first_obj_id + first_row,
                 run.rows,
                 key.multiframe_id,

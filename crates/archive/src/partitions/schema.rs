@@ -4,6 +4,7 @@ use crate::error::ArchiveFault;
 use crate::metadata::definition::{column_sql, column_type, comments_sql};
 use engine::quoted;
 use engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
+use model::ProgrammeId;
 use model::tables::{Keeping, Table};
 
 /// The query that takes the lock of the one folding process, and returns a row when no other process holds it. It requires the
@@ -143,7 +144,7 @@ pub(super) fn owner_sql(name: &str) -> String {
 }
 
 /// Creates the parent of a programme's partitions, if it does not exist.
-pub(super) fn ensure_parent(tx: &Connection, programme_id: i64) -> EngineResult<()> {
+pub(super) fn ensure_parent(tx: &Connection, programme_id: ProgrammeId) -> EngineResult<()> {
     let name = super::parent_name(programme_id);
     if is_there(tx, &name)? {
         return Ok(());

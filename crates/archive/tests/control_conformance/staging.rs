@@ -488,7 +488,7 @@ fn detections(started: &Started, result: &mut TaskResult, hdu: &dyn Fn(i64, i16)
             }
             result.detectors.push(DetectorRows {
                 file: name.clone(),
-                programme_id: 7,
+                programme_id: model::ProgrammeId::new(7).unwrap(),
                 multiframe_id: input.multiframe_id,
                 ext_num: ext,
                 version: catalogue.version,
@@ -508,7 +508,7 @@ fn detections(started: &Started, result: &mut TaskResult, hdu: &dyn Fn(i64, i16)
             }
         }
     }
-    result.files.push(write(&started.directory, "detection", &rows, Some(7)));
+    result.files.push(write(&started.directory, "detection", &rows, model::ProgrammeId::new(7)));
 }
 
 /// A value of a row made by hand.
@@ -526,7 +526,12 @@ pub fn row(values: impl IntoIterator<Item = (&'static str, Value)>) -> Row {
 }
 
 /// Writes rows of a table; columns that a row does not name are NULL, or 1 (or "1") where NULL is not allowed.
-pub fn write(dir: &Path, table: &str, rows: &[Row], programme: Option<i32>) -> StagedFile {
+pub fn write(
+    dir: &Path,
+    table: &str,
+    rows: &[Row],
+    programme: Option<model::ProgrammeId>,
+) -> StagedFile {
     let table = model::tables::table(table).unwrap();
     let name = match programme {
         Some(programme) => format!("{}.{programme}.parquet", table.name),

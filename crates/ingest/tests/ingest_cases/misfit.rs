@@ -101,10 +101,10 @@ fn each_misfit_has_the_name_of_its_check() {
                     ])
                 })
                 .collect();
-            r.files[0] = write(&s.directory, "detection", &rows, Some(8));
+            r.files[0] = write(&s.directory, "detection", &rows, model::ProgrammeId::new(8));
             for detector in &mut r.detectors {
                 detector.file.clone_from(&r.files[0].name);
-                detector.programme_id = 8;
+                detector.programme_id = model::ProgrammeId::new(8).unwrap();
             }
         }),
     ];

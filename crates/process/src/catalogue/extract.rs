@@ -583,7 +583,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.account(catalogue, hdu, Some(context.detector), (judged.rows_read(), rows), nan);
         self.report.detectors.push(DetectorRows {
             file: staged_file_name(self.programme),
-            programme_id: self.programme.get(),
+            programme_id: self.programme,
             multiframe_id: catalogue.multiframe_id,
             ext_num: context.detector.ext_num.get(),
             version: catalogue.catalogue.version,

@@ -26,7 +26,7 @@ pub struct CatalogueReport {
 
 /// Returns the name of the file in which a task stages the detections of a programme.
 pub fn staged_file_name(programme: ProgrammeId) -> String {
-    model::task::staged_name("detection", Some(programme.get()))
+    model::task::staged_name("detection", Some(programme))
 }
 
 /// The subject of a refusal or finding.

@@ -209,7 +209,7 @@ fn set_centre(row: &mut Row<'_>, wcs: &Wcs, centre: SkyPosition) {
     row.set("cx", derived.cx);
     row.set("cy", derived.cy);
     row.set("cz", derived.cz);
-    row.set("htm_id", derived.htm_id);
+    row.set("htm_id", derived.htm_id.get());
     row.set("healpix29", derived.healpix29);
     let galactic = if wcs.keeps_fk5_2000() {
         Galactic { l_deg: derived.l_deg, b_deg: derived.b_deg }

@@ -24,7 +24,7 @@ impl DetectionSink for Staged {
         self.writer.as_mut().unwrap().write(rows)
     }
     fn end(&mut self) -> Result<(), StageError> {
-        self.writer.take().unwrap().finish(Some(101)).map(drop)
+        self.writer.take().unwrap().finish(ProgrammeId::new(101)).map(drop)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::at;
 use archive::error::ArchiveFault;
 use archive::unfinished::LastEvent;
+use model::ProgrammeId;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -48,7 +49,7 @@ pub(super) struct Listed {
 /// Object ids of a file, all of one programme and without a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rows {
-    pub programme_id: i64,
+    pub programme_id: ProgrammeId,
     pub first_obj_id: i64,
     pub last_obj_id: i64,
 }

@@ -143,7 +143,7 @@ fn due(
     }
     let counted: i64 = view.query_row(
         "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
-        [rows.programme_id, rows.first_obj_id, rows.last_obj_id],
+        [rows.programme_id.into(), rows.first_obj_id, rows.last_obj_id],
         |r| r.get(0),
     )?;
     let is_whole = counted == rows.last_obj_id - rows.first_obj_id + 1;
@@ -160,8 +160,7 @@ fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
          ORDER BY programme_id, first_obj_id",
     )?;
     let rows = select.query_map([], |r| {
-        let rows =
-            Rows { programme_id: r.get(1)?, first_obj_id: r.get(2)?, last_obj_id: r.get(3)? };
+        let rows = Rows { programme_id: r.id(1)?, first_obj_id: r.get(2)?, last_obj_id: r.get(3)? };
         Ok((r.get(0)?, rows))
     })?;
     Ok(rows.collect::<engine::Result<_>>()?)

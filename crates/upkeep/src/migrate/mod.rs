@@ -33,7 +33,7 @@ use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
 use lake::Staged;
-use model::{BatchId, EventId};
+use model::{BatchId, EventId, ProgrammeId};
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -181,7 +181,7 @@ struct Part {
     file_id: i64,
     path: PathBuf,
     batch: BatchId,
-    programme: i64,
+    programme: ProgrammeId,
     first: i64,
     rows: u64,
     event: EventId,
@@ -201,7 +201,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
          FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
     )?;
     let rows = select.query_map([], |r| {
-        Ok((r.get(0)?, r.get::<String>(1)?, r.get(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.get(6)?))
+        Ok((r.get(0)?, r.get::<String>(1)?, r.get(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.id(6)?))
     })?;
     let mut parts = Vec::new();
     let mut before: BTreeMap<BatchId, u64> = BTreeMap::new();
@@ -212,7 +212,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             i64,
             u64,
             (EventId, EventId),
-            i64,
+            ProgrammeId,
         ) = row?;
         let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());
         let batch: Option<BatchId> = batch.and_then(|number| number.parse().ok());

@@ -21,6 +21,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
 use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
+use model::ProgrammeId;
 use model::tables::{ColumnType, Table};
 use model::{BatchId, EventId};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
@@ -152,7 +153,7 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
 /// The rows of a batch and programme.
 struct Part {
     batch: BatchId,
-    programme: i64,
+    programme: ProgrammeId,
     first: i64,
     rows: u64,
     event: EventId,
@@ -167,7 +168,7 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     let rows = select.query_map([], |r| {
         let part = Part {
             batch: r.id(0)?,
-            programme: r.get(1)?,
+            programme: r.id(1)?,
             first: r.get(2)?,
             rows: r.get(4)?,
             event: r.id(5)?,
@@ -237,8 +238,7 @@ fn write_lake_file(
         let message = format!("batch {} has {rows} rows, not {}", part.batch, part.rows);
         return Err(ArchiveFault::Damaged(message));
     }
-    let programme = i32::try_from(part.programme).ok();
-    writer.finish(programme).map_err(damaged)?;
+    writer.finish(Some(part.programme)).map_err(damaged)?;
     let path = place.join(&name);
     let staged = [Staged { base: place, path: &path, offset: 0 }];
     let base = part.first - 1;

@@ -6,7 +6,7 @@ use archive::error::ArchiveFault;
 use archive::site::Site;
 use engine::quoted;
 use lake::{LakeRowRange, LakeTable, RangeKey};
-use model::{BatchId, one_line};
+use model::{BatchId, ProgrammeId, one_line};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -194,6 +194,13 @@ fn content(
         differs("the bytes are not those that were published".to_owned());
         return Ok(());
     }
+    let programme_id = match ProgrammeId::try_from(programme_id) {
+        Ok(programme_id) => programme_id,
+        Err(reason) => {
+            differs(reason);
+            return Ok(());
+        }
+    };
     let file = match lake::describe(&site.lake(), table, &listed.path, programme_id) {
         Ok(file) => file,
         Err(fault) => {
@@ -244,6 +251,7 @@ fn strays(
     for row in rows {
         let (batch, programme): (i64, i64) = row?;
         let batch = BatchId::try_from(batch).map_err(ArchiveFault::Damaged)?;
+        let programme = ProgrammeId::try_from(programme).map_err(ArchiveFault::Damaged)?;
         coming.insert(table.file_name(batch, programme));
     }
     let entries = match std::fs::read_dir(directory) {

@@ -16,7 +16,7 @@ pub(super) fn tables(
     for partition in all.iter().filter(|p| p.is_published) {
         let wanted: i64 = c.query_row(
             "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3",
-            rusqlite::params![partition.programme_id, partition.first_obj_id, partition.last_obj_id],
+            rusqlite::params![partition.programme_id.get(), partition.first_obj_id, partition.last_obj_id],
             |r| r.get(0),
         )?;
         let (rows, first, last): (i64, Option<i64>, Option<i64>) = c.query_row(
@@ -69,8 +69,11 @@ fn detectors(
              OR f.last IS DISTINCT FROM r.first_obj_id + r.rows - 1 OR f.numbers <> f.n",
         partition.name
     );
-    let bounds =
-        rusqlite::params![partition.programme_id, partition.first_obj_id, partition.last_obj_id];
+    let bounds = rusqlite::params![
+        partition.programme_id.get(),
+        partition.first_obj_id,
+        partition.last_obj_id
+    ];
     let (count, example): (i64, Option<i64>) =
         c.query_row(&sql, bounds, |r| Ok((r.get(0)?, r.get(1)?)))?;
     if count > 0 {
