@@ -84,7 +84,7 @@ fn kept_products_are_explained_and_counted() {
         };
         let by_name = explain(&[&format!("{FIRST}/{without}")]);
         let line = format!(
-            "the detections of the image stay current beside the newer frame {SECOND}/{without}, multiframe {newer}: \
+            "the detections of the image stay current despite the newer frame {SECOND}/{without}, multiframe {newer}: \
              no catalogue in {SECOND} belongs to the image"
         );
         assert!(by_name.contains(&line), "{by_name}");
@@ -252,7 +252,7 @@ fn detectors_that_ended_without_a_decision_show_after_a_repair() {
         assert_eq!(shown(), wanted);
         let told = desk.at_site(&["explain", &format!("{FIRST}/{}", image_of(&name))]).ended(0);
         let line = format!(
-            "the detections of ext_num 3 of the image stay current beside the newer frame {SECOND}/{}, multiframe {new}: \
+            "the detections of ext_num 3 of the image stay current despite the newer frame {SECOND}/{}, multiframe {new}: \
              the catalogue of the frame in {SECOND} has no accepted detections of ext_num 3: HDU refused",
             image_of(&name)
         );

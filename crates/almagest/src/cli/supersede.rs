@@ -104,7 +104,7 @@ fn show(arguments: &Arguments, products: &[KeptProduct]) -> anyhow::Result<()> {
         say!("{}", serde_json::to_string_pretty(&list)?);
         return Ok(());
     }
-    let mut table = Table::new(["file", "product", "ext_num", "of", "beside", "because"]);
+    let mut table = Table::new(["file", "product", "ext_num", "of", "newer", "reason"]);
     for k in products {
         table.row([
             k.file.clone(),

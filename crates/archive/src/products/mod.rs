@@ -171,7 +171,7 @@ struct Product {
     state: State,
     ended: Option<i64>,
     is_kept: bool,
-    /// Newer deliveries beside which a decision ends the product.
+    /// Newer deliveries in favour of which a decision ends the product.
     superseded_by: Vec<i64>,
 }
 
@@ -402,7 +402,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
             let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
                 continue;
             };
-            // A decision is in force as long as the frame beside which it was made has metadata.
+            // A decision is in force as long as the frame in favour of which it was made has metadata.
             let is_superseded = newer().any(|newer| {
                 newer.has(UseCase::Metadata) && product.superseded_by.contains(&newer.delivery)
             });
