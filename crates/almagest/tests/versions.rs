@@ -333,8 +333,8 @@ fn a_night_is_retracted_whose_frames_another_uses() {
     }
 }
 
-/// A decision beside the third version is about the first one's detections. Those that the second version gets later are current
-/// beside the third, reported as kept, and need a decision of their own.
+/// A decision in favour of the third version is about the first one's detections. Those that the second version gets later are current
+/// despite the third, reported as kept, and need a decision of their own.
 #[test]
 fn a_decision_is_about_the_products_that_it_ended() {
     for desk in Desk::of_both_engines() {
@@ -729,7 +729,7 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
+/// An older frame is current despite a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
 /// one event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {
