@@ -60,7 +60,7 @@ fn filled(site: &Site, archive: &mut Archive) {
             record(archive, &[arrival("w00003_cat.fits", "newer rows")]);
             let unit = open_round(archive, UseCase::Metadata, 1, &|i| i.name == "w00003.fit");
             for started in start_all(archive, &unit) {
-                archive.take_result(&work_off(&started), now()).unwrap();
+                archive.accept_result(&work_off(&started), now()).unwrap();
             }
             publish(archive, &unit);
         }
@@ -70,7 +70,7 @@ fn filled(site: &Site, archive: &mut Archive) {
             let mut result = work_off(&started);
             let rows: Vec<Row> = with_values(&result);
             result.files[0] = write(&started.directory, "detection", &rows, Some(7));
-            archive.take_result(&result, now()).unwrap();
+            archive.accept_result(&result, now()).unwrap();
         }
         publish(archive, &unit);
     }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
-use curate::steps::{Night, Whole, Word, came_from, gate};
+use curate::steps::{Declarations, Night, Whole, came_from, gate};
 use model::{Advice, DeliveryName};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -65,14 +65,15 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     arguments.identity.check(deliveries.len())?;
     let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
-    let word = Word { identity: arguments.identity.identity(), whole, ..Word::default() };
+    let declared =
+        Declarations { identity: arguments.identity.identity(), whole, ..Declarations::default() };
     if !arguments.force {
         let fetch =
             arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
         gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
     }
     if arguments.dry_run {
-        let expected = expected(&site, &deliveries, &word)?;
+        let expected = expected(&site, &deliveries, &declared)?;
         let archive = site.read()?;
         let known = archive.deliveries(None)?;
         let names = expected.iter().map(|e| e.delivery.clone());
@@ -92,7 +93,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if arguments.force {
         night.force();
     }
-    let names = curate_all(&mut night, &deliveries, known, &word)?;
+    let names = curate_all(&mut night, &deliveries, known, &declared)?;
     report_as(&night, arguments.json)?;
     if !arguments.json {
         name_retracted(night.site(), &names)?;
@@ -102,8 +103,12 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 /// Transfers deliveries, then runs all other steps.
-pub fn curate(night: &mut Night, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
-    curate_all(night, deliveries, Vec::new(), word)?;
+pub fn curate(
+    night: &mut Night,
+    deliveries: &[Sourced],
+    declared: &Declarations,
+) -> anyhow::Result<()> {
+    curate_all(night, deliveries, Vec::new(), declared)?;
     Ok(())
 }
 
@@ -111,13 +116,13 @@ fn curate_all(
     night: &mut Night,
     deliveries: &[Sourced],
     mut names: Vec<DeliveryName>,
-    word: &Word,
+    declared: &Declarations,
 ) -> anyhow::Result<Vec<DeliveryName>> {
     for (origin, directory) in deliveries {
         if night.interrupted() {
             return Ok(names);
         }
-        names.push(night.fetch_all(origin, directory, word)?);
+        names.push(night.fetch_all(origin, directory, declared)?);
     }
     let mut seen = std::collections::BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));

@@ -195,7 +195,7 @@ fn data_text(state: &DataState) -> String {
         state.pid(),
         utc_of(&state.began),
         grouped(state.sent),
-        grouped(state.taken),
+        grouped(state.accepted),
         grouped(state.failed),
         state
             .expected_end
@@ -398,7 +398,7 @@ fn sources_text(state: &Arrivals, status: &Status) -> String {
             advice::command(&Advice::DaemonTransfer)
         );
     }
-    let mut table = Table::new(["source", "state", "looked (UTC)", "where", ""]);
+    let mut table = Table::new(["source", "state", "scanned (UTC)", "where", ""]);
     let mut awaited = Table::new(["source", "delivery", "not complete"]);
     for (name, source) in &state.sources {
         table.row([

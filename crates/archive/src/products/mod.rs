@@ -227,7 +227,7 @@ impl Frame {
         })
     }
 
-    /// Returns whether a newer image of the name is of the same delivery, or of the same survey in another processing.
+    /// Returns true when a newer image of the name belongs to the same delivery, or to the same survey in another processing.
     fn yields_to(&self, newer: &Self) -> bool {
         self.delivery == newer.delivery || self.survey == newer.survey
     }

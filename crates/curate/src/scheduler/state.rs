@@ -22,8 +22,8 @@ pub struct State {
     pub state: String,
     /// Executor of the tasks.
     pub executor: String,
-    /// Results taken since the start.
-    pub taken: u64,
+    /// Results accepted since the start.
+    pub accepted: u64,
     /// Attempts that failed or were lost since the start.
     pub failed: u64,
     /// Attempts sent since the start.
@@ -109,7 +109,7 @@ impl State {
         document: Option<&Document>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        self.taken += pass.taken;
+        self.accepted += pass.accepted;
         self.failed += pass.failed;
         self.sent += pass.sent;
         self.fault = None;

@@ -33,7 +33,7 @@ pub struct Signs {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// No action.
-    GoOn,
+    NoAction,
     /// The attempt failed without being lost or cancelled.
     Failed {
         /// Code in histories.
@@ -65,47 +65,47 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
     if let Some((age, why)) = &signs.unreadable {
         return match *age > patience {
             true => lost("unreadable", format!("the result of the task cannot be read: {why}")),
-            false => Verdict::GoOn,
+            false => Verdict::NoAction,
         };
     }
     let is_silent = signs.beat_age.is_some_and(|age| age > patience);
     match &signs.standing {
         Some(JobState::Ended(over)) => {
             if signs.over_for < FILES_LATE.min(patience) {
-                return Verdict::GoOn;
+                return Verdict::NoAction;
             }
             of_executor(*over)
         }
         Some(JobState::Waiting(_)) if is_by_hand => match is_silent {
             true => lost("silent", "the heartbeat of the task stopped"),
-            false => Verdict::GoOn,
+            false => Verdict::NoAction,
         },
         Some(JobState::Waiting(why)) => match &signs.host_closed {
             Some(closed) => lost(
                 "host_closed",
                 format!("the job was waiting ({why}), and its host is closed: {closed}"),
             ),
-            None => Verdict::GoOn,
+            None => Verdict::NoAction,
         },
         Some(JobState::Unknown) if signs.beat_age.is_none() => {
             match signs.age > NEVER_BEGUN.min(patience) {
                 true => {
                     lost("never_begun", "the job never started, and its executor does not know it")
                 }
-                false => Verdict::GoOn,
+                false => Verdict::NoAction,
             }
         }
-        Some(JobState::Unknown) if !is_silent => Verdict::GoOn,
-        Some(JobState::Running) if signs.is_thread => Verdict::GoOn,
-        Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
+        Some(JobState::Unknown) if !is_silent => Verdict::NoAction,
+        Some(JobState::Running) if signs.is_thread => Verdict::NoAction,
+        Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::NoAction,
         Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
-            Verdict::GoOn
+            Verdict::NoAction
         }
         Some(_) => lost("silent", "the task sent no heartbeat"),
         None if is_silent => {
             lost("silent", "the task sent no heartbeat, and its executor cannot be queried")
         }
-        None => Verdict::GoOn,
+        None => Verdict::NoAction,
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
     fn is_lost(signs: &Signs) -> Option<String> {
         match verdict(signs, 180.0, false) {
             Verdict::Lost { code, .. } => Some(code),
-            Verdict::GoOn => None,
+            Verdict::NoAction => None,
             Verdict::Failed { code, .. } => panic!("{code}"),
         }
     }
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(is_lost(&signs), None);
         signs.host_closed = Some("Slurm reports the node as down*".to_owned());
         assert_eq!(is_lost(&signs).as_deref(), Some("host_closed"));
-        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for users");
+        assert_eq!(verdict(&signs, 180.0, true), Verdict::NoAction, "a script waits for users");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
         let failed = verdict(&signs, 180.0, false);
         assert!(matches!(failed, Verdict::Failed { code, transient: true, .. } if code == "time"));
         signs.unreadable = Some((1.0, "no such file".to_owned()));
-        assert_eq!(verdict(&signs, 180.0, false), Verdict::GoOn);
+        assert_eq!(verdict(&signs, 180.0, false), Verdict::NoAction);
     }
 
     #[test]
