@@ -201,7 +201,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
 }
 
 /// Explains which frames of a delivery are superseded by newer processings of its night, and which older frames stay current
-/// beside it.
+/// despite it.
 fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     for (newer, count) in &sheet.superseded_by {
         let are = if *count == 1 { "is" } else { "are" };
