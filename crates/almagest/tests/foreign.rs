@@ -384,7 +384,7 @@ fn foreign_duckdb_of_another_user_agrees_during_an_ingest_and_after_a_move() {
     everything(Eyes::Others);
 }
 
-/// Beside a writer that retracts a night and brings it back, every answer about `pinned` is of one event: detections, and frames
+/// While a writer retracts a night and restores it, every answer about `pinned` shows one event: detections, and frames
 /// joined with them, are there together or not at all.
 #[test]
 fn foreign_duckdb_sees_one_event_under_pinned_names() {

@@ -82,8 +82,8 @@ impl Field {
         command.output().expect("it runs").into()
     }
 
-    fn taken(&self) -> u64 {
-        self.desk.status()["data_daemon"]["state"]["taken"].as_u64().unwrap_or(0)
+    fn accepted(&self) -> u64 {
+        self.desk.status()["data_daemon"]["state"]["accepted"].as_u64().unwrap_or(0)
     }
 
     /// All nights came in, as they would have anywhere.
@@ -152,7 +152,7 @@ fn the_controller_hangs_then_is_killed_and_restarts() {
     let daemon = field.daemon();
     std::thread::sleep(Duration::from_secs(12));
     rustix::process::kill_process(controller, Signal::CONT).expect("it lives");
-    until("the first results", || field.taken() > 0);
+    until("the first results", || field.accepted() > 0);
     field.cluster.run(&["kill-controller"]);
     std::thread::sleep(Duration::from_secs(5));
     field.cluster.run(&["restart-controller"]);

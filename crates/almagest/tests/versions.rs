@@ -84,7 +84,7 @@ fn kept_products_are_explained_and_counted() {
         };
         let by_name = explain(&[&format!("{FIRST}/{without}")]);
         let line = format!(
-            "the detections of the image stay current beside the newer frame {SECOND}/{without}, multiframe {newer}: \
+            "the detections of the image stay current despite the newer frame {SECOND}/{without}, multiframe {newer}: \
              no catalogue in {SECOND} belongs to the image"
         );
         assert!(by_name.contains(&line), "{by_name}");
@@ -252,7 +252,7 @@ fn detectors_that_ended_without_a_decision_show_after_a_repair() {
         assert_eq!(shown(), wanted);
         let told = desk.at_site(&["explain", &format!("{FIRST}/{}", image_of(&name))]).ended(0);
         let line = format!(
-            "the detections of ext_num 3 of the image stay current beside the newer frame {SECOND}/{}, multiframe {new}: \
+            "the detections of ext_num 3 of the image stay current despite the newer frame {SECOND}/{}, multiframe {new}: \
              the catalogue of the frame in {SECOND} has no accepted detections of ext_num 3: HDU refused",
             image_of(&name)
         );
@@ -333,8 +333,8 @@ fn a_night_is_retracted_whose_frames_another_uses() {
     }
 }
 
-/// A decision beside the third version is about the first one's detections. Those that the second version gets later are current
-/// beside the third, reported as kept, and need a decision of their own.
+/// A decision in favour of the third version is about the first one's detections. Those that the second version gets later are current
+/// despite the third, reported as kept, and need a decision of their own.
 #[test]
 fn a_decision_is_about_the_products_that_it_ended() {
     for desk in Desk::of_both_engines() {
@@ -729,7 +729,7 @@ fn metadata_of_a_superseded_frame_wait_for_their_detections() {
     }
 }
 
-/// An older frame is current beside a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
+/// An older frame is current despite a newer one. An act ends its rows and, at once, those that it puts in their place: both end in
 /// one event, and the later ones come back.
 #[test]
 fn rows_of_a_frame_that_end_together_come_back_once() {

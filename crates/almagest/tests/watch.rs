@@ -5,7 +5,7 @@
 //!
 //! - In each answer the detections of a detector of a file name are all those of exactly one version, or a record of the same
 //!   snapshot says why there are none: each version is retracted, or an operator decided to end it.
-//! - What is kept beside a newer frame, or a newer catalogue of the frame, is recorded as kept, and is a finding.
+//! - A product that is kept despite a newer frame, or a newer catalogue of the frame, is recorded as kept, and is a finding.
 //! - Answers that see the same events are equal, whichever reader has them and whenever.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -177,7 +177,7 @@ impl<'d> Watch<'d> {
         answer.shown()
     }
 
-    /// Checks that what is kept is what shows beside a newer frame, and that each kept product is a finding.
+    /// Checks that the kept products are those that show despite a newer frame, and that each kept product is a finding.
     #[track_caller]
     fn compare_with_reports(&self, answer: &Answer) {
         let archive = Reader::open(&self.site).unwrap();

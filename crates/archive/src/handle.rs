@@ -1,4 +1,4 @@
-//! The control store beside the metadata and detections: in the site's own SQLite file, or in a database on a server.
+//! The control store, next to the metadata and detections: in the site's own SQLite file, or in a database on a server.
 //!
 //! [`Reader`] is a connection that reads, [`Archive`] one that writes too. Their methods are in the modules of the concepts: each
 //! is one complete act in one transaction. A write is the only one at its time ([`Archive::write`]); a method reads everything

@@ -25,7 +25,7 @@ fn batches() -> usize {
 fn publish_one(archive: &mut Archive, delivery: &str, frame: &str) {
     let unit = open_round_of(archive, delivery, UseCase::Catalogue, 1, &|i| i.name == frame);
     for started in start_all(archive, &unit) {
-        archive.take_result(&work_off(&started), now()).unwrap();
+        archive.accept_result(&work_off(&started), now()).unwrap();
     }
     publish(archive, &unit, 20);
 }

@@ -265,7 +265,7 @@ impl Player {
         let hdus = self.hdus(product, &accepted);
         for started in start_all(&mut self.archive, &key) {
             let result = worked_off(&started, &refused, &hdus);
-            self.archive.take_result(&result, now()).unwrap();
+            self.archive.accept_result(&result, now()).unwrap();
         }
         self.acts.push(format!("{key} of {inputs:?}, refused {refused:?}, HDUs {hdus:?}"));
         self.staged.push(Staged { key, delivery, use_case: product, inputs, accepted, hdus });
@@ -392,7 +392,7 @@ impl Player {
         self.agree("supersede", done.map(drop), wanted);
     }
 
-    /// Undoes decisions; the model forgets those that were taken beside the delivery.
+    /// Undoes decisions; the model forgets those that were made in favour of the delivery.
     fn undo_supersession(&mut self) {
         let Some(delivery) = self.any_delivery() else { return };
         let name = self.name(delivery);

@@ -61,7 +61,7 @@ fn filled(site: &Site, archive: &mut Archive) {
             record(archive, &[arrival("w00003_cat.fits", "newer rows")]);
             let unit = open_round(archive, UseCase::Metadata, 1, &|i| i.name == "w00003.fit");
             for started in start_all(archive, &unit) {
-                archive.take_result(&work_off(&started), now()).unwrap();
+                archive.accept_result(&work_off(&started), now()).unwrap();
             }
             publish(archive, &unit);
         }
@@ -72,7 +72,7 @@ fn filled(site: &Site, archive: &mut Archive) {
             let rows: Vec<Row> = with_values(&result);
             result.files[0] =
                 write(&started.directory, "detection", &rows, model::ProgrammeId::new(7));
-            archive.take_result(&result, now()).unwrap();
+            archive.accept_result(&result, now()).unwrap();
         }
         publish(archive, &unit);
     }
@@ -221,14 +221,14 @@ fn refused_hdus_calibrate_nothing(site: &Site, archive: &mut Archive) {
     let catalogue = |archive: &mut Archive, only, hdu: &dyn Fn(i64, i16) -> Hdu| {
         let unit = open_round(archive, UseCase::Catalogue, 1, &of(only));
         for started in start_all(archive, &unit) {
-            archive.take_result(&work_off_hdus(&started, hdu), now()).unwrap();
+            archive.accept_result(&work_off_hdus(&started, hdu), now()).unwrap();
         }
         publish(archive, &unit);
     };
     let metadata = |archive: &mut Archive, only| {
         let unit = open_round(archive, UseCase::Metadata, 1, &of(only));
         for started in start_all(archive, &unit) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
         publish(archive, &unit);
     };

@@ -14,7 +14,7 @@ use crate::profiles::{self, Loaded};
 use crate::site::{self, Site};
 use crate::sources::{self, Origin};
 use crate::state_file;
-use crate::steps::{Coming, FetchedDelivery, NightRun, own};
+use crate::steps::{DeliveryFetch, FetchedDelivery, NightRun, own};
 use crate::words::{counted, shown};
 use archive::attempts::lease::Process;
 use archive::deliveries::DeliveryState;
@@ -538,11 +538,11 @@ impl Watcher<'_> {
             let awaited = completeness::awaited(self.origin.rule(), &seen);
             (awaited.is_none(), awaited)
         };
-        let coming = Coming::new(self.origin, name, &is_settled, &judge);
+        let fetch = DeliveryFetch::new(self.origin, name, &is_settled, &judge);
         let fetched = self.while_open(|halt| -> anyhow::Result<_> {
             let mut night =
                 NightRun::open_until(self.site.clone(), &self.origin.name, "transfer", halt)?;
-            let delivery = night.fetch(&coming)?;
+            let delivery = night.fetch(&fetch)?;
             let refused = night.counts().get("transfer").map_or(0, |counts| counts.refusals);
             night.ended(i32::from(refused > 0));
             Ok((delivery, refused))

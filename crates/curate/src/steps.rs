@@ -7,7 +7,9 @@ mod fetching;
 pub mod gate;
 mod identity;
 
-pub use fetching::{Coming, FetchedDelivery, Whole, Word, came_from, profile_of, prospect};
+pub use fetching::{
+    Declarations, DeliveryFetch, FetchedDelivery, Whole, came_from, profile_of, prospect,
+};
 pub use identity::{Identity, own};
 
 use crate::counts::Counts;
@@ -197,7 +199,7 @@ impl NightRun {
         let mut contested = 0;
         loop {
             let stopping = self.interrupted();
-            let report = self.curator.take_results()?;
+            let report = self.curator.accept_results()?;
             // Ingest before rounds are opened: catalogue tasks are cut by the programmes of ingested metadata.
             let ingested = ingest && !stopping && self.ingest(deliveries)?;
             if ingested {
@@ -209,7 +211,7 @@ impl NightRun {
                 self.stopped = self.held(deliveries, use_cases)?;
             }
             let has_looked = self.curator.is_to_look();
-            let pass = self.curator.go_on(report, !stopping)?;
+            let pass = self.curator.open_and_send(report, !stopping)?;
             contested = if pass.contested > 0 { contested + 1 } else { 0 };
             if contested > MAX_CONTESTED {
                 let why = "another process opens or approves the same rounds";

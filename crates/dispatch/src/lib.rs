@@ -1,8 +1,7 @@
 //! Placement of tasks on hosts and in time, and their execution there.
 //!
-//! [`planner`] is a pure function from hosts, tasks and policy to a plan. An [`Executor`] takes task files and has them run
-//! somewhere: [`ThisHost`] on this machine, [`Slurm`] by a batch system, [`Ssh`] on plain hosts, [`Print`] by hand. The process
-//! that collects results decides whether a result counts, never this crate: an exit is not a result, a job's id no lock; the
+//! [`planner`] is a pure function from hosts, tasks and policy to a plan. An [`Executor`] runs task files: [`ThisHost`] on this machine, [`Slurm`] by a batch system, [`Ssh`] on plain hosts, [`Print`] by hand. The process
+//! that collects results decides whether a result is accepted. This crate never does: the exit of a job is not a result, and its id is not a lock. The
 //! result is the `result.json` in the attempt's directory.
 //!
 //! Start at [`Executor`] and [`planner::plan`].

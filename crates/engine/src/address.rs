@@ -39,7 +39,7 @@ pub struct Address {
 pub(crate) enum Check {
     /// TLS without a check of the server.
     Nothing,
-    /// The certificate is of an authority that we trust.
+    /// The certificate was issued by a trusted authority.
     Authority,
     /// In addition, the certificate is for this host.
     Host,

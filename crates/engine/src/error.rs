@@ -10,7 +10,7 @@ pub enum EngineError {
     /// A query that must have a row has none.
     #[error("the query returned no row")]
     NoRows,
-    /// A stored value is of another type than the program expects.
+    /// A stored value does not have the type that the program expects.
     #[error("column {column} of a result cannot be read: {reason}")]
     Value {
         /// Position in the result, from 0.
@@ -68,7 +68,7 @@ impl From<postgres::Error> for EngineError {
     }
 }
 
-/// Returns the server's message with its detail; the library alone reports "db error".
+/// Returns the server's message with its detail; the message of the library is only "db error".
 fn told(error: &postgres::Error) -> String {
     match error.as_db_error() {
         None => model::one_line(error),

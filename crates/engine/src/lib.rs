@@ -84,7 +84,7 @@ impl Connection {
         }
     }
 
-    /// Returns the SQLite connection, for features of the embedded archive alone.
+    /// Returns the SQLite connection, for features that only the embedded archive has.
     pub fn sqlite(&self) -> Option<&rusqlite::Connection> {
         match self {
             Self::Sqlite(connection) => Some(connection),
@@ -92,7 +92,7 @@ impl Connection {
         }
     }
 
-    /// Returns the server, for features of a server alone.
+    /// Returns the server, for features that only a server has.
     pub fn server(&self) -> Option<&Server> {
         match self {
             Self::Sqlite(_) => None,

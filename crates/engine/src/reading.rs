@@ -1,9 +1,9 @@
-//! Opening an embedded archive for reading, even where nothing can be written beside it.
+//! Opening an embedded archive for reading, even where its directory is not writable.
 //!
 //! SQLite reads a database with a write-ahead log through the file `-shm`, which it makes when it is absent. On a
 //! read-only mount, or in a directory of another user, it cannot. Then the database is read as a file that does not
 //! change; when the log has contents, which only SQLite can apply, a copy of both is read. The `-shm` of an archive in
-//! use exists, so neither happens beside a writer. While a writer starts, its `-shm` is not filled yet, and a reader
+//! use exists, so neither happens while another process writes. While a writer starts, its `-shm` is not filled yet, and a reader
 //! that may not write gets an error: opening is then retried for a short time.
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Result, ffi};

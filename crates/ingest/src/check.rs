@@ -12,7 +12,7 @@ pub use model::task::JPEG;
 /// The checks, by their names in refusals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
-    /// The result is of this very task and format.
+    /// The result belongs to this task and has this format.
     Identity,
     /// The counts, numbers and texts of the result are possible ones.
     Result,

@@ -1,4 +1,4 @@
-//! The instants at which an ingest may die; kill tests aim at each of them.
+//! The instants at which an ingest may be killed; kill tests target each of them.
 
 /// Instants from the check to the last commit of a publication of previews.
 pub const PREVIEW_POINTS: [&str; 9] = [

@@ -6,8 +6,8 @@
 //! killed anywhere and run again yields the same archive.
 //!
 //! Start at [`pass`], the whole ingester; a daemon is a loop around it. Checks are in [`check`], [`previews`] moves JPEGs to
-//! their places, [`sweep`] collects results and removes the remains of attempts, [`crash`] lists the instants at which kill tests
-//! aim.
+//! their places, [`sweep`] collects results and removes the remains of attempts, [`crash`] lists the instants that kill tests
+//! target.
 //! This crate does not depend on tables or the engine, reads no FITS files, and does not decide what is done next.
 
 pub mod check;

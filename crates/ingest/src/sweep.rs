@@ -4,7 +4,7 @@
 //! A node reports by a file; this pass finds it. An attempt whose process has ended or whose lease has expired is lost, and only
 //! then is its directory removed. Nodes write to `staging/`: nothing there is opened or removed through a link.
 
-use archive::attempts::results::Taken;
+use archive::attempts::results::Acceptance;
 use archive::attempts::{AttemptEnd, AttemptKey};
 use archive::{Archive, ArchiveError, Timestamp};
 use files::{Dir, OpenFault};
@@ -47,8 +47,8 @@ pub fn sweep(
         let opened = Dir::below(&site.staging(), &attempt.directory).ok();
         match opened.map(|dir| stage::read_result_in(&dir, ResultCheck::Lengths)) {
             Some(Ok(result)) if AttemptKey::of(&result) == attempt.attempt => {
-                match archive.take_result(&result, now) {
-                    Ok(Taken::Taken { new_refusals, .. }) => {
+                match archive.accept_result(&result, now) {
+                    Ok(Acceptance::Accepted { new_refusals, .. }) => {
                         report.collected += 1;
                         report.new_refusals += new_refusals;
                     }

@@ -553,7 +553,7 @@ fn write_delete_file(
 /// Reads the positions in a file that [`write_delete_file`] wrote.
 ///
 /// # Errors
-/// [`LakeError::Parquet`] when the file is damaged, [`LakeError::Staged`] when it is of another kind.
+/// [`LakeError::Parquet`] when the file is damaged, [`LakeError::Staged`] when it has another format.
 pub fn read_delete_file(path: &Path) -> Result<Vec<i64>, LakeError> {
     let misfit = || LakeError::Staged {
         path: path.to_owned(),

@@ -433,7 +433,7 @@ advice! {
         /// The value.
         value: String,
     } => ["profile", "set", survey, key, value],
-    /// Ends the validity of older products that are kept beside a delivery.
+    /// Ends the validity of older products that are kept despite a delivery.
     Supersede {
         /// The newer delivery.
         delivery: DeliveryName,
@@ -496,7 +496,7 @@ advice! {
     VerifyRepair => ["verify", "--repair"],
     /// Queries the contents of the sources.
     Sources => ["sources"],
-    /// Ends a product of an older frame that is kept beside the frame of the same name in a newer delivery.
+    /// Ends a product of an older frame that is kept despite the frame of the same name in a newer delivery.
     SupersedeFile {
         /// The newer delivery.
         delivery: DeliveryName,

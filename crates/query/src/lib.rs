@@ -1,4 +1,4 @@
-//! SQL over the whole archive, built in: SQLite itself, with the lake tables as virtual tables.
+//! Read-only SQL over the whole archive: the embedded SQLite, with the lake tables as virtual tables.
 //!
 //! Takes one SELECT, returns its rows as they are found, with bounded memory and within limits. A lake
 //! table shows current rows under its name and every row under that of its companion, e.g. `detection` and `detection_all`. The cost is limited to the data that a

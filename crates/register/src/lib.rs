@@ -1,8 +1,8 @@
-//! Stage 2 of 5: gives arrived files their identity, and decides which rounds can be made of them now.
+//! Stage 2 of 5: gives arrived files their identity, and decides which rounds can be opened for them now.
 //!
 //! Takes the files that [`transfer::fetch`] fetched, and writes files, multiframe ids, catalogue versions and refusals to the
-//! archive ([`record`]). From the archive's state, [`plan::plan`] then decides which rounds can be made, how they are cut into
-//! tasks, and which files wait for which work: values in, values out.
+//! archive ([`record`]). From the archive's state, [`plan::plan`] then decides which rounds can be opened, how they are cut into
+//! tasks, and which files wait for which work. It is a pure function.
 //!
 //! Start at [`record`]. [`pairing`] finds the image of a catalogue, [`plan`] has the dependency rules, [`cut`] the sizes of
 //! tasks.
@@ -177,7 +177,7 @@ fn arrival(fetched: &transfer::FetchedFile, site: &Site, now: Timestamp) -> Arri
         arrived: now,
         transfer_seconds: fetched.seconds,
         transfer_record: TransferRecord {
-            tries: fetched.tries,
+            reads: fetched.tries,
             resumed_bytes: fetched.resumed_bytes,
             verified_by: fetched.verified_by,
         },

@@ -29,7 +29,7 @@ pub struct Plan {
     /// Files that wait, each with the reason.
     pub waits: Vec<Wait>,
     /// Rounds that can be opened when those under way, or those above, are done; their tasks may be cut differently then.
-    pub coming: Vec<PlannedRound>,
+    pub expected: Vec<PlannedRound>,
 }
 
 /// A file that cannot be processed yet.
@@ -119,7 +119,7 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
         is_due
     });
     if !later.is_empty() {
-        plan.coming.push(PlannedRound {
+        plan.expected.push(PlannedRound {
             delivery: work.delivery.clone(),
             use_case,
             recipe: String::new(),
@@ -481,14 +481,14 @@ mod tests {
         let plan = plan(&work(vec![image(1), refused]), UseCase::ALL, &policy);
         let ends_by_itself: Vec<bool> = plan.waits.iter().map(|w| w.ends_by_itself).collect();
         assert_eq!(ends_by_itself, [true, false], "{:?}", plan.waits);
-        assert_eq!(plan.coming.len(), 1);
-        let inputs: Vec<i64> = plan.coming[0]
+        assert_eq!(plan.expected.len(), 1);
+        let inputs: Vec<i64> = plan.expected[0]
             .tasks
             .iter()
             .flat_map(|t| &t.inputs)
             .map(|i| i.multiframe_id.get())
             .collect();
-        assert_eq!((plan.coming[0].use_case, inputs), (UseCase::Catalogue, vec![1]));
+        assert_eq!((plan.expected[0].use_case, inputs), (UseCase::Catalogue, vec![1]));
     }
 
     #[test]
@@ -535,11 +535,11 @@ mod tests {
         let rounds = |image: ImageWork| -> (Vec<UseCase>, Vec<UseCase>) {
             let plan = plan(&work(vec![image]), &all, &policy);
             let of = |rounds: &[PlannedRound]| rounds.iter().map(|r| r.use_case).collect();
-            (of(&plan.rounds), of(&plan.coming))
+            (of(&plan.rounds), of(&plan.expected))
         };
-        let (now, coming) = rounds(image(1));
+        let (now, expected) = rounds(image(1));
         assert_eq!(now, [UseCase::Preview, UseCase::Metadata], "a release is not of a delivery");
-        assert_eq!(coming, [UseCase::Invented]);
+        assert_eq!(expected, [UseCase::Invented]);
         let mut described = image(1);
         let done = || coverage(UnitState::Ingested, Some(Outcome::Done));
         described.products.insert(UseCase::Preview, done());

@@ -1,4 +1,4 @@
-//! Stage 1 of 5 (CU1): fetches a delivery into the library, complete, verified, never half.
+//! Stage 1 of 5 (CU1): fetches a delivery into the library, whole and verified.
 //!
 //! Takes a delivery of a [`Source`] (a directory, SFTP, HTTP, S3) and writes read-only files into the library, with one
 //! [`FetchedFile`] each, which holds the kind of the file by its content. Groups of files are passed on as soon as they are

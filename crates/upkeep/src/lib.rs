@@ -1,4 +1,4 @@
-//! Maintenance of an archive beside its daily work: [`verify`] and repair, [`backup`] and restore, and the move to
+//! Maintenance of an archive outside its daily work: [`verify`] and repair, [`backup`] and restore, and the move to
 //! another place ([`migrate`]).
 //!
 //! Start at [`verify::verify`], [`backup::back_up`] and [`migrate`]. Each reads and writes through [`archive::Archive`]

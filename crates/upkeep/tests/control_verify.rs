@@ -45,7 +45,7 @@ fn publish_all(archive: &mut Archive, wanted: &dyn Fn(&archive::work::ImageWork)
     for use_case in [UseCase::Metadata, UseCase::Preview, UseCase::Catalogue] {
         let unit = open_round(archive, use_case, 1, wanted);
         for started in start_all(archive, &unit) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
         let batch = archive.batch(&unit).unwrap();
         let result = batch.tasks[0].result.as_ref().unwrap();

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-With --json: one object {dry_run, act, subject, who, reason, plan, tasks, units: [UNIT], coming:
+With --json: one object {dry_run, act, subject, who, reason, plan, tasks, units: [UNIT], expected:
 [UNIT]}.")]
 pub struct Arguments {
     /// All of it.
@@ -55,7 +55,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         .approve(arguments.plan, &selection, &cause, site::now())
         .map_err(|error| undecidable(error, arguments.plan))?;
     let number = decided.plan_id;
-    if decided.tasks == 0 && decided.coming.is_empty() {
+    if decided.tasks == 0 && decided.expected.is_empty() {
         return Err(exit::gate(format!(
             "plan {number} has no undecided task of the selection: {}",
             advice::command(&Advice::Plan)
@@ -68,7 +68,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         "plan": number,
         "tasks": decided.tasks,
         "units": units.map(|unit| unit_name(&unit)).collect::<Vec<_>>(),
-        "coming": decided.coming.iter().map(unit_name).collect::<Vec<_>>(),
+        "expected": decided.expected.iter().map(unit_name).collect::<Vec<_>>(),
     });
     arguments
         .form
@@ -96,14 +96,14 @@ fn approved(archive: &Reader, number: PlanId, decided: &Decided) -> anyhow::Resu
         counted(decided.tasks, "task"),
         counted(decided.units.len() as u64, "unit")
     );
-    if !decided.coming.is_empty() {
+    if !decided.expected.is_empty() {
         let document =
             archive.plan(Some(number))?.map(|record| scheduler::parsed(&record)).transpose()?;
-        let tasks = document.map_or(0, |document| document.tasks_to_come(&decided.coming));
+        let tasks = document.map_or(0, |document| document.tasks_to_come(&decided.expected));
         text += &format!(
             "; {} in {} expected",
             counted(tasks, "more task"),
-            counted(decided.coming.len() as u64, "round")
+            counted(decided.expected.len() as u64, "round")
         );
     }
     Ok(text)
@@ -115,7 +115,7 @@ fn still_paused(archive: &Reader, decided: &Decided) -> anyhow::Result<()> {
         .units
         .iter()
         .map(|unit| (unit.delivery.clone(), unit.use_case))
-        .chain(decided.coming.iter().cloned())
+        .chain(decided.expected.iter().cloned())
         .collect();
     let mut deliveries: Vec<(DeliveryName, Option<Night>)> =
         units.iter().map(|(delivery, _)| (delivery.clone(), None)).collect();

@@ -28,7 +28,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Runs ingest alone.
+/// Runs only ingest.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if arguments.dry_run {

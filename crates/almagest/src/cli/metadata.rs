@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use model::UseCase;
 use std::path::PathBuf;
 
-/// Runs CU3 alone.
+/// Runs only CU3.
 pub fn run(site: Option<PathBuf>, arguments: &step::StepArguments) -> anyhow::Result<Exit> {
     step::run(site, UseCase::Metadata, arguments, arguments.redo())
 }

@@ -16,7 +16,7 @@ pub struct Arguments {
     lost: bool,
 }
 
-/// Runs CU2 alone.
+/// Runs only CU2.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let redo = if arguments.lost { Redo::LostPreviews } else { arguments.step.redo() };
     step::run(site, UseCase::Preview, &arguments.step, redo)

@@ -10,7 +10,7 @@ use curate::note;
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Coming, NightRun, Word, prospect};
+use curate::steps::{Declarations, DeliveryFetch, NightRun, prospect};
 use model::DeliveryName;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +124,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     Ok(if differs && exit == Exit::Done { Exit::Gate } else { exit })
 }
 
-/// The report of changes, which are results: on stdout in words, and on stderr beside an array of JSON.
+/// The report of changes, which are results: as text on stdout, or on stderr when stdout has an array of JSON.
 #[derive(Clone, Copy)]
 struct Changes {
     is_dry_run: bool,
@@ -391,9 +391,9 @@ fn repair(site: &Site, all: &[Compared], right: Right, changes: Changes) -> anyh
     for compared in all {
         match right {
             Right::Source => {
-                let word = fetched_again(compared);
+                let declared = fetched_again(compared);
                 for (origin, directory) in &compared.origins {
-                    work.fetch_all(origin, directory, &word)?;
+                    work.fetch_all(origin, directory, &declared)?;
                 }
             }
             Right::Library => {
@@ -408,10 +408,10 @@ fn repair(site: &Site, all: &[Compared], right: Right, changes: Changes) -> anyh
 }
 
 /// Returns the fetch of a delivery that replaces its lost and damaged files.
-fn fetched_again(compared: &Compared) -> Word {
+fn fetched_again(compared: &Compared) -> Declarations {
     let of_library = ["missing", "size_differs", "corrupt", "unreadable"];
     let suspects = compared.differences.iter().filter(|d| of_library.contains(&d.code));
-    Word { again: suspects.map(|d| d.file.clone()).collect(), ..Word::default() }
+    Declarations { again: suspects.map(|d| d.file.clone()).collect(), ..Declarations::default() }
 }
 
 /// Reports what [`repair`] would do.
@@ -424,10 +424,10 @@ fn rehearse(site: &Site, all: &[Compared], right: Right, changes: Changes) -> an
         let name = &compared.name;
         match right {
             Right::Source => {
-                let word = fetched_again(compared);
+                let declared = fetched_again(compared);
                 for (origin, directory) in &compared.origins {
                     let place = (origin, directory.as_str());
-                    let (_, due) = prospect(site, &archive, &profiles, place, &word)?;
+                    let (_, due) = prospect(site, &archive, &profiles, place, &declared)?;
                     let files = counted(due.files as u64, "file");
                     let name = shown(name);
                     changes.report(&format!("fetch {files} of {name}, {}", bytes(due.bytes)));
@@ -541,8 +541,8 @@ fn take_in(
     }
     let root = directory.parent().unwrap_or(directory).to_owned();
     let origin = sources::in_library(SomeFiles { directory: Directory::new(root), only });
-    let coming = Coming::new(&origin, delivery, &|_| true, &|_| (false, None));
-    night.fetch(&Coming { is_library: true, ..coming })?;
+    let fetch = DeliveryFetch::new(&origin, delivery, &|_| true, &|_| (false, None));
+    night.fetch(&DeliveryFetch { is_library: true, ..fetch })?;
     Ok(())
 }
 

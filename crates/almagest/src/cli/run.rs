@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
-use curate::steps::{NightRun, Whole, Word, came_from, gate};
+use curate::steps::{Declarations, NightRun, Whole, came_from, gate};
 use model::{Advice, DeliveryName};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -65,20 +65,21 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     };
     arguments.identity.check(deliveries.len())?;
     let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
-    let word = Word { identity: arguments.identity.identity(), whole, ..Word::default() };
+    let declared =
+        Declarations { identity: arguments.identity.identity(), whole, ..Declarations::default() };
     if !arguments.force {
         let fetch =
             arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });
         gate::alone(&site, &fetch.chain([Advice::Plan]).collect::<Vec<_>>())?;
     }
     if arguments.dry_run {
-        return rehearse(&site, &deliveries, known, (&word, arguments));
+        return rehearse(&site, &deliveries, known, (&declared, arguments));
     }
     let mut night = open(site, "run")?;
     if arguments.force {
         night.force();
     }
-    let names = curate_all(&mut night, &deliveries, known, &word)?;
+    let names = curate_all(&mut night, &deliveries, known, &declared)?;
     report_as(&night, arguments.json)?;
     if !arguments.json {
         name_retracted(night.site(), &names)?;
@@ -92,9 +93,9 @@ fn rehearse(
     site: &Site,
     deliveries: &[Sourced],
     known: Vec<DeliveryName>,
-    (word, arguments): (&Word, &Arguments),
+    (declared, arguments): (&Declarations, &Arguments),
 ) -> anyhow::Result<Exit> {
-    let expected = expected(site, deliveries, word)?;
+    let expected = expected(site, deliveries, declared)?;
     let fetched = expected.iter().map(|e| e.delivery.clone());
     let names = each_once(known.into_iter().chain(fetched));
     let (archive, profiles) = (site.read()?, site.profiles()?);
@@ -124,8 +125,12 @@ fn each_once(names: impl Iterator<Item = DeliveryName>) -> Vec<DeliveryName> {
 }
 
 /// Transfers deliveries, then runs all other steps.
-pub fn curate(night: &mut NightRun, deliveries: &[Sourced], word: &Word) -> anyhow::Result<()> {
-    curate_all(night, deliveries, Vec::new(), word)?;
+pub fn curate(
+    night: &mut NightRun,
+    deliveries: &[Sourced],
+    declared: &Declarations,
+) -> anyhow::Result<()> {
+    curate_all(night, deliveries, Vec::new(), declared)?;
     Ok(())
 }
 
@@ -133,13 +138,13 @@ fn curate_all(
     night: &mut NightRun,
     deliveries: &[Sourced],
     mut names: Vec<DeliveryName>,
-    word: &Word,
+    declared: &Declarations,
 ) -> anyhow::Result<Vec<DeliveryName>> {
     for (origin, directory) in deliveries {
         if night.interrupted() {
             return Ok(names);
         }
-        names.push(night.fetch_all(origin, directory, word)?);
+        names.push(night.fetch_all(origin, directory, declared)?);
     }
     let names = each_once(names.into_iter());
     let products = night.site().place.products();

@@ -202,7 +202,7 @@ fn data_text(state: &SchedulerStatus) -> String {
         state.pid(),
         utc(state.began.get()),
         grouped(state.sent),
-        grouped(state.taken),
+        grouped(state.accepted),
         grouped(state.failed),
         state
             .expected_end
@@ -401,7 +401,7 @@ fn sources_text(state: &ArrivalsStatus, status: &Status) -> String {
             advice::command(&Advice::DaemonTransfer)
         );
     }
-    let mut table = Table::new(["source", "state", "looked (UTC)", "where", ""]);
+    let mut table = Table::new(["source", "state", "scanned (UTC)", "where", ""]);
     let mut awaited = Table::new(["source", "delivery", "not complete"]);
     for (name, source) in &state.sources {
         table.row([

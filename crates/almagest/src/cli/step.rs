@@ -64,7 +64,7 @@ pub enum Redo {
     LostPreviews,
 }
 
-/// Runs one use case alone, without ingest.
+/// Runs a single use case, without ingest.
 pub fn run(
     site: Option<PathBuf>,
     use_case: UseCase,

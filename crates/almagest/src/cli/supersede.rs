@@ -74,7 +74,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
 }
 
 fn told(done: &Supersession, arguments: &Arguments) {
-    let mut table = Table::new(["file", "product", "ext_num", "of", "beside", "because"]);
+    let mut table = Table::new(["file", "product", "ext_num", "of", "newer", "reason"]);
     for k in &done.products {
         table.row([
             k.file.clone(),

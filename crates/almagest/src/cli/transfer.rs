@@ -10,7 +10,7 @@ use archive::history::Cause;
 use curate::scope::{Scope, chosen};
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Word, came_from, prospect};
+use curate::steps::{Declarations, came_from, prospect};
 use model::DeliveryName;
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -52,7 +52,7 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Runs CU1 alone.
+/// Runs only CU1.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
     if !arguments.complete.is_empty() {
@@ -68,9 +68,10 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         given => opened(&site, given)?,
     };
     arguments.identity.check(deliveries.len())?;
-    let word = Word { identity: arguments.identity.identity(), ..Word::default() };
+    let declared =
+        Declarations { identity: arguments.identity.identity(), ..Declarations::default() };
     if arguments.dry_run {
-        let expected = expected(&site, &deliveries, &word)?;
+        let expected = expected(&site, &deliveries, &declared)?;
         match arguments.json {
             true => say!(
                 "{}",
@@ -86,7 +87,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         if night.interrupted() {
             break;
         }
-        names.push(night.fetch_all(origin, directory, &word)?);
+        names.push(night.fetch_all(origin, directory, &declared)?);
     }
     report_as(&night, arguments.json)?;
     if !arguments.json {
@@ -171,11 +172,16 @@ pub struct Expected {
 }
 
 /// Returns the files that a transfer would fetch.
-pub fn expected(site: &Site, deliveries: &[Sourced], word: &Word) -> anyhow::Result<Vec<Expected>> {
+pub fn expected(
+    site: &Site,
+    deliveries: &[Sourced],
+    declared: &Declarations,
+) -> anyhow::Result<Vec<Expected>> {
     let (archive, profiles) = (site.read()?, site.profiles()?);
     let mut expected = Vec::new();
     for (origin, directory) in deliveries {
-        let (delivery, prospect) = prospect(site, &archive, &profiles, (origin, directory), word)?;
+        let (delivery, prospect) =
+            prospect(site, &archive, &profiles, (origin, directory), declared)?;
         expected.push(Expected { delivery, prospect });
     }
     Ok(expected)

@@ -128,7 +128,7 @@ impl Answer {
         self.detections.iter().map(|(detector, of)| (detector.clone(), first(of))).collect()
     }
 
-    /// Returns the products that show beside a current multiframe of a later version.
+    /// Returns the products that show despite a current multiframe of a later version.
     pub fn kept(&self, products: &Products) -> BTreeSet<(String, i64)> {
         let mut kept = BTreeSet::new();
         for ((file, _), images) in products {

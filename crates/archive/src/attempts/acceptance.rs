@@ -94,7 +94,7 @@ fn bytes_allowed(inputs: usize, file: &StagedFile) -> u64 {
     }
 }
 
-/// Checks that detections are of the catalogues that the task reads, and no more than these have.
+/// Checks that detections belong to the catalogues that the task reads, and no more than these have.
 fn check_catalogues(
     use_case: UseCase,
     inputs: &[Input],

@@ -499,8 +499,8 @@ pub(crate) fn sweepable(
         "SELECT {UNIT_COLUMNS}, task.number, attempt.number
          FROM attempt JOIN task USING (task_id) JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
          WHERE swept = 0 AND (
-             attempt.state IN ('failed', 'lost', 'surplus')
-             OR attempt.state = 'taken' AND unit.use_case NOT IN ({read_by_others}) AND unit.state = 'ingested'
+             attempt.state IN ('failed', 'lost', 'redundant')
+             OR attempt.state = 'accepted' AND unit.use_case NOT IN ({read_by_others}) AND unit.state = 'ingested'
                  AND EXISTS (SELECT * FROM unit_history AS moved
                              WHERE moved.unit_id = unit.unit_id AND moved.to_state = 'ingested' AND moved.changed < ?1))
          ORDER BY attempt.task_id, attempt.number",

@@ -1,4 +1,4 @@
-//! Results of attempts: the first complete result of a task counts, the others are surplus.
+//! Results of attempts: the first complete result of a task counts, the others are redundant.
 
 use crate::attempts::{acceptance, results};
 use crate::error::{ArchiveError, ArchiveFault};
@@ -44,9 +44,9 @@ impl Outcome {
 
 /// The treatment of a submitted result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Taken {
+pub enum Acceptance {
     /// The result was accepted.
-    Taken {
+    Accepted {
         /// Refusals met for the first time.
         new_refusals: u64,
         /// True when the round is staged now.
@@ -55,7 +55,7 @@ pub enum Taken {
     /// The same result was accepted before.
     Already,
     /// The result of another start was first; this attempt may be swept.
-    Surplus,
+    Redundant,
 }
 
 /// Number of refusals that are recorded in one transaction: more would block other writers for seconds.
@@ -67,12 +67,12 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError`]; a conflict when the result does not belong to a started attempt of the task.
-    pub fn take_result(
+    pub fn accept_result(
         &mut self,
         result: &TaskResult,
         now: Timestamp,
-    ) -> Result<Taken, ArchiveError> {
-        let act = format!("take the result of task {} of {}", result.task, result.unit);
+    ) -> Result<Acceptance, ArchiveError> {
+        let act = format!("accept the result of task {} of {}", result.task, result.unit);
         let mut new = 0;
         if result.refusals.len() > results::REFUSALS_AT_ONCE {
             let act = || format!("record refusals of task {} of {}", result.task, result.unit);
@@ -82,8 +82,8 @@ impl Archive {
             }
         }
         match self.write("result", act, |tx| take(tx, result, now))? {
-            Taken::Taken { new_refusals, staged } => {
-                Ok(Taken::Taken { new_refusals: new_refusals + new, staged })
+            Acceptance::Accepted { new_refusals, staged } => {
+                Ok(Acceptance::Accepted { new_refusals: new_refusals + new, staged })
             }
             taken => Ok(taken),
         }
@@ -99,7 +99,7 @@ impl Archive {
         task: &TaskKey,
         cause: &Cause,
         now: Timestamp,
-    ) -> Result<Taken, ArchiveError> {
+    ) -> Result<Acceptance, ArchiveError> {
         let act = format!("give up task {} of {}", task.task, task.unit);
         self.write("give-up", act, |tx| give_up(tx, task, cause, now))
     }
@@ -152,12 +152,12 @@ fn noted(tx: &Connection, task: &Task, result: &TaskResult) -> Result<usize, Arc
     Ok(usize::try_from(noted.unwrap_or(0)).unwrap_or(0).min(result.refusals.len()))
 }
 
-/// Implements [`crate::Archive::take_result`].
+/// Implements [`crate::Archive::accept_result`].
 pub(crate) fn take(
     tx: &Connection,
     result: &TaskResult,
     now: Timestamp,
-) -> Result<Taken, ArchiveFault> {
+) -> Result<Acceptance, ArchiveFault> {
     let key = TaskKey { unit: result.unit.clone(), task: result.task };
     let task = find_task(tx, &key)?;
     let state: Option<String> = tx
@@ -174,7 +174,7 @@ pub(crate) fn take(
         )));
     }
     if task.result_attempt == Some(result.attempt) {
-        return Ok(Taken::Already);
+        return Ok(Acceptance::Already);
     }
     let inputs = inputs(tx, task.id)?;
     acceptance::check(&task, &inputs, result)?;
@@ -186,11 +186,11 @@ pub(crate) fn take(
         )? == 1;
     if !first {
         tx.execute(
-            "UPDATE attempt SET state = 'surplus', ended = coalesce(ended, ?3), why = 'another result was first', swept = 0
+            "UPDATE attempt SET state = 'redundant', ended = coalesce(ended, ?3), why = 'another result was first', swept = 0
              WHERE task_id = ?1 AND number = ?2",
             params![task.id, result.attempt.get(), text_of(now)],
         )?;
-        return Ok(Taken::Surplus);
+        return Ok(Acceptance::Redundant);
     }
     write_result(tx, &task, result, now)?;
     let refusals = of_files(&result.refusals);
@@ -257,10 +257,10 @@ pub(crate) fn give_up(
     key: &TaskKey,
     cause: &Cause,
     now: Timestamp,
-) -> Result<Taken, ArchiveFault> {
+) -> Result<Acceptance, ArchiveFault> {
     let task = find_task(tx, key)?;
     match task.state {
-        TaskState::GivenUp => return Ok(Taken::Already),
+        TaskState::GivenUp => return Ok(Acceptance::Already),
         TaskState::Done => {
             return Err(ArchiveFault::Conflict(format!(
                 "task {} of {} is done",
@@ -286,13 +286,18 @@ pub(crate) fn give_up(
 }
 
 /// Completes a finished task: settles the catalogues that wait for the task, and stages the round after its last task.
-fn over(tx: &Connection, task: &Task, new: u64, now: Timestamp) -> Result<Taken, ArchiveFault> {
+fn over(
+    tx: &Connection,
+    task: &Task,
+    new: u64,
+    now: Timestamp,
+) -> Result<Acceptance, ArchiveFault> {
     let mut new_refusals = new;
     if task.unit.key.use_case.product().describes_images() {
         new_refusals += waiting::settle(tx, task.unit.delivery_id, &|_, _| None, now)?.new;
     }
     let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;
-    Ok(Taken::Taken { new_refusals, staged })
+    Ok(Acceptance::Accepted { new_refusals, staged })
 }
 
 fn write_result(
@@ -305,7 +310,7 @@ fn write_result(
         .map_err(|fault| ArchiveFault::Damaged(format!("a result: {fault}")))?;
     let run = &result.run;
     tx.execute(
-        "UPDATE attempt SET state = 'taken', ended = ?3, why = NULL, result = ?4, seconds = ?5, cpu_seconds = ?6,
+        "UPDATE attempt SET state = 'accepted', ended = ?3, why = NULL, result = ?4, seconds = ?5, cpu_seconds = ?6,
              peak_memory_bytes = ?7, input_bytes = ?8
          WHERE task_id = ?1 AND number = ?2",
         params![

@@ -91,7 +91,7 @@ pub struct Arrival {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferRecord {
     /// Number of times that the file was read from its beginning.
-    pub tries: u32,
+    pub reads: u32,
     /// Bytes that an earlier try had transferred.
     pub resumed_bytes: u64,
     /// Method of the file's verification.
@@ -101,7 +101,7 @@ pub struct TransferRecord {
 impl Default for TransferRecord {
     /// Returns the course of a transfer that read the file once and verified it by a second listing.
     fn default() -> Self {
-        Self { tries: 1, resumed_bytes: 0, verified_by: Verification::Recheck }
+        Self { reads: 1, resumed_bytes: 0, verified_by: Verification::Recheck }
     }
 }
 

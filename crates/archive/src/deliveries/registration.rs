@@ -185,7 +185,7 @@ fn note_arrival(
 ) -> Result<(), ArchiveFault> {
     let transfer_record = &arrival.transfer_record;
     tx.prepare_cached(&format!(
-        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, tries, verified_by,
+        "INSERT INTO transfer (delivery_id, name, number, source, outcome, file_id, bytes, resumed_bytes, reads, verified_by,
              seconds, ended)
          SELECT ?1, ?2, {NEXT_OF_NAME}, ?3, 'arrived', file_id, ?4, ?5, ?6, ?7, ?8, ?9
          FROM file WHERE delivery_id = ?1 AND name = ?2 AND sha256 = ?10"
@@ -196,7 +196,7 @@ fn note_arrival(
         address,
         arrival.bytes,
         transfer_record.resumed_bytes,
-        transfer_record.tries,
+        transfer_record.reads,
         transfer_record.verified_by.name(),
         arrival.transfer_seconds,
         text_of(arrival.arrived),

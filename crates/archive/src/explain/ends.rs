@@ -79,13 +79,13 @@ pub(super) fn explain_end(what: &str, end: &Ending, can_come_back: bool, out: &m
 /// Explains an operator's decision that ended rows, with the command that undoes the decision.
 fn explain_decision(what: &str, decision: &SupersessionDecision, out: &mut Explanation) {
     let SupersessionDecision { file, event, happened, who, why, newer, .. } = decision;
-    let beside = match decision.ext_nums.as_slice() {
+    let newer_input = match decision.ext_nums.as_slice() {
         [] => format!("the newer frame in {newer}"),
         _ => "the newer catalogue of the image".to_owned(),
     };
     let since = if decision.is_replaced { "; a newer frame has replaced them since" } else { "" };
     out.lines.push(format!(
-        "{what} were ended by decision of {who} in event {event} on {}, beside {beside}: {why}{since}",
+        "{what} were ended by decision of {who} in event {event} on {}, in favour of {newer_input}: {why}{since}",
         utc(*happened)
     ));
     if decision.is_replaced {

@@ -239,7 +239,7 @@ mod tests {
     use model::refusal_code::{Entry, Kind, REGISTER};
     use model::{Refusal, RefusalCode, RoundNumber, UseCase};
 
-    /// An open refusal as it occurs: what waits for other files or decisions is parked.
+    /// Returns an open refusal as it occurs: one that waits for other files or decisions is parked.
     fn open(code: RefusalCode, remedy: Remedy) -> RefusalRecord {
         let parked = matches!(
             remedy,

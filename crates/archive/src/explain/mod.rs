@@ -214,7 +214,7 @@ fn explain_delivery(sheet: &DeliveryFactsheet, setting: &Setting, out: &mut Expl
 }
 
 /// Explains which frames of a delivery are superseded by newer processings of its night, and which older frames stay current
-/// beside it.
+/// despite it.
 fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
     for (newer, count) in &sheet.superseded_by {
         let are = if *count == 1 { "is" } else { "are" };
@@ -245,12 +245,12 @@ fn explain_processings(sheet: &DeliveryFactsheet, out: &mut Explanation) {
             n => format!("{n} products of the delivery stay"),
         };
         let of_own = sheet.kept.iter().filter(|kept| kept.is_of_own_catalogue()).count();
-        let beside = match of_own {
+        let newer_inputs = match of_own {
             0 => "frames",
             n if n == sheet.kept.len() => "catalogues",
             _ => "frames or catalogues",
         };
-        out.lines.push(format!("{products} current despite newer {beside}, e.g. {first}"));
+        out.lines.push(format!("{products} current despite newer {newer_inputs}, e.g. {first}"));
         let name = format!("{}/{}", first.delivery, first.file);
         out.suggestions.push(Suggestion::new("explains one of them", [Advice::Explain { name }]));
     }
@@ -571,7 +571,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
     help::explain_refusals(&file.refused_partner, None, setting, out);
 }
 
-/// Explains the products that the frame of a file keeps beside a newer frame, or that an older frame keeps beside the file's.
+/// Explains the products that the frame of a file keeps despite a newer frame, or that an older frame keeps despite the file's.
 fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
     for kept in &file.kept {
         let KeptProduct { delivery, newer_delivery, newer_file, file: name, .. } = kept;
@@ -585,7 +585,7 @@ fn explain_kept(file: &FileFactsheet, out: &mut Explanation) {
                 format!("the older {product} of the image {stays} current: {reason}")
             }
             true => format!(
-                "the {product} of the image {stays} current beside the newer frame {newer_delivery}/{newer_file}, multiframe {}: {reason}",
+                "the {product} of the image {stays} current despite the newer frame {newer_delivery}/{newer_file}, multiframe {}: {reason}",
                 kept.newer_multiframe_id
             ),
             false => format!(

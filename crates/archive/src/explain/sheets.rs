@@ -73,7 +73,7 @@ pub struct DeliveryFactsheet {
     pub blocked: Vec<(UseCase, RoundNumber, String)>,
     /// True when undoing the delivery's retraction would restore something.
     pub can_come_back: bool,
-    /// Products of its images that are kept beside newer images or catalogues.
+    /// Products of its images that are kept despite newer images or catalogues.
     pub kept: Vec<KeptProduct>,
     /// Its purged rounds.
     pub purged: Vec<PurgedRound>,
@@ -130,7 +130,7 @@ pub struct FileFactsheet {
     pub previews_end: Option<Ending>,
     /// True when the file's retracted rounds can be restored.
     pub can_come_back: bool,
-    /// Products that the file's image keeps beside a newer image, or that an older image keeps beside the file's.
+    /// Products that the file's image keeps despite a newer image, or that an older image keeps despite the file's.
     pub kept: Vec<KeptProduct>,
     /// The purged rounds of those that covered it.
     pub purged: Vec<PurgedRound>,

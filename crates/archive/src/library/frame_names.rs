@@ -17,7 +17,7 @@ use engine::{Connection, Optional};
 use model::{Finding, RefusalCode};
 use rusqlite::params;
 
-/// Code of the finding of two images of a delivery whose names are of one frame.
+/// Code of the finding of two images of a delivery whose names denote the same frame.
 const FRAME_TWICE: &str = RefusalCode::FRAME_TWICE.as_str();
 
 /// The condition that a row of `file` is the latest content of its name: the file is current, or a file of another name
@@ -93,7 +93,7 @@ struct FrameFile {
     is_shown: bool,
 }
 
-/// Records a finding about two images of a delivery whose names are of one frame.
+/// Records a finding about two images of a delivery whose names denote the same frame.
 fn note_twice(
     tx: &Connection,
     delivery: i64,

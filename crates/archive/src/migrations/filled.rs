@@ -55,7 +55,7 @@ pub(crate) fn fill(archive: &mut Archive) {
                 (true, 0, 3) => Hdu::Refused,
                 _ => Hdu::Whole,
             };
-            archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
+            archive.accept_result(&work_off_hdus(&started, &hdu), now()).unwrap();
         }
         plans::ingest(archive, &unit);
     }
@@ -166,7 +166,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName) -> UnitKey {
         result.files.push(write(&started.directory, table, &rows, None));
     }
     stage::write_result(&started.directory, &result).unwrap();
-    archive.take_result(&result, now()).unwrap();
+    archive.accept_result(&result, now()).unwrap();
     unit
 }
 
@@ -198,7 +198,7 @@ fn plan(archive: &mut Archive) {
             starts: now(),
             seconds: 12.5,
         }],
-        coming: vec![(second.parse().unwrap(), UseCase::Metadata)],
+        expected: vec![(second.parse().unwrap(), UseCase::Metadata)],
         document: "{}".to_owned(),
     };
     let approved = ready(archive, &first.parse().unwrap());
@@ -207,7 +207,7 @@ fn plan(archive: &mut Archive) {
     let place = Place { host: "n1".parse().unwrap(), job: "17".to_owned(), memory_bytes: 1 << 20 };
     archive.start_attempt(&approved, &lease(), Some(&place), now()).unwrap();
     let rejected = ready(archive, &second.parse().unwrap());
-    let proposal = Proposal { coming: Vec::new(), ..proposal(&rejected) };
+    let proposal = Proposal { expected: Vec::new(), ..proposal(&rejected) };
     archive.propose(&proposal, &cause(), now()).unwrap();
     archive.reject(None, &cause(), now()).unwrap();
     archive.instruct(&Subject::All, &Instruction::Priority(3), &cause(), now()).unwrap();

@@ -410,7 +410,7 @@ pub struct Proposal {
     /// Its tasks.
     pub tasks: Vec<ProposedTask>,
     /// Rounds in it that are not open yet.
-    pub coming: Vec<(DeliveryName, UseCase)>,
+    pub expected: Vec<(DeliveryName, UseCase)>,
     /// The whole plan, for users and programs (JSON).
     pub document: String,
 }
@@ -420,7 +420,7 @@ impl Proposal {
     pub fn holds(&self, other: &Self) -> bool {
         let known: HashSet<&TaskKey> = self.tasks.iter().map(|t| &t.task).collect();
         other.tasks.iter().all(|t| known.contains(&t.task))
-            && other.coming.iter().all(|unit| self.coming.contains(unit))
+            && other.expected.iter().all(|unit| self.expected.contains(unit))
     }
 }
 
@@ -455,7 +455,7 @@ pub struct Decided {
     /// Units of which something may start now.
     pub units: Vec<UnitKey>,
     /// Rounds that may start as soon as they are open.
-    pub coming: Vec<(DeliveryName, UseCase)>,
+    pub expected: Vec<(DeliveryName, UseCase)>,
 }
 
 /// The state of a plan.

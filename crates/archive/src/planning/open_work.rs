@@ -156,7 +156,7 @@ pub(crate) fn recent_results(c: &Connection, most: u32) -> Result<Vec<TaskUsage>
         "SELECT unit.use_case, host, input_bytes, output_bytes, output_rows, seconds,
              peak_memory_bytes
          FROM attempt JOIN attempt_place USING (task_id, number) JOIN task USING (task_id) JOIN unit USING (unit_id)
-         WHERE attempt.state = 'taken' AND output_bytes IS NOT NULL AND input_bytes IS NOT NULL
+         WHERE attempt.state = 'accepted' AND output_bytes IS NOT NULL AND input_bytes IS NOT NULL
              AND seconds IS NOT NULL
          ORDER BY ended DESC LIMIT ?1",
     )?;

@@ -128,7 +128,7 @@ impl Archive {
         if self.approved_expected()?.is_empty() {
             return Ok(Vec::new());
         }
-        self.write("approve-coming", "approve expected rounds", |tx| approve_expected(tx, now))
+        self.write("approve-expected", "approve expected rounds", |tx| approve_expected(tx, now))
     }
 }
 
@@ -248,7 +248,7 @@ pub(crate) fn propose(
             task.seconds
         ])?;
     }
-    for (delivery, use_case) in &proposal.coming {
+    for (delivery, use_case) in &proposal.expected {
         let delivery = delivery_id(tx, delivery)?;
         tx.execute(
             "INSERT INTO expected_round (delivery_id, use_case, plan_id, approved) VALUES (?1, ?2, ?3, 0)
@@ -268,7 +268,7 @@ pub(crate) fn approve(
     now: Timestamp,
 ) -> Result<Decided, ArchiveFault> {
     let plan_id = open_plan(tx, plan_id)?;
-    let mut decided = Decided { plan_id, tasks: 0, units: Vec::new(), coming: Vec::new() };
+    let mut decided = Decided { plan_id, tasks: 0, units: Vec::new(), expected: Vec::new() };
     let mut units: BTreeSet<UnitKey> = BTreeSet::new();
     for (task_id, unit, host) in waiting_assignments(tx, plan_id)? {
         if selection.covers(&unit.delivery, unit.use_case, &host) {
@@ -289,21 +289,22 @@ pub(crate) fn approve(
         decided.units.push(key);
     }
     // Rounds that are not open yet have no host.
-    for (delivery, use_case) in coming(tx, plan_id)? {
+    for (delivery, use_case) in expected(tx, plan_id)? {
         if selection.hosts.is_empty() && selection.covers_unit(&delivery, use_case) {
             let id = delivery_id(tx, &delivery)?;
             tx.execute(
                 "UPDATE expected_round SET approved = 1 WHERE delivery_id = ?1 AND use_case = ?2",
                 params![id, use_case.name()],
             )?;
-            decided.coming.push((delivery, use_case));
+            decided.expected.push((delivery, use_case));
         }
     }
-    let is_left = !waiting_assignments(tx, plan_id)?.is_empty() || !coming(tx, plan_id)?.is_empty();
+    let is_left =
+        !waiting_assignments(tx, plan_id)?.is_empty() || !expected(tx, plan_id)?.is_empty();
     let state = if is_left { PlanState::PartlyApproved } else { PlanState::Approved };
     decide(tx, plan_id, state, cause, now)?;
-    if decided.tasks > 0 || !decided.coming.is_empty() {
-        let units = decided.units.len() + decided.coming.len();
+    if decided.tasks > 0 || !decided.expected.is_empty() {
+        let units = decided.units.len() + decided.expected.len();
         let subject = subject_of(selection, decided.tasks, units);
         note_decision(tx, plan_id, ("approve", &subject), cause, now)?;
     }
@@ -329,7 +330,7 @@ pub(crate) fn reject(
         }
         paused.insert((key.delivery, key.use_case));
     }
-    paused.extend(coming(tx, plan_id)?);
+    paused.extend(expected(tx, plan_id)?);
     tx.execute("DELETE FROM assignment WHERE plan_id = ?1 AND approved = 0", [plan_id.get()])?;
     tx.execute("DELETE FROM expected_round WHERE plan_id = ?1 AND approved = 0", [plan_id.get()])?;
     let why = Cause::new(cause.who.clone(), format!("plan {plan_id} rejected: {}", cause.why));
@@ -438,7 +439,10 @@ fn waiting_assignments(
 }
 
 /// Lists the undecided rounds of a plan that are not open yet.
-fn coming(tx: &Connection, plan_id: PlanId) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
+fn expected(
+    tx: &Connection,
+    plan_id: PlanId,
+) -> Result<Vec<(DeliveryName, UseCase)>, ArchiveFault> {
     let mut select = tx.prepare_cached(
         "SELECT delivery.name, use_case FROM expected_round JOIN delivery USING (delivery_id)
          WHERE plan_id = ?1 AND approved = 0 ORDER BY delivery_id, use_case",

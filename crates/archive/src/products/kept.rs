@@ -226,7 +226,7 @@ pub(crate) fn kept(c: &Connection, of: Option<(i64, Scope)>) -> Result<Vec<Kept>
 }
 
 impl Frame {
-    /// Lists the products that the image keeps beside the newest image of its name, and beside newer rounds of its own catalogue.
+    /// Lists the products that the image keeps despite the newest image of its name, and despite newer rounds of its own catalogue.
     fn kept(&self, newest: Option<&Self>) -> Vec<Kept> {
         let kept = |use_case, newer: &Self, ext_nums| Kept {
             name: self.name.clone(),

@@ -172,7 +172,7 @@ struct Product {
     state: State,
     ended: Option<i64>,
     is_kept: bool,
-    /// Newer deliveries beside which a decision ends the product.
+    /// Newer deliveries in favour of which a decision ends the product.
     superseded_by: Vec<i64>,
 }
 
@@ -228,7 +228,7 @@ impl Frame {
         })
     }
 
-    /// Returns whether a newer image of the name is of the same delivery, or of the same survey in another processing.
+    /// Returns true when a newer image of the name belongs to the same delivery, or to the same survey in another processing.
     fn yields_to(&self, newer: &Self) -> bool {
         self.delivery == newer.delivery || self.survey == newer.survey
     }
@@ -403,7 +403,7 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
             let Some(product) = frame.published(use_case).filter(|_| frame.has(use_case)) else {
                 continue;
             };
-            // A decision is in force as long as the frame beside which it was made has metadata.
+            // A decision is in force as long as the frame in favour of which it was made has metadata.
             let is_superseded = newer().any(|newer| {
                 newer.has(UseCase::Metadata) && product.superseded_by.contains(&newer.delivery)
             });

@@ -54,7 +54,7 @@ impl Archive {
         now: Timestamp,
     ) -> Result<Supersession, ArchiveError> {
         let site = self.site.clone();
-        self.write("supersede", format!("end older products beside {}", newer.0), |tx| {
+        self.write("supersede", format!("end older products in favour of {}", newer.0), |tx| {
             supersede(tx, &site, newer, use_cases, cause, now)
         })
     }
@@ -71,9 +71,11 @@ impl Archive {
         now: Timestamp,
     ) -> Result<Supersession, ArchiveError> {
         let site = self.site.clone();
-        self.write("supersede", format!("show older products beside {} again", newer.0), |tx| {
-            undo(tx, &site, newer, use_cases, cause, now)
-        })
+        self.write(
+            "supersede",
+            format!("restore older products that were ended in favour of {}", newer.0),
+            |tx| undo(tx, &site, newer, use_cases, cause, now),
+        )
     }
 }
 
@@ -89,7 +91,7 @@ pub(crate) fn list(
     records(c, &kept)
 }
 
-/// Lists the products that are kept beside a newer delivery: by the earlier processings of its night, and by older contents of
+/// Lists the products that are kept despite a newer delivery: by the earlier processings of its night, and by older contents of
 /// its own files.
 fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
     let mut all = of_processings(c, newer)?;
@@ -117,7 +119,7 @@ pub(crate) fn of_delivery(c: &Connection, delivery: i64) -> Result<Vec<KeptProdu
     records(c, &kept)
 }
 
-/// Lists the products that an image keeps, and those that older images keep beside it.
+/// Lists the products that an image keeps, and those that older images keep despite it.
 pub(crate) fn of_image(c: &Connection, multiframe: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let delivery: i64 = c
         .prepare_cached(
@@ -367,7 +369,7 @@ pub(crate) fn supersede(
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
     });
     if kept.is_empty() {
-        let message = format!("no older product is kept beside {name}");
+        let message = format!("no older product is kept despite {name}");
         return Err(ArchiveFault::Conflict(message));
     }
     let mut done = Supersession { event: None, products: records(tx, &kept)? };
@@ -419,7 +421,7 @@ pub(crate) fn undo(
     };
     if superseded.is_empty() && uncovered.is_empty() {
         return Err(ArchiveFault::Conflict(format!(
-            "no decision to end older products beside {name} is in force"
+            "no decision to end older products in favour of {name} is in force"
         )));
     }
     let event = history::next_event(tx)?;

@@ -31,7 +31,7 @@ use table::{Column, Index, Table, index};
 pub enum Change {
     /// Adds tables with their indexes.
     Tables(&'static [Table]),
-    /// Adds tables to a server alone.
+    /// Adds tables that only a server has.
     ServerTables(&'static [Table]),
     /// Adds a column to the end of a table.
     Column(&'static str, Column),
@@ -39,9 +39,9 @@ pub enum Change {
     Index(&'static str, Index),
     /// Runs statements that both engines understand.
     Both(&'static str),
-    /// Runs statements in the embedded archive alone.
+    /// Runs statements only in the embedded archive.
     Embedded(&'static str),
-    /// Runs statements on a server alone.
+    /// Runs statements only on a server.
     Server(&'static str),
 }
 

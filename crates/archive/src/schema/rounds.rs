@@ -96,10 +96,10 @@ pub(super) const TABLES: &[Table] = &[
             integer("number", "number of the attempt of this task: 1, 2 …").at_least(1),
             text(
                 "state",
-                "taken: its result is used; surplus: another attempt finished first; \
+                "accepted: its result is used; redundant: another attempt finished first; \
                  lost: its lease expired",
             )
-            .one_of(&["running", "taken", "failed", "lost", "surplus"]),
+            .one_of(&["running", "accepted", "failed", "lost", "redundant"]),
             text("directory", "output directory, below staging/").not_empty(),
             flag("swept", "1: the directory was removed").default("0"),
             text("executor", "executor that started it, e.g. local").not_empty(),
@@ -121,7 +121,7 @@ pub(super) const TABLES: &[Table] = &[
                 .or_null()
                 .at_least(0),
             integer("input_bytes", "bytes read from the library").or_null().at_least(0),
-            text("result", "its manifest (JSON); NULL: not taken").or_null(),
+            text("result", "its manifest (JSON); NULL: not accepted").or_null(),
             integer(
                 "recorded_refusals",
                 "number of refusals of its result that are recorded; a long list takes \
@@ -132,11 +132,11 @@ pub(super) const TABLES: &[Table] = &[
         ],
     )
     .key("task_id, number")
-    .checks(&["(state = 'running') = (ended IS NULL)", "state <> 'taken' OR result IS NOT NULL"])
+    .checks(&["(state = 'running') = (ended IS NULL)", "state <> 'accepted' OR result IS NOT NULL"])
     .indexes(&[
         index("attempt_running", "state").only("state = 'running'"),
         index("attempt_unswept", "task_id, number").only("swept = 0"),
-        index("attempt_taken", "ended").only("state = 'taken'"),
+        index("attempt_accepted", "ended").only("state = 'accepted'"),
     ]),
     Table::new(
         "attempt_place",
@@ -147,10 +147,10 @@ pub(super) const TABLES: &[Table] = &[
             text("host", "host name").not_empty(),
             text("job", "id of the job at the executor; empty: unknown"),
             integer("memory_bytes", "memory limit in bytes").at_least(0),
-            integer("output_bytes", "size of its output in bytes; NULL: result not taken")
+            integer("output_bytes", "size of its output in bytes; NULL: result not accepted")
                 .or_null()
                 .at_least(0),
-            integer("output_rows", "number of rows in its output; NULL: result not taken")
+            integer("output_rows", "number of rows in its output; NULL: result not accepted")
                 .or_null()
                 .at_least(0),
             text("ended_by", "code of an end without result; NULL: none").or_null().not_empty(),

@@ -18,7 +18,7 @@ pub(super) const TABLES: &[Table] = &[
             integer("resumed_bytes", "bytes of these that an earlier attempt had fetched")
                 .or_null()
                 .at_least(0),
-            integer("tries", "number of times that the content was read from its first byte")
+            integer("reads", "number of times that the content was read from its first byte")
                 .or_null()
                 .at_least(1),
             text(

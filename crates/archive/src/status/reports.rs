@@ -26,7 +26,7 @@ impl Reader {
         self.status_of(&StatusFilter::default())
     }
 
-    /// Returns the same, with only the selected deliveries in its list. Counts are of the whole archive.
+    /// Returns the same, with only the selected deliveries in its list. Counts refer to the whole archive.
     ///
     /// # Errors
     /// [`ArchiveError`].

@@ -3,7 +3,7 @@
 //! With `ALMAGEST_LOAD=full` (`bench/run load`) the tests use the numbers of years of a survey, on both engines, and print
 //! seconds. Without it the same acts run over small numbers. The results are checked in both cases, the seconds in neither.
 
-use crate::attempts::results::Taken;
+use crate::attempts::results::Acceptance;
 use crate::batches::{Receipt, RowsOfProgramme};
 use crate::deliveries::origins::{Claim, DeliveryOrigin};
 use crate::deliveries::{Arrival, DeliveryFacts, Registration};
@@ -93,10 +93,10 @@ fn very_many_refusals_of_one_task() {
         record(archive, &night(frames));
         let result = refused_result(archive, frames, refused);
         let taken = timed(archive, &format!("{refused} refusals"), |archive| {
-            archive.take_result(&result, now()).unwrap()
+            archive.accept_result(&result, now()).unwrap()
         });
-        let new = |taken: Taken| match taken {
-            Taken::Taken { new_refusals, .. } => new_refusals,
+        let new = |taken: Acceptance| match taken {
+            Acceptance::Accepted { new_refusals, .. } => new_refusals,
             other => panic!("{other:?}"),
         };
         assert_eq!(new(taken), refused as u64);
@@ -112,7 +112,7 @@ fn very_many_refusals_of_one_task() {
             let result = refused_result(archive, frames, refused);
             let what = if is_retried { "retried" } else { "met again" };
             let taken = timed(archive, &format!("{refused} refusals {what}"), |archive| {
-                archive.take_result(&result, now()).unwrap()
+                archive.accept_result(&result, now()).unwrap()
             });
             assert_eq!(new(taken), if is_retried { refused as u64 } else { 0 });
             publish(archive, &result.unit);
@@ -268,7 +268,7 @@ fn stage_metadata(archive: &mut Archive, delivery: &DeliveryName, camera: &str) 
     std::fs::remove_file(started.directory.join(&file.name)).unwrap();
     *file = write(&started.directory, "multiframe", &rows, None);
     stage::write_result(&started.directory, &result).unwrap();
-    archive.take_result(&result, now()).unwrap();
+    archive.accept_result(&result, now()).unwrap();
     unit
 }
 

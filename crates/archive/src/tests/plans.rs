@@ -115,7 +115,7 @@ pub(crate) fn life(archive: &mut Archive) {
     archive.note_job(&started.attempt, "1").unwrap();
     archive.note_end(&started.attempt, EndCause::Silent).unwrap();
     archive.end_attempt(&started.attempt, AttemptEnd::Lost, "a test", now()).unwrap();
-    archive.take_result(&result, now()).unwrap();
+    archive.accept_result(&result, now()).unwrap();
     ingest(archive, &unit);
     let unit = open_round(archive, UseCase::Catalogue, 1, &|_| true);
     let started = start_all(archive, &unit).remove(0);
@@ -134,7 +134,7 @@ fn keep_older_detections(archive: &mut Archive) {
     let unit = open_round(archive, UseCase::Catalogue, 1, &|_| true);
     let hdu = |_, ext_num| if ext_num == 2 { Hdu::Refused } else { Hdu::Whole };
     for started in start_all(archive, &unit) {
-        archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
+        archive.accept_result(&work_off_hdus(&started, &hdu), now()).unwrap();
     }
     ingest(archive, &unit);
     archive.findings(Some(&NIGHT.parse().unwrap())).unwrap();
@@ -161,7 +161,7 @@ fn deliver_newer_catalogues(archive: &mut Archive) {
         _ => Hdu::Whole,
     };
     for started in start_all(archive, &unit) {
-        archive.take_result(&work_off_hdus(&started, &hdu), now()).unwrap();
+        archive.accept_result(&work_off_hdus(&started, &hdu), now()).unwrap();
     }
     ingest(archive, &unit);
     let unit = stage_round(archive, UseCase::Metadata, 1);

@@ -42,7 +42,7 @@ fn proposal(tasks: &[(&UnitKey, u32, &str)]) -> Proposal {
     };
     Proposal {
         tasks: tasks.iter().map(task).collect(),
-        coming: Vec::new(),
+        expected: Vec::new(),
         document: "{}".to_owned(),
     }
 }
@@ -100,7 +100,7 @@ pub fn a_plan_is_approved_in_parts(fresh: &Fresh) {
     let mut result = work_off(&started);
     result.run.seconds = 3.5;
     result.run.input_bytes = 1000;
-    archive.take_result(&result, now()).unwrap();
+    archive.accept_result(&result, now()).unwrap();
     assert!(archive.running_attempts().unwrap().is_empty());
     let took = archive.recent_results(10).unwrap();
     assert_eq!((took.len(), took[0].host.as_str(), took[0].seconds), (1, "n3", 3.5));
@@ -147,12 +147,12 @@ pub fn rounds_to_come_are_approved(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(2));
     let unit = ready(&mut archive, UseCase::Metadata, 1);
-    let coming = vec![(NIGHT.parse().unwrap(), UseCase::Catalogue)];
-    let plan = Proposal { coming: coming.clone(), ..proposal(&[(&unit, 1, "n1")]) };
+    let expected = vec![(NIGHT.parse().unwrap(), UseCase::Catalogue)];
+    let plan = Proposal { expected: expected.clone(), ..proposal(&[(&unit, 1, "n1")]) };
     let number = archive.propose(&plan, &cause(), now()).unwrap();
     let decided = archive.approve(Some(number), &whole(), &cause(), now()).unwrap();
-    assert_eq!(decided.coming, coming);
-    assert_eq!(archive.approved_expected().unwrap(), coming);
+    assert_eq!(decided.expected, expected);
+    assert_eq!(archive.approved_expected().unwrap(), expected);
     assert!(archive.approve_expected(now()).unwrap().is_empty(), "it is not open yet");
     let catalogue = ready(&mut archive, UseCase::Catalogue, 2);
     assert_eq!(archive.approve_expected(now()).unwrap(), std::slice::from_ref(&catalogue));

@@ -112,7 +112,7 @@ pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     let second = open_round(&mut archive, UseCase::Catalogue, 1, &|i| i.name == "w00001.fit");
     for unit in [&first, &second] {
         for started in start_all(&mut archive, unit) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
     }
     let blocked = archive.staged_rounds().unwrap()[1].blocked.clone();
@@ -134,7 +134,7 @@ pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     // What was loaded for a batch that is refused after all is removed, once.
     let third = open_round(&mut archive, UseCase::Catalogue, 1, &|i| i.name == "w00002.fit");
     for started in start_all(&mut archive, &third) {
-        archive.take_result(&work_off(&started), now()).unwrap();
+        archive.accept_result(&work_off(&started), now()).unwrap();
     }
     let batch = archive.batch(&third).unwrap();
     let ranges = archive.reserve(&third, &wanted(20), now()).unwrap();
@@ -160,7 +160,7 @@ pub fn new_versions_replace_old_rows(fresh: &Fresh) {
             i.catalogue.as_ref().is_some_and(|c| c.version == 2)
         });
         for started in start_all(&mut archive, &redone) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
         publish(&mut archive, &redone);
     }
@@ -170,7 +170,7 @@ pub fn new_versions_replace_old_rows(fresh: &Fresh) {
     record(&mut archive, &[arrival("w00001.fit", "newer image")]);
     let unit = open_round(&mut archive, UseCase::Metadata, 1, &|i| i.multiframe_id.get() == 3);
     for started in start_all(&mut archive, &unit) {
-        archive.take_result(&work_off(&started), now()).unwrap();
+        archive.accept_result(&work_off(&started), now()).unwrap();
     }
     assert_eq!(archive.status().unwrap().deliveries[0].multiframes, 2, "not before");
     let receipt = publish(&mut archive, &unit);
@@ -189,7 +189,7 @@ pub fn new_versions_replace_old_rows(fresh: &Fresh) {
     {
         let unit = open_round(&mut archive, use_case, 1, &|i| i.multiframe_id.get() == 3);
         for started in start_all(&mut archive, &unit) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
         let receipt = publish(&mut archive, &unit);
         assert!(matches!(receipt, Receipt::Published { superseded: 1, .. }), "{receipt:?}");

@@ -21,7 +21,7 @@ fn refuse_in_metadata(archive: &mut Archive, refused: Option<Refusal>) {
     for started in start_all(archive, &unit) {
         let mut result = work_off(&started);
         result.refusals.extend(refused.clone());
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
     }
 }
 
@@ -224,7 +224,7 @@ pub fn findings_are_of_distinct_files(fresh: &Fresh) {
                     inputs: inputs.clone(),
                 });
                 result.findings.push(finding("keyword_mistyped", name, 1, 3));
-                archive.take_result(&result, now()).unwrap();
+                archive.accept_result(&result, now()).unwrap();
             }
             super::publication::publish(archive, &unit);
         };

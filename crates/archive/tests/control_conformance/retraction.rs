@@ -230,7 +230,7 @@ pub fn another_ending_supersedes(fresh: &Fresh) {
             let name = good.inputs.remove(1).catalogue.unwrap().file.name;
             let mut result = work_off(&good);
             result.refusals.push(refusal("damaged", &name, None, false));
-            archive.take_result(&result, now()).unwrap();
+            archive.accept_result(&result, now()).unwrap();
         }
         super::publication::publish(&mut archive, &unit);
         assert_eq!(shown(&archive), [(2, 1, 40), (2, 2, 20)]);
@@ -311,7 +311,7 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
         let mut result = work_off(&good);
         let name = refused.catalogue.unwrap().file.name;
         result.refusals.push(refusal("damaged", &name, None, false));
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
     }
     super::publication::publish(&mut archive, &unit);
     assert_eq!(shown(&archive), [(2, 0, 40), (3, 3, 20)]);
@@ -356,7 +356,7 @@ pub fn kept_products_are_found_and_superseded(fresh: &Fresh) {
 fn publish_hdus(archive: &mut Archive, delivery: &str, hdu: &dyn Fn(i64, i16) -> Hdu) {
     let unit = open_round_of(archive, delivery, UseCase::Catalogue, 1, &|_| true);
     for started in start_all(archive, &unit) {
-        archive.take_result(&work_off_hdus(&started, hdu), now()).unwrap();
+        archive.accept_result(&work_off_hdus(&started, hdu), now()).unwrap();
     }
     super::publication::publish(archive, &unit);
 }
@@ -522,7 +522,7 @@ pub fn late_catalogues_follow_the_same_rule(fresh: &Fresh) {
     let late = |archive: &mut Archive, wanted: &dyn Fn(&ImageWork) -> bool| {
         let unit = open_round(archive, UseCase::Catalogue, 1, wanted);
         for started in start_all(archive, &unit) {
-            archive.take_result(&work_off(&started), now()).unwrap();
+            archive.accept_result(&work_off(&started), now()).unwrap();
         }
         super::publication::publish(archive, &unit);
     };

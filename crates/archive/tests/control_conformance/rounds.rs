@@ -3,7 +3,7 @@
 use super::Fresh;
 use super::staging::*;
 use archive::attempts::AttemptEnd;
-use archive::attempts::results::{Outcome, Taken};
+use archive::attempts::results::{Acceptance, Outcome};
 use archive::history::Cause;
 use archive::refusals::RefusalFilter;
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
@@ -55,17 +55,17 @@ pub fn the_first_result_counts(fresh: &Fresh) {
     assert_ne!(first.directory, second.directory);
     // The node comes back with its result before the second attempt is done.
     let result = work_off(&first);
-    let taken = archive.take_result(&result, now()).unwrap();
-    assert_eq!(taken, Taken::Taken { new_refusals: 0, staged: true });
-    assert_eq!(archive.take_result(&result, now()).unwrap(), Taken::Already);
-    assert_eq!(archive.take_result(&work_off(&second), now()).unwrap(), Taken::Surplus);
+    let taken = archive.accept_result(&result, now()).unwrap();
+    assert_eq!(taken, Acceptance::Accepted { new_refusals: 0, staged: true });
+    assert_eq!(archive.accept_result(&result, now()).unwrap(), Acceptance::Already);
+    assert_eq!(archive.accept_result(&work_off(&second), now()).unwrap(), Acceptance::Redundant);
     let sweepable = archive.sweepable_attempts(now()).unwrap();
     assert_eq!(sweepable, [(second.attempt.clone(), second.directory)]);
     archive.mark_swept(&second.attempt).unwrap();
     assert!(archive.sweepable_attempts(now()).unwrap().is_empty());
     let mut stranger = result.clone();
     stranger.attempt = AttemptNumber::new(9).unwrap();
-    assert!(archive.take_result(&stranger, now()).unwrap_err().is_conflict());
+    assert!(archive.accept_result(&stranger, now()).unwrap_err().is_conflict());
     assert_eq!(archive.batch(&unit).unwrap().tasks[0].result.as_ref(), Some(&result));
     assert_eq!(archive.batch(&unit).unwrap().tasks[0].directory.as_ref(), Some(&first.directory));
 }
@@ -80,12 +80,16 @@ pub fn a_task_is_given_up(fresh: &Fresh) {
     assert_eq!((record.attempts, record.failures, record.running), (1, 1, false));
     let cause = Cause::new("run", "three attempts failed");
     let over = archive.give_up_task(&started[0].attempt.task, &cause, now()).unwrap();
-    assert_eq!(over, Taken::Taken { new_refusals: 2, staged: false }, "image and its catalogue");
+    assert_eq!(
+        over,
+        Acceptance::Accepted { new_refusals: 2, staged: false },
+        "image and its catalogue"
+    );
     let result = work_off(&started[1]);
-    let over = archive.take_result(&result, now()).unwrap();
-    assert_eq!(over, Taken::Taken { new_refusals: 0, staged: true }, "the night continues");
-    let late = archive.take_result(&work_off(&started[0]), now()).unwrap();
-    assert_eq!(late, Taken::Surplus);
+    let over = archive.accept_result(&result, now()).unwrap();
+    assert_eq!(over, Acceptance::Accepted { new_refusals: 0, staged: true }, "the night continues");
+    let late = archive.accept_result(&work_off(&started[0]), now()).unwrap();
+    assert_eq!(late, Acceptance::Redundant);
     let batch = archive.batch(&unit).unwrap();
     assert_eq!(batch.tasks[0].result, None);
     assert_eq!(batch.tasks[0].inputs[0].outcome, Outcome::Refused);

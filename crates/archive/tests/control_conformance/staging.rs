@@ -385,7 +385,7 @@ pub fn stage_round_of(
     for started in start_all(archive, &unit) {
         let result = work_off(&started);
         stage::write_result(&started.directory, &result).unwrap();
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
     }
     unit
 }

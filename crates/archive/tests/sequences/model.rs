@@ -42,7 +42,7 @@ pub struct Frame {
     /// Preview and metadata.
     pub products: [State; 2],
     pub detectors: [Detector; 2],
-    /// Of each product the newer deliveries beside which it was ended by decision.
+    /// Of each product the newer deliveries in favour of which it was ended by decision.
     pub superseded: [BTreeSet<usize>; 3],
 }
 
@@ -153,7 +153,7 @@ impl Model {
         self.newer(of).iter().any(|f| f.is_published(METADATA))
     }
 
-    /// A decision beside a newer frame ends a product.
+    /// A decision in favour of a newer frame ends a product.
     fn is_superseded(&self, of: &Frame, product: usize) -> bool {
         let newer = self.newer(of);
         newer
@@ -369,7 +369,7 @@ impl Model {
         }
     }
 
-    /// `false` when nothing is kept beside the delivery.
+    /// `false` when nothing is kept despite the delivery.
     pub fn supersede(&mut self, delivery: usize) -> bool {
         let mut is_any = false;
         for Kept { multiframe, product, newer, ext_nums } in self.kept() {

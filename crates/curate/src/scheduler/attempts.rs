@@ -1,4 +1,4 @@
-//! Collection of attempts: results are taken, ends are recorded, silence is detected.
+//! Collection of attempts: results are accepted, ends are recorded, silence is detected.
 
 use super::verdict::{Signs, Verdict, verdict};
 use super::{Curator, LEASE, SchedulerPass};
@@ -6,7 +6,7 @@ use crate::log::of_round;
 use crate::{failure, site};
 use anyhow::Context;
 use archive::attempts::lease::Process;
-use archive::attempts::results::Taken;
+use archive::attempts::results::Acceptance;
 use archive::attempts::{AttemptEnd, AttemptKey, EndCause, Place, RunningAttempt};
 use archive::history::Cause;
 use archive::rounds::TaskKey;
@@ -71,7 +71,7 @@ impl Curator {
         for (((attempt, place), job), standing) in mine.iter().zip(&jobs).zip(standings) {
             self.attend(attempt, place, job, standing, report)?;
         }
-        self.is_stale |= report.taken + report.failed + report.given_up > 0;
+        self.is_stale |= report.accepted + report.failed + report.given_up > 0;
         Ok(())
     }
 
@@ -117,7 +117,7 @@ impl Curator {
         let patience = self.site.config.plan.heartbeat_timeout_seconds.max(1) as f64;
         let key = &attempt.attempt;
         match verdict(&signs, patience, self.executor.is_manual()) {
-            Verdict::GoOn => {
+            Verdict::NoAction => {
                 let now = site::now();
                 if attempt.lease.until - now < LEASE / 2 {
                     self.archive.renew_lease(key, now + LEASE)?;
@@ -165,7 +165,7 @@ impl Curator {
         Ok(())
     }
 
-    /// Ends an attempt whose result cannot be taken, now or later. Another host may succeed.
+    /// Ends an attempt whose result cannot be accepted, now or later. Another host may succeed.
     fn invalid(
         &mut self,
         attempt: &RunningAttempt,
@@ -221,9 +221,9 @@ impl Curator {
         result: &TaskResult,
         report: &mut SchedulerPass,
     ) -> anyhow::Result<Option<String>> {
-        match self.archive.take_result(result, site::now()) {
-            Ok(Taken::Taken { new_refusals, staged }) => {
-                report.taken += 1;
+        match self.archive.accept_result(result, site::now()) {
+            Ok(Acceptance::Accepted { new_refusals, staged }) => {
+                report.accepted += 1;
                 report.refusals += new_refusals;
                 self.counted(result, new_refusals);
                 if staged {
@@ -303,7 +303,7 @@ impl Curator {
         report: &mut SchedulerPass,
     ) -> anyhow::Result<()> {
         let cause = Cause::new("almagest", reason);
-        if let Taken::Taken { new_refusals, .. } =
+        if let Acceptance::Accepted { new_refusals, .. } =
             self.archive.give_up_task(task, &cause, site::now())?
         {
             report.refusals += new_refusals;

@@ -151,7 +151,7 @@ pub fn document(
         host.until_seconds = host.until_seconds.max(placement.end());
         let key = match &work.pieces[placement.task] {
             Piece::Open(key) => Some((key.unit.round, key.task)),
-            Piece::Coming => None,
+            Piece::Expected => None,
         };
         tasks.push(TaskLine {
             delivery: unit.0.clone(),
@@ -293,7 +293,7 @@ impl Document {
             });
         }
         for unit in self.units.iter().filter(|u| u.to_come && !u.approved) {
-            proposal.coming.push((unit.delivery.clone(), unit.use_case));
+            proposal.expected.push((unit.delivery.clone(), unit.use_case));
         }
         proposal
     }
@@ -317,7 +317,7 @@ impl Document {
         counts
     }
 
-    /// Returns the estimated number of tasks of some coming rounds.
+    /// Returns the estimated number of tasks of some expected rounds.
     pub fn tasks_to_come(&self, rounds: &[UnitName]) -> u64 {
         let is_meant = |unit: &&UnitLine| {
             unit.to_come && rounds.iter().any(|(d, u)| *d == unit.delivery && *u == unit.use_case)

@@ -49,7 +49,7 @@ use dispatch::{Executor, HostState};
 use document::Document;
 use executors::Loads;
 use model::{DeliveryName, HostName, UnitKey, UnitState, UseCase};
-use situation::{ComingRound, Facts, UnderWay, UnitName};
+use situation::{ExpectedRound, Facts, UnderWay, UnitName};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ const STALE: chrono::TimeDelta = chrono::TimeDelta::minutes(30);
 /// The counts of one pass.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SchedulerPass {
-    /// Results taken.
-    pub taken: u64,
+    /// Results accepted.
+    pub accepted: u64,
     /// Attempts that failed or were lost.
     pub failed: u64,
     /// Tasks given up.
@@ -97,15 +97,15 @@ impl SchedulerPass {
     }
 }
 
-/// The action on a round that can be opened: it may put the round among the coming ones instead.
+/// The action on a round that can be opened: it may put the round among the expected ones instead.
 type Opens<'a> = dyn FnMut(&mut Archive, &DeliveryWork, &mut Vec<PlannedRound>, PlannedRound) -> anyhow::Result<()>
     + 'a;
 
 /// The result of checking a delivery.
-struct Looked {
+struct Checked {
     mark: String,
     at: Instant,
-    coming: Vec<ComingRound>,
+    expected: Vec<ExpectedRound>,
     waits: Vec<register::plan::Wait>,
 }
 
@@ -134,8 +134,8 @@ pub struct Curator {
     /// Tasks that failed for a transient reason, with the earliest time of the next start.
     again_at: HashMap<TaskKey, Instant>,
     costs: Option<(Instant, Costs)>,
-    looked: HashMap<DeliveryName, Looked>,
-    coming: Vec<ComingRound>,
+    checked: HashMap<DeliveryName, Checked>,
+    expected: Vec<ExpectedRound>,
     file_waits: Vec<(DeliveryName, register::plan::Wait)>,
     /// Name of this run and number of the latest array of starts.
     names: (String, u64),
@@ -198,15 +198,15 @@ impl Curator {
             refused: HashMap::new(),
             again_at: HashMap::new(),
             costs: None,
-            looked: HashMap::new(),
-            coming: Vec::new(),
+            checked: HashMap::new(),
+            expected: Vec::new(),
             file_waits: Vec::new(),
             names,
             told: BTreeSet::new(),
         })
     }
 
-    /// The archive.
+    /// Returns the archive.
     pub fn archive(&mut self) -> &mut Archive {
         &mut self.archive
     }
@@ -221,25 +221,25 @@ impl Curator {
     /// # Errors
     /// When the archive fails. Failures of executors and nodes are reported, and the next pass retries.
     pub fn pass(&mut self, starts: bool) -> anyhow::Result<SchedulerPass> {
-        let report = self.take_results()?;
-        self.go_on(report, starts)
+        let report = self.accept_results()?;
+        self.open_and_send(report, starts)
     }
 
-    /// The first half of a pass: takes what attempts left.
+    /// Runs the first half of a pass: accepts the results that attempts left.
     ///
     /// # Errors
     /// As [`Curator::pass`].
-    pub fn take_results(&mut self) -> anyhow::Result<SchedulerPass> {
+    pub fn accept_results(&mut self) -> anyhow::Result<SchedulerPass> {
         let mut report = SchedulerPass::default();
         self.collect(&mut report)?;
         Ok(report)
     }
 
-    /// The second half of a pass: opens, proposes and sends.
+    /// Runs the second half of a pass: opens rounds, proposes a plan and sends tasks.
     ///
     /// # Errors
     /// As [`Curator::pass`].
-    pub fn go_on(
+    pub fn open_and_send(
         &mut self,
         mut report: SchedulerPass,
         starts: bool,
@@ -339,27 +339,27 @@ impl Curator {
         Ok(())
     }
 
-    /// Checks unfinished deliveries, or those of the request: collects waiting files and coming rounds, and calls `opens` for
+    /// Checks unfinished deliveries, or those of the request: collects waiting files and expected rounds, and calls `opens` for
     /// rounds that can be opened now. Returns the open rounds of the checked deliveries that are undecided.
     fn gather(&mut self, opens: &mut Opens<'_>) -> anyhow::Result<Vec<UnitKey>> {
         let mut undecided = Vec::new();
-        self.coming.clear();
+        self.expected.clear();
         self.file_waits.clear();
         let unfinished = match &self.request {
             Some(request) => request.named(),
             None => self.archive.unfinished_deliveries()?,
         };
-        self.looked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
+        self.checked.retain(|name, _| unfinished.iter().any(|u| u.name == *name));
         for (order, UnfinishedDelivery { name, mark }) in (0..).zip(unfinished) {
             // Rereading thousands of unchanged files in every pass would take up the hours of a night.
-            if let Some(looked) = self.looked.get(&name)
+            if let Some(checked) = self.checked.get(&name)
                 && self.request.is_none()
-                && looked.mark == mark
-                && looked.at.elapsed() < RECHECK_AFTER
+                && checked.mark == mark
+                && checked.at.elapsed() < RECHECK_AFTER
             {
-                self.coming.extend(looked.coming.clone());
+                self.expected.extend(checked.expected.clone());
                 self.file_waits
-                    .extend(looked.waits.iter().map(|wait| (name.clone(), wait.clone())));
+                    .extend(checked.waits.iter().map(|wait| (name.clone(), wait.clone())));
                 continue;
             }
             let work = self.archive.delivery_work(&name)?;
@@ -374,9 +374,9 @@ impl Curator {
                     && matches!(round.state, UnitState::Ready | UnitState::Proposed)
             };
             undecided.extend(work.rounds.iter().filter(is_undecided).map(|r| r.unit.clone()));
-            let mut coming = plan.coming;
+            let mut expected = plan.expected;
             for round in plan.rounds {
-                opens(&mut self.archive, &work, &mut coming, round)?;
+                opens(&mut self.archive, &work, &mut expected, round)?;
             }
             let night = self.profiles.iter().find_map(|p| p.profile.naming.delivery(&name));
             let night = night.map(|found| found.night);
@@ -390,17 +390,17 @@ impl Curator {
                     bytes.get(&input.multiframe_id).copied().unwrap_or_default();
                 use_case.product().amount_read(image, catalogue)
             };
-            let coming = coming.into_iter().map(|round| {
+            let expected = expected.into_iter().map(|round| {
                 let of_task =
                     |t: &PlannedTask| t.inputs.iter().map(|i| bytes_of(round.use_case, i)).sum();
                 let input_bytes = round.tasks.iter().map(of_task).collect();
-                ComingRound { input_bytes, round, night, order }
+                ExpectedRound { input_bytes, round, night, order }
             });
-            let (at, coming) = (Instant::now(), coming.collect());
-            let looked = Looked { mark, at, coming, waits: plan.waits };
-            self.coming.extend(looked.coming.clone());
-            self.file_waits.extend(looked.waits.iter().map(|wait| (name.clone(), wait.clone())));
-            self.looked.insert(name, looked);
+            let (at, expected) = (Instant::now(), expected.collect());
+            let checked = Checked { mark, at, expected, waits: plan.waits };
+            self.expected.extend(checked.expected.clone());
+            self.file_waits.extend(checked.waits.iter().map(|wait| (name.clone(), wait.clone())));
+            self.checked.insert(name, checked);
         }
         Ok(undecided)
     }
@@ -445,7 +445,7 @@ impl Curator {
         Ok(act(&Facts {
             config: &self.site.config,
             open: &open,
-            coming: &self.coming,
+            expected: &self.expected,
             under_way: &under_way,
             standing: &standing,
             costs: &costs,
@@ -457,7 +457,7 @@ impl Curator {
         }))
     }
 
-    /// Returns the plan of all open and coming work, approved or not.
+    /// Returns the plan of all open and expected work, approved or not.
     ///
     /// # Errors
     /// When the archive fails.
@@ -493,8 +493,8 @@ impl Curator {
     /// When the archive fails.
     pub fn look(&mut self) -> anyhow::Result<Document> {
         self.look_at_hosts();
-        self.gather(&mut |_, _, coming, round| {
-            coming.push(round);
+        self.gather(&mut |_, _, expected, round| {
+            expected.push(round);
             Ok(())
         })?;
         self.document()
@@ -512,7 +512,7 @@ impl Curator {
     /// # Errors
     /// When the archive fails.
     pub fn propose(&mut self) -> anyhow::Result<(Document, Option<PlanRecord>)> {
-        let mut report = self.take_results()?;
+        let mut report = self.accept_results()?;
         self.look_at_hosts();
         self.open_rounds(&mut report)?;
         self.propose_when_due(&mut report)?;
@@ -563,9 +563,9 @@ impl Curator {
             followed.is_some() && followed != Some(self.archive.instructions_given()?);
         let is_old = latest.as_ref().is_some_and(|p| site::now() - p.proposed > STALE);
         let is_stale = is_outdated || is_old;
-        let comes = self.coming.iter().map(|c| (c.round.delivery.clone(), c.round.use_case));
+        let comes = self.expected.iter().map(|c| (c.round.delivery.clone(), c.round.use_case));
         let is_new = open.iter().any(is_undecided)
-            || comes.into_iter().any(|u| !to_come.contains(&u) && !old.coming.contains(&u));
+            || comes.into_iter().any(|u| !to_come.contains(&u) && !old.expected.contains(&u));
         if is_new || is_stale {
             let document = self.document()?;
             let proposal = document.proposal();

@@ -125,7 +125,7 @@ impl Loop<'_> {
             note!(
                 DEBUG,
                 "pass",
-                taken = pass.taken,
+                accepted = pass.accepted,
                 failed = pass.failed,
                 opened = pass.opened,
                 sent = pass.sent,

@@ -23,8 +23,8 @@ pub type UnitName = (DeliveryName, UseCase);
 pub enum Piece {
     /// An open task.
     Open(TaskKey),
-    /// A task that a coming round may have.
-    Coming,
+    /// A task that an expected round may have.
+    Expected,
 }
 
 /// An attempt under way.
@@ -46,7 +46,7 @@ pub struct UnderWay {
 
 /// A round that is not open yet, with the night and order of its delivery.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ComingRound {
+pub struct ExpectedRound {
     /// The round, with a tentative cut into tasks.
     pub round: PlannedRound,
     /// Observing night, yyyymmdd.
@@ -63,8 +63,8 @@ pub struct Facts<'a> {
     pub config: &'a Config,
     /// Tasks without result.
     pub open: &'a [OpenTask],
-    /// Coming rounds.
-    pub coming: &'a [ComingRound],
+    /// Expected rounds.
+    pub expected: &'a [ExpectedRound],
     /// Attempts under way.
     pub under_way: &'a [UnderWay],
     /// Instructions in force.
@@ -94,16 +94,20 @@ pub struct Work {
     pub units: Vec<UnitName>,
 }
 
-/// Returns the planner's situation of the tasks that `wanted` picks, and of the coming rounds when `with_coming` is set.
-pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_coming: bool) -> Work {
+/// Returns the planner's situation of the tasks that `wanted` picks, and of the expected rounds when `with_expected` is set.
+pub fn situation(
+    facts: &Facts<'_>,
+    wanted: &dyn Fn(&OpenTask) -> bool,
+    with_expected: bool,
+) -> Work {
     let mut units: BTreeMap<UnitName, (Option<Night>, i64)> = BTreeMap::new();
     for task in facts.open {
         let unit = (task.key.unit.delivery.clone(), task.key.unit.use_case);
         units.insert(unit, (task.night, task.order));
     }
-    for coming in facts.coming.iter().filter(|_| with_coming) {
-        let unit = (coming.round.delivery.clone(), coming.round.use_case);
-        units.entry(unit).or_insert((coming.night, coming.order));
+    for expected in facts.expected.iter().filter(|_| with_expected) {
+        let unit = (expected.round.delivery.clone(), expected.round.use_case);
+        units.entry(unit).or_insert((expected.night, expected.order));
     }
     let (groups, names) = groups(facts, &units);
     let group_of: BTreeMap<&UnitName, usize> =
@@ -130,12 +134,12 @@ pub fn situation(facts: &Facts<'_>, wanted: &dyn Fn(&OpenTask) -> bool, with_com
         });
         pieces.push(Piece::Open(open.key.clone()));
     }
-    for coming in facts.coming.iter().filter(|_| with_coming) {
-        let unit = (coming.round.delivery.clone(), coming.round.use_case);
-        for bytes in &coming.input_bytes {
+    for expected in facts.expected.iter().filter(|_| with_expected) {
+        let unit = (expected.round.delivery.clone(), expected.round.use_case);
+        for bytes in &expected.input_bytes {
             let memory = memory_at_first(facts);
             tasks.push(task(facts, group_of[&unit], unit.1, *bytes, memory));
-            pieces.push(Piece::Coming);
+            pieces.push(Piece::Expected);
         }
     }
     let plan = &facts.config.plan;
@@ -435,7 +439,7 @@ mod tests {
             let facts = Facts {
                 config: &self.config,
                 open: &self.open,
-                coming: &[],
+                expected: &[],
                 under_way: &self.under_way,
                 standing: &self.standing,
                 costs: &self.costs,

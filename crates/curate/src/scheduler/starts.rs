@@ -143,7 +143,7 @@ impl Curator {
         Ok(Some((started.attempt, start)))
     }
 
-    /// A task file that cannot be written is no reason to hold up the others.
+    /// Ends an attempt whose task file could not be written, so that it does not hold up the others.
     fn not_written(
         &mut self,
         attempt: &AttemptKey,

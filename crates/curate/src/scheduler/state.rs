@@ -57,8 +57,8 @@ pub struct SchedulerStatus {
     pub state: SchedulerState,
     /// Executor of the tasks.
     pub executor: String,
-    /// Results taken since the start.
-    pub taken: u64,
+    /// Results accepted since the start.
+    pub accepted: u64,
     /// Attempts that failed or were lost since the start.
     pub failed: u64,
     /// Attempts sent since the start.
@@ -144,7 +144,7 @@ impl SchedulerStatus {
         document: Option<&Document>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        self.taken += pass.taken;
+        self.accepted += pass.accepted;
         self.failed += pass.failed;
         self.sent += pass.sent;
         self.fault = None;

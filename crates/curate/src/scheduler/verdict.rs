@@ -34,7 +34,7 @@ pub struct Signs {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
     /// No action.
-    GoOn,
+    NoAction,
     /// The attempt failed without being lost or cancelled.
     Failed {
         /// Cause in histories.
@@ -68,27 +68,27 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             true => {
                 lost(EndCause::Unreadable, format!("the result of the task cannot be read: {why}"))
             }
-            false => Verdict::GoOn,
+            false => Verdict::NoAction,
         };
     }
     let is_silent = signs.beat_age.is_some_and(|age| age > patience);
     match &signs.standing {
         Some(JobState::Ended(over)) => {
             if signs.over_for < FILES_LATE.min(patience) {
-                return Verdict::GoOn;
+                return Verdict::NoAction;
             }
             of_executor(*over)
         }
         Some(JobState::Waiting(_)) if is_by_hand => match is_silent {
             true => lost(EndCause::Silent, "the heartbeat of the task stopped"),
-            false => Verdict::GoOn,
+            false => Verdict::NoAction,
         },
         Some(JobState::Waiting(why)) => match &signs.host_closed {
             Some(closed) => lost(
                 EndCause::HostClosed,
                 format!("the job was waiting ({why}), and its host is closed: {closed}"),
             ),
-            None => Verdict::GoOn,
+            None => Verdict::NoAction,
         },
         Some(JobState::Unknown) if signs.beat_age.is_none() => {
             match signs.age > NEVER_BEGUN.min(patience) {
@@ -96,20 +96,20 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
                     EndCause::NeverBegun,
                     "the job never started, and its executor does not know it",
                 ),
-                false => Verdict::GoOn,
+                false => Verdict::NoAction,
             }
         }
-        Some(JobState::Unknown) if !is_silent => Verdict::GoOn,
-        Some(JobState::Running) if signs.is_thread => Verdict::GoOn,
-        Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::GoOn,
+        Some(JobState::Unknown) if !is_silent => Verdict::NoAction,
+        Some(JobState::Running) if signs.is_thread => Verdict::NoAction,
+        Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::NoAction,
         Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
-            Verdict::GoOn
+            Verdict::NoAction
         }
         Some(_) => lost(EndCause::Silent, "the task sent no heartbeat"),
         None if is_silent => {
             lost(EndCause::Silent, "the task sent no heartbeat, and its executor cannot be queried")
         }
-        None => Verdict::GoOn,
+        None => Verdict::NoAction,
     }
 }
 
@@ -144,7 +144,7 @@ mod tests {
     fn is_lost(signs: &Signs) -> Option<&'static str> {
         match verdict(signs, 180.0, false) {
             Verdict::Lost { cause, .. } => Some(cause.name()),
-            Verdict::GoOn => None,
+            Verdict::NoAction => None,
             Verdict::Failed { cause, .. } => panic!("{cause}"),
         }
     }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(is_lost(&signs), None);
         signs.host_closed = Some("Slurm reports the node as down*".to_owned());
         assert_eq!(is_lost(&signs), Some("host_closed"));
-        assert_eq!(verdict(&signs, 180.0, true), Verdict::GoOn, "a script waits for users");
+        assert_eq!(verdict(&signs, 180.0, true), Verdict::NoAction, "a script waits for users");
     }
 
     #[test]
@@ -213,7 +213,7 @@ mod tests {
             matches!(failed, Verdict::Failed { cause, transient: true, .. } if cause.name() == "time")
         );
         signs.unreadable = Some((1.0, "no such file".to_owned()));
-        assert_eq!(verdict(&signs, 180.0, false), Verdict::GoOn);
+        assert_eq!(verdict(&signs, 180.0, false), Verdict::NoAction);
     }
 
     #[test]

@@ -26,7 +26,7 @@ use transfer::{Fetched, Step};
 type Ledger = HashMap<String, Vec<transfer::Known>>;
 
 /// A fetch of a delivery: its files, and the judgement on it afterwards.
-pub struct Coming<'a> {
+pub struct DeliveryFetch<'a> {
     /// Origin of the delivery.
     pub origin: &'a Origin,
     /// Name of the delivery's directory at the origin.
@@ -45,7 +45,7 @@ pub struct Coming<'a> {
     pub is_reopened: bool,
 }
 
-impl<'a> Coming<'a> {
+impl<'a> DeliveryFetch<'a> {
     /// Makes a fetch of a delivery's new files from a source other than the library.
     pub fn new(
         origin: &'a Origin,
@@ -80,7 +80,7 @@ pub enum Whole {
 
 /// The operator's declarations about a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Word {
+pub struct Declarations {
     /// Identity of the delivery.
     pub identity: Identity,
     /// Completeness of the delivery.
@@ -89,7 +89,7 @@ pub struct Word {
     pub again: BTreeSet<String>,
 }
 
-impl Word {
+impl Declarations {
     /// Returns true when a delivery is complete after a fetch, and a description of the awaited files.
     fn judged(&self, fetched: &Fetched, has_marker: bool) -> (bool, Option<String>) {
         let blocked = Seen {
@@ -132,18 +132,18 @@ impl NightRun {
         &mut self,
         origin: &Origin,
         directory: &str,
-        word: &Word,
+        declared: &Declarations,
     ) -> anyhow::Result<DeliveryName> {
         let naming = profiles::naming_of(&self.curator.profiles, directory);
         let has_marker = naming.is_some_and(|naming| naming.marker.is_some());
-        let judge = |fetched: &Fetched| word.judged(fetched, has_marker);
-        let coming = Coming {
-            identity: word.identity.clone(),
-            again: word.again.clone(),
-            is_reopened: word.whole == Whole::MoreToCome,
-            ..Coming::new(origin, directory, &|_| true, &judge)
+        let judge = |fetched: &Fetched| declared.judged(fetched, has_marker);
+        let fetch = DeliveryFetch {
+            identity: declared.identity.clone(),
+            again: declared.again.clone(),
+            is_reopened: declared.whole == Whole::MoreToCome,
+            ..DeliveryFetch::new(origin, directory, &|_| true, &judge)
         };
-        let FetchedDelivery { name, fetched, .. } = self.fetch(&coming)?;
+        let FetchedDelivery { name, fetched, .. } = self.fetch(&fetch)?;
         if let Some(why) = fetched.unreachable {
             return Err(anyhow::anyhow!("{name} could not be fetched completely, retry: {why}"));
         }
@@ -168,30 +168,30 @@ impl NightRun {
     ///
     /// # Errors
     /// `Kind::Conflict` while another process fetches the delivery, `Kind::Gate` when it would not fit.
-    pub fn fetch(&mut self, coming: &Coming<'_>) -> anyhow::Result<FetchedDelivery> {
-        let (name, _lock) = if coming.is_library {
-            let name: DeliveryName = coming.directory.parse()?;
+    pub fn fetch(&mut self, fetch: &DeliveryFetch<'_>) -> anyhow::Result<FetchedDelivery> {
+        let (name, _lock) = if fetch.is_library {
+            let name: DeliveryName = fetch.directory.parse()?;
             let lock = self.locked(&name)?.ok_or_else(|| identity::under_way(&name))?;
             (name, lock)
         } else {
-            self.identify((coming.origin, coming.directory), &coming.identity)?
+            self.identify((fetch.origin, fetch.directory), &fetch.identity)?
         };
-        let result = self.fetch_locked(coming, name);
-        if result.is_err() && !coming.is_library {
+        let result = self.fetch_locked(fetch, name);
+        if result.is_err() && !fetch.is_library {
             // A fetch that registered nothing must not reserve a name.
-            self.curator.archive.release_origin(&coming.origin.place_of(coming.directory))?;
+            self.curator.archive.release_origin(&fetch.origin.place_of(fetch.directory))?;
         }
         result
     }
 
     fn fetch_locked(
         &mut self,
-        coming: &Coming<'_>,
+        fetch: &DeliveryFetch<'_>,
         name: DeliveryName,
     ) -> anyhow::Result<FetchedDelivery> {
         self.deliveries.insert(name.clone());
-        let known = known_of(&self.curator.site, &self.curator.archive, &coming.again, &name)?;
-        let place = self.place_of(coming, &name, !known.is_empty())?;
+        let known = known_of(&self.curator.site, &self.curator.archive, &fetch.again, &name)?;
+        let place = self.place_of(fetch, &name, !known.is_empty())?;
         self.count("transfer").begin();
         let mut delivery = register::Delivery {
             name: &name,
@@ -199,16 +199,16 @@ impl NightRun {
             all_there: false,
             awaited: None,
             expected_files: None,
-            is_reopened: coming.is_reopened,
+            is_reopened: fetch.is_reopened,
         };
-        let (mut fetched, mut new_refusals) = self.fetch_groups(coming, &known, &delivery)?;
-        (delivery.all_there, delivery.awaited) = (coming.judge)(&fetched);
-        delivery.expected_files = match coming.origin.rule() {
+        let (mut fetched, mut new_refusals) = self.fetch_groups(fetch, &known, &delivery)?;
+        (delivery.all_there, delivery.awaited) = (fetch.judge)(&fetched);
+        delivery.expected_files = match fetch.origin.rule() {
             Rule::Count(count) => Some(count),
             _ => fetched.listed.as_ref().map(|(files, _)| *files as u64),
         };
         let arrivals = std::mem::take(&mut fetched.arrivals);
-        self.note_repaired(&name, &arrivals, &coming.again)?;
+        self.note_repaired(&name, &arrivals, &fetch.again)?;
         let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
         let place = &self.curator.site.place;
         let now = site::now();
@@ -226,7 +226,7 @@ impl NightRun {
         // An operator may have declared the delivery complete.
         let awaited = match delivery.awaited {
             None => None,
-            awaited if coming.is_reopened => awaited,
+            awaited if fetch.is_reopened => awaited,
             Some(awaited) => self.curator.archive.awaited(&name)?.map(|_| awaited),
         };
         Ok(FetchedDelivery { name, fetched, awaited })
@@ -236,19 +236,19 @@ impl NightRun {
     /// reported.
     fn place_of(
         &self,
-        coming: &Coming<'_>,
+        fetch: &DeliveryFetch<'_>,
         name: &DeliveryName,
         is_known: bool,
     ) -> anyhow::Result<String> {
-        let place = coming.origin.source.place(coming.directory);
+        let place = fetch.origin.source.place(fetch.directory);
         if !is_known {
             return Ok(place);
         }
         let before = self.curator.archive.source(name)?.to_string_lossy().into_owned();
-        if coming.is_library {
+        if fetch.is_library {
             return Ok(before);
         }
-        if before != place && matches!(coming.identity, Identity::Join(_)) {
+        if before != place && matches!(fetch.identity, Identity::Join(_)) {
             tell!(
                 WARN,
                 "files_join",
@@ -262,7 +262,7 @@ impl NightRun {
     /// Fetches files, and registers every group that lands. Returns the number of new refusals.
     fn fetch_groups(
         &mut self,
-        coming: &Coming<'_>,
+        fetch: &DeliveryFetch<'_>,
         known: &Ledger,
         delivery: &register::Delivery<'_>,
     ) -> anyhow::Result<(Fetched, u64)> {
@@ -284,7 +284,7 @@ impl NightRun {
         let fetched = with_request(
             site,
             &profiles,
-            (coming, delivery.name),
+            (fetch, delivery.name),
             known,
             (&self.stop, &progress),
             |request| transfer::fetch(request, &mut landed),
@@ -351,15 +351,15 @@ pub fn prospect(
     archive: &Reader,
     profiles: &[Loaded],
     (origin, directory): (&Origin, &str),
-    word: &Word,
+    declared: &Declarations,
 ) -> anyhow::Result<(DeliveryName, transfer::Prospect)> {
     let configured = crate::sources::keys(site);
-    let name = identity::expected(archive, (origin, directory), &configured, &word.identity)?;
-    let known = known_of(site, archive, &word.again, &name)?;
+    let name = identity::expected(archive, (origin, directory), &configured, &declared.identity)?;
+    let known = known_of(site, archive, &declared.again, &name)?;
     let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
-    let coming = Coming::new(origin, directory, &|_| true, &|_| (false, None));
+    let fetch = DeliveryFetch::new(origin, directory, &|_| true, &|_| (false, None));
     let never = AtomicBool::new(false);
-    let to = (&coming, &name);
+    let to = (&fetch, &name);
     let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
     Ok((name, found))
 }
@@ -386,14 +386,14 @@ fn tell_skipped(name: &DeliveryName, fetched: &Fetched) {
 fn with_request<T>(
     site: &Site,
     profiles: &[SurveyProfile],
-    (coming, name): (&Coming<'_>, &DeliveryName),
+    (fetch, name): (&DeliveryFetch<'_>, &DeliveryName),
     known: &Ledger,
     (stop, progress): (&AtomicBool, &(dyn Fn(transfer::Step<'_>) + Sync)),
     act: impl FnOnce(&transfer::Request<'_>) -> Result<T, transfer::TransferFault>,
 ) -> anyhow::Result<T> {
     let markers: Vec<String> = profiles.iter().filter_map(|p| p.naming.marker.clone()).collect();
     let further = profiles.iter().flat_map(|p| &p.naming.unfinished_patterns);
-    let further = further.chain(&coming.origin.settings.unfinished_patterns).map(String::as_str);
+    let further = further.chain(&fetch.origin.settings.unfinished_patterns).map(String::as_str);
     let unfinished = transfer::Unfinished::new(further);
     let library = &site.config.library;
     let volumes: Vec<transfer::Volume> = site
@@ -405,15 +405,15 @@ fn with_request<T>(
         })
         .collect();
     act(&transfer::Request {
-        source: coming.origin.source.as_ref(),
-        directory: coming.directory,
+        source: fetch.origin.source.as_ref(),
+        directory: fetch.directory,
         volumes: &volumes,
         fill: library.fill.into(),
-        mode: if coming.is_library { transfer::Mode::InPlace } else { library.mode.into() },
+        mode: if fetch.is_library { transfer::Mode::InPlace } else { library.mode.into() },
         threads: site.config.work.workers(),
-        max_connections: coming.origin.settings.max_connections.max(1),
-        pace: &coming.origin.pace,
-        stall: coming.origin.settings.stall(),
+        max_connections: fetch.origin.settings.max_connections.max(1),
+        pace: &fetch.origin.pace,
+        stall: fetch.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
         survey_of: &|header| survey_of(profiles, header),
         unfinished: &unfinished,
@@ -422,7 +422,7 @@ fn with_request<T>(
         markers: &markers,
         is_manifest: &|file| profiles.iter().any(|p| p.naming.is_manifest(file)),
         rank: &|file| rank(profiles, &markers, file),
-        is_settled: coming.is_settled,
+        is_settled: fetch.is_settled,
         progress,
         stop,
     })

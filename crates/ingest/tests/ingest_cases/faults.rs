@@ -102,7 +102,7 @@ fn a_clock_that_jumps_back_changes_nothing() {
                 i.catalogue.as_ref().is_some_and(|c| c.version == 2)
             });
             for started in start_all(&mut archive, &unit) {
-                archive.take_result(&work_off(&started), now()).unwrap();
+                archive.accept_result(&work_off(&started), now()).unwrap();
             }
         }
         let long_ago = yesterday - chrono::TimeDelta::days(400);

@@ -338,7 +338,7 @@ fn a_bad_row_in_the_table_refuses_its_batch_alone() {
             for name in ["w00000.fit", "w00001.fit"] {
                 let unit = open_round(&mut archive, UseCase::Preview, 1, &|i| i.name == name);
                 for started in start_all(&mut archive, &unit) {
-                    archive.take_result(&work_off(&started), now()).unwrap();
+                    archive.accept_result(&work_off(&started), now()).unwrap();
                 }
             }
             drop(archive);
@@ -379,7 +379,7 @@ fn preview_at(site: &Site, archive: &mut archive::Archive, path: &str) -> ingest
             .collect();
         let last = result.files.len() - 1;
         result.files[last] = write(&started.directory, "preview", &rows, None);
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
     }
     assert!(site.staging().exists());
     pass(archive)
@@ -510,7 +510,7 @@ fn a_preview_is_a_file_of_its_own() {
         let unit = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
         let started = start_all(&mut archive, &unit).remove(0);
         let result = work_off(&started);
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
         let jpeg = started.directory.join("w00000.jpg");
         let second = dir.path().join("second");
         std::fs::hard_link(&jpeg, &second).unwrap();
@@ -522,7 +522,7 @@ fn a_preview_is_a_file_of_its_own() {
         // A directory on the way that became a link after the result was taken.
         let unit = open_round(&mut archive, UseCase::Preview, 1, &|_| true);
         let started = start_all(&mut archive, &unit).remove(0);
-        archive.take_result(&work_off(&started), now()).unwrap();
+        archive.accept_result(&work_off(&started), now()).unwrap();
         let aside = dir.path().join("aside");
         std::fs::rename(&started.directory, &aside).unwrap();
         symlink(&aside, &started.directory).unwrap();
@@ -592,7 +592,7 @@ fn check_of_rows(
             if *unit == bad {
                 staged_by_hand(&started.directory, &mut result.files[0], packing, &change);
             }
-            archive.take_result(&result, now()).unwrap();
+            archive.accept_result(&result, now()).unwrap();
         }
     }
     let report = pass(&mut archive);
@@ -683,7 +683,7 @@ fn damaged_parquet_refuses_its_batch() {
             std::fs::write(&path, &bytes).unwrap();
             let (sha256, length) = files::sha256(bytes.as_slice()).unwrap();
             (file.sha256, file.bytes) = (model::Sha256::new(sha256), length);
-            archive.take_result(&result, now()).unwrap();
+            archive.accept_result(&result, now()).unwrap();
             let report = pass(&mut archive);
             let over = report.published.len() + report.refused.len();
             assert_eq!((over, report.postponed.len()), (1, 0), "{use_case} {n}: {report:?}");

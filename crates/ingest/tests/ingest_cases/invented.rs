@@ -86,7 +86,7 @@ fn stage(archive: &mut Archive) -> UnitKey {
         let path = task_file(&started);
         assert!(matches!(node::run_file(&path), Err(NodeFault::NoMaker { .. })));
         let result = node::run_file_with(&path, &makers).unwrap();
-        archive.take_result(&result, now()).unwrap();
+        archive.accept_result(&result, now()).unwrap();
     }
     unit
 }

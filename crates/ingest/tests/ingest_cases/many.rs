@@ -3,7 +3,7 @@
 
 use super::staging::*;
 use archive::Site;
-use archive::attempts::results::Taken;
+use archive::attempts::results::Acceptance;
 use archive::rounds::TaskKey;
 use model::UseCase;
 use std::os::unix::process::ExitStatusExt;
@@ -21,7 +21,7 @@ fn child() {
     let database = archive::Database { url: std::env::var(URL).ok(), ..Default::default() };
     let mut archive = reopen(&Site::open_on(Path::new(&root), &database).unwrap());
     let result = stage::read_result(Path::new(&directory), stage::ResultCheck::Lengths).unwrap();
-    archive.take_result(&result, now()).unwrap();
+    archive.accept_result(&result, now()).unwrap();
 }
 
 fn taken_by_a_child(site: &Site, directory: &Path, crash_at: &str) -> bool {
@@ -84,7 +84,7 @@ fn very_many_refusals_are_recorded_once_each() {
             assert_eq!(recorded(&site), "12001 12001 12001 taken", "{crash_at}");
             let mut archive = reopen(&site);
             let result = stage::read_result(&directory, stage::ResultCheck::Lengths).unwrap();
-            assert_eq!(archive.take_result(&result, now()).unwrap(), Taken::Already);
+            assert_eq!(archive.accept_result(&result, now()).unwrap(), Acceptance::Already);
             let unit = archive.tasks(&task.unit).unwrap();
             assert_eq!(unit[0].state, archive::rounds::TaskState::Done);
         }

@@ -26,7 +26,7 @@ fn check_of(tamper: Tamper, use_case: UseCase) -> String {
             if *unit == bad {
                 tamper(&started, &mut result);
             }
-            match archive.take_result(&result, now()) {
+            match archive.accept_result(&result, now()) {
                 Ok(_) => {}
                 // Refused immediately, from the result alone.
                 Err(error) if *unit == bad => {
@@ -156,7 +156,7 @@ fn batches_of_an_older_definition_are_taken() {
                         ));
                     }
                 }
-                archive.take_result(&result, now()).unwrap();
+                archive.accept_result(&result, now()).unwrap();
             }
             let report = pass(&mut archive);
             assert_eq!((report.published.len(), report.refused.len()), (1, 0), "{report:?}");

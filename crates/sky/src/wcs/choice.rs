@@ -41,7 +41,8 @@ pub(super) fn choose<K: Keywords + ?Sized>(
     let is_tan = axes.projection == "TAN";
     if axes.projection == "TPV" || (is_tan && !suffix && scamp.is_some()) {
         if let Some(keyword) = distortion::sip_order(cards) {
-            let message = format!("{keyword} belongs to SIP, which is not applied beside TPV");
+            let message =
+                format!("{keyword} belongs to SIP, which is not applied together with TPV");
             notes.push(WcsNote::not_applied(&keyword, message));
         }
         let tpv = Some(Box::new(distortion::read_tpv(cards, axes)?));
@@ -55,8 +56,10 @@ pub(super) fn choose<K: Keywords + ?Sized>(
     }
     let without_parameters = match scamp.filter(|_| is_tan && sip.is_some()) {
         Some(keyword) => {
-            let message =
-                format!("{keyword} belongs to TPV, which is not applied beside {}-SIP", "TAN");
+            let message = format!(
+                "{keyword} belongs to TPV, which is not applied together with {}-SIP",
+                "TAN"
+            );
             notes.push(WcsNote::not_applied(&keyword, message));
             true
         }

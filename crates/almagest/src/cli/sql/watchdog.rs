@@ -1,4 +1,4 @@
-//! The end of a query that does not end by itself: limits hold by the clock, regardless of the query, the engine and the writer.
+//! Enforcement of time limits on queries by the clock, regardless of the query, the engine and the writer.
 //!
 //! A query checks its limits between rows and between SQLite's instructions. One call of an expensive function, one long row or a
 //! stalled reader of our output can take longer than that. So after a grace period the process itself exits, with the message and
