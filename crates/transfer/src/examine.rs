@@ -81,8 +81,8 @@ impl Content {
 }
 
 /// Examines the file at `path` that was delivered as `name`. Damage to the structure of a file refuses all of it. Data that do
-/// not fit their DATASUM refuse their HDU, unless the survey accepts them. An edited header, texts that had to be cleaned and
-/// bytes after the last HDU are findings.
+/// not fit their DATASUM refuse their HDU, unless the survey accepts them. An image or catalogue that no survey profile fits is
+/// refused. An edited header, texts that had to be cleaned and bytes after the last HDU are findings.
 pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRules) -> Content {
     let mut content = Content::other();
     let limits_of = |header: &Header| survey_of(header).limits;
@@ -132,7 +132,12 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
             }
             Ending::Cut(message) => Some((RefusalCode::TRUNCATED_PADDING, message)),
         };
-        let lack = cut.or_else(|| no_data(&fits).filter(|_| nothing));
+        let is_foreign = content.kind != FileKind::Other && rules.survey.is_none();
+        let foreign = is_foreign.then(|| {
+            let message = "no survey profile of the site fits the file's primary header";
+            (RefusalCode::NO_PROFILE, message.to_owned())
+        });
+        let lack = cut.or(foreign).or_else(|| no_data(&fits).filter(|_| nothing));
         content.refusals.extend(lack.map(|(code, message)| Refusal::new(code, name, message)));
     }
     content.is_summed = is_summed && !content.is_damaged() && content.kind != FileKind::Other;

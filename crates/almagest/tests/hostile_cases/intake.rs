@@ -228,3 +228,28 @@ fn a_stale_datasum_is_accepted_by_the_operator_or_the_profile() {
     let marked = found(&desk, "datasum_mismatch");
     assert_eq!((marked.len(), &marked[0]["files"]), (1, &json!(2)));
 }
+
+#[test]
+fn a_file_that_no_profile_fits_stops_no_other() {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&Small { frames: 2, detections: 10, ..Small::default() });
+    let image = with_cards(&sound(90_001).image, "INSTRUME", b"INSTRUME= 'OTHERCAM'");
+    let image = with_cards(&image, "TELESCOP", b"TELESCOP= 'OTHER   '");
+    std::fs::write(delivery.join("w20071011_90001_st.fit"), image).unwrap();
+    let fallback = desk.site.join("surveys/generic.toml");
+    let aside = desk.site.join("generic.toml");
+    std::fs::rename(&fallback, &aside).unwrap();
+    desk.run(&delivery).ended(1);
+    let refused = desk.refusals();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["code"], "no_profile");
+    assert_eq!(refused[0]["file"], "w20071011_90001_st.fit");
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 2);
+    desk.verified();
+    std::fs::rename(&aside, &fallback).unwrap();
+    desk.at_site(&["refusals", "retry", "1"]).ended(0);
+    desk.run(&delivery);
+    let left: Vec<_> = desk.refusals().iter().map(|r| r["code"].clone()).collect();
+    assert!(left.iter().all(|code| code != "no_profile"), "{left:?}");
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 3);
+}

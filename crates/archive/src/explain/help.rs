@@ -222,6 +222,7 @@ fn suggestions_for_open(
         | Remedy::Settled
         | Remedy::Space
         | Remedy::Limit
+        | Remedy::NewProfile
         | Remedy::Disk
         | Remedy::Repaired
         | Remedy::Profile

@@ -106,6 +106,8 @@ pub enum Remedy {
     Space,
     /// A limit of the profile is raised.
     Limit,
+    /// A survey profile is added, or made the fallback.
+    NewProfile,
     /// The disk or the connection is repaired.
     Disk,
     /// A repaired file is delivered.
@@ -147,6 +149,9 @@ impl Remedy {
             Self::Limit => {
                 "deliver a smaller file, or raise the limit in the survey's profile, then"
             }
+            Self::NewProfile => {
+                "add a profile that fits the file to `surveys/`, or set `fallback` in one of them, then"
+            }
             Self::Disk => "repair the disk or the connection, then",
             Self::Repaired => "deliver a repaired file, then",
             Self::Profile => {
@@ -176,6 +181,7 @@ impl Remedy {
             | Self::Settled
             | Self::Space
             | Self::Limit
+            | Self::NewProfile
             | Self::Disk
             | Self::Repaired
             | Self::Profile
