@@ -18,6 +18,7 @@ macro_rules! say_part {
 
 pub(crate) use {say, say_part};
 
+pub use curate::log::tell;
 pub use curate::table::Table;
 pub use curate::words::*;
 

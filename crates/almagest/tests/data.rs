@@ -158,6 +158,16 @@ fn mistakes_are_reported() {
     let desk = Desk::new();
     desk.at_site(&["approve", "--all"]).ended(3);
     desk.at_site(&["approve"]).ended(2);
+    let number: [(&[&str], &str); 2] = [
+        (&["approve", "--all", "--plan", "0"], "plan"),
+        (&["refusals", "dismiss", "0", "--reason", "x"], "refusal"),
+    ];
+    for (words, noun) in number {
+        let said = desk.at_site(words);
+        let wanted = format!("0 is not the number of a {noun}: numbers begin at 1");
+        assert!(said.err.contains(&wanted), "{words:?}: {said:?}");
+        said.ended(2);
+    }
     desk.at_site(&["reject", "--reason", "none"]).ended(3);
     desk.at_site(&["plan", "--compare"]).ended(3);
     desk.at_site(&["pause", "--night", "20071011", "--reason", "x"]).ended(3);

@@ -241,6 +241,33 @@ fn a_dry_run_of_a_decision_changes_nothing() {
 }
 
 #[test]
+fn a_blank_reason_is_an_error_of_usage() {
+    let desk = Desk::new();
+    transferred(&desk);
+    let host = desk.at_site(&["plan", "--json"]).json(0)["hosts"][0]["host"].clone();
+    let host = host.as_str().expect("a name");
+    let decisions: [&[&str]; 8] = [
+        &["pause", "--delivery", "20071011_v1"],
+        &["drain", "--host", host],
+        &["cancel", "--delivery", "20071011_v1"],
+        &["edit", "--night", "20071011", "--priority", "5"],
+        &["resume", "--all"],
+        &["retry", "--all"],
+        &["approve", "--all"],
+        &["reject"],
+    ];
+    for words in decisions {
+        for reason in ["", " \t"] {
+            let said = desk.at_site(&[words, &["--reason", reason]].concat());
+            assert!(said.err.contains("--reason is empty"), "{words:?}: {said:?}");
+            said.ended(2);
+        }
+    }
+    assert_eq!(instructions(&desk), Vec::<String>::new());
+    assert_eq!(desk.count("SELECT count(*) FROM unit WHERE state <> 'proposed'"), 0);
+}
+
+#[test]
 fn steps_do_not_work_beside_the_scheduler() {
     let desk = Desk::new();
     transferred(&desk);

@@ -9,7 +9,7 @@ use crate::config::SourceConfig;
 use crate::failure::{Failure, Kind};
 use crate::file_time::FileTime;
 use crate::log::{self, note, tell};
-use crate::loops::{BACK_OFF, is_for_ever, sleep, stand_by};
+use crate::loops::{BACK_OFF, first_of, is_for_ever, sleep, stand_by};
 use crate::profiles::{self, Loaded};
 use crate::site::{self, Site};
 use crate::sources::{self, Origin};
@@ -226,7 +226,7 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
         joined.collect::<Vec<_>>()
     });
     board.change(|state| state.state = ArrivalsState::Stopped);
-    crate::daemon::first_of(ended)
+    first_of(ended)
 }
 
 /// The earlier listings of a delivery.

@@ -27,7 +27,7 @@ pub use hosts::{HostConfig, Span};
 pub use inbox::{Inbox, Links};
 pub use ingest::Ingest;
 pub use library::{FillOrder, Library, LibraryMode};
-pub use log::Log;
+pub use log::{Format, Level, Log};
 pub use notify::Notify;
 pub use plan::{ExecutorKind, Order, PlanConfig, SlurmConfig, SshConfig};
 pub use read::{check_text, load};

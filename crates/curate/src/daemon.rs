@@ -4,9 +4,9 @@
 //! them run, [`ingest()`] makes batches visible.
 
 use crate::log::{self, Writer, tell};
+use crate::loops::first_of;
 use crate::site::Site;
-use crate::{arrivals, failure, ingester, notify, scheduler};
-use std::collections::BTreeSet;
+use crate::{arrivals, ingester, notify, scheduler};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -16,13 +16,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The first error of a loop.
 pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     type Loop = fn(&Site, &Arc<AtomicBool>) -> anyhow::Result<()>;
-    log::open(site, Writer::Commands);
+    site.open_log(Writer::Commands);
     let has_sources = arrivals::has_sources(site);
-    let data = log::of_loop(site, Writer::Data);
+    let data = site.loop_log(Writer::Data);
     let loops: [(bool, _, Loop); 4] = [
-        (has_sources, log::of_loop(site, Writer::Transfer), arrivals::watch),
+        (has_sources, site.loop_log(Writer::Transfer), arrivals::watch),
         (true, data.clone(), |site, stop| scheduler::daemon(site, false, stop)),
-        (true, log::of_loop(site, Writer::Ingester), ingester::ingest),
+        (true, site.loop_log(Writer::Ingester), ingester::ingest),
         (true, data, notify::watch),
     ];
     if !has_sources {
@@ -58,7 +58,7 @@ pub fn all(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 /// # Errors
 /// Faults that waiting does not repair.
 pub fn transfer(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    log::open(site, Writer::Transfer);
+    site.open_log(Writer::Transfer);
     arrivals::watch(site, stop)
 }
 
@@ -67,7 +67,7 @@ pub fn transfer(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 /// # Errors
 /// Faults that waiting does not repair.
 pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    log::open(site, Writer::Ingester);
+    site.open_log(Writer::Ingester);
     ingester::ingest(site, stop)
 }
 
@@ -76,7 +76,7 @@ pub fn ingest(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
 /// # Errors
 /// Faults that waiting does not repair.
 pub fn data(site: &Site, auto: bool, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
-    log::open(site, Writer::Data);
+    site.open_log(Writer::Data);
     std::thread::scope(|scope| {
         let watcher = scope.spawn(|| {
             let _guard = StopOnPanic(stop);
@@ -98,19 +98,4 @@ impl Drop for StopOnPanic<'_> {
             self.0.store(true, Ordering::Relaxed);
         }
     }
-}
-
-/// Returns the first error of some loops, which the command reports, and reports the others.
-pub(crate) fn first_of(ended: Vec<anyhow::Result<()>>) -> anyhow::Result<()> {
-    let mut faults = ended.into_iter().filter_map(Result::err);
-    let Some(first) = faults.next() else { return Ok(()) };
-    // Loops that meet the same failure report it once.
-    let mut reported = BTreeSet::from([failure::in_words(&first, None)]);
-    for fault in faults {
-        let why = failure::in_words(&fault, None);
-        if reported.insert(why.clone()) {
-            tell!(ERROR, "loop_failed", "{why}");
-        }
-    }
-    Err(first)
 }

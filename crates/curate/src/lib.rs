@@ -5,10 +5,11 @@
 //! failures. This crate makes no decisions about data: the crates below do, and this crate calls them in order. This crate has no
 //! command line and writes no results: `almagest` does.
 
-#![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: words::tell
+#![warn(clippy::print_stderr, clippy::print_stdout)] // a full disk behind either must not panic: log::tell
 
 pub mod advice;
 pub mod arrivals;
+pub mod clock;
 pub mod config;
 pub mod counts;
 pub mod daemon;
@@ -18,6 +19,7 @@ pub mod ingester;
 pub mod log;
 pub mod loops;
 pub mod notify;
+pub mod operator;
 pub mod profiles;
 pub mod progress;
 pub mod rounds;

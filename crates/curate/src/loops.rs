@@ -1,11 +1,12 @@
-//! Functions shared by the loops of daemons: they stop on a signal, stand by while another daemon runs, and wait while the archive
-//! is unreachable.
+//! Functions shared by the loops of daemons: they stop on a signal, stand by while another daemon runs, wait while the archive
+//! is unreachable, and report why they ended.
 
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::log::tell;
 use archive::ArchiveError;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -88,4 +89,19 @@ pub fn is_for_ever(fault: &anyhow::Error) -> bool {
     }
     let archive = fault.chain().find_map(|e| e.downcast_ref::<ArchiveError>());
     archive.is_some_and(|error| error.is_moved() || error.is_gate() && !error.is_transient())
+}
+
+/// Returns the first error of some loops, which the command reports, and reports the others.
+pub(crate) fn first_of(ended: Vec<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut faults = ended.into_iter().filter_map(Result::err);
+    let Some(first) = faults.next() else { return Ok(()) };
+    // Loops that meet the same failure report it once.
+    let mut reported = BTreeSet::from([failure::in_words(&first, None)]);
+    for fault in faults {
+        let why = failure::in_words(&fault, None);
+        if reported.insert(why.clone()) {
+            tell!(ERROR, "loop_failed", "{why}");
+        }
+    }
+    Err(first)
 }

@@ -2,12 +2,15 @@
 
 use crate::{config, failure, log, profiles};
 use anyhow::Context;
-use archive::{Reader, Timestamp};
+use archive::Reader;
 use model::Advice;
 use std::path::{Path, PathBuf};
 
 /// The archive of a site, embedded or on a server as configured.
 pub use archive::Archive;
+
+pub use crate::clock::{iso, now};
+pub use crate::operator::{OPERATOR, operator};
 
 /// A site with its configuration.
 #[derive(Clone, Debug)]
@@ -16,32 +19,6 @@ pub struct Site {
     pub place: archive::Site,
     /// Configuration of the site.
     pub config: config::Config,
-}
-
-/// Returns the present time, to be passed down: modules below read no clock.
-pub fn now() -> Timestamp {
-    chrono::Utc::now()
-}
-
-/// Returns a time in the form that programs read.
-pub fn iso(time: Timestamp) -> String {
-    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// Environment variable with the name of the operator, where an account is shared.
-pub const OPERATOR: &str = "ALMAGEST_OPERATOR";
-
-/// Returns the user of this process, for histories: the account as the system knows it, whatever the environment contains. The
-/// name of an operator who shares an account, or uses sudo, precedes it.
-pub fn operator() -> String {
-    let uid = rustix::process::getuid();
-    let account = whoami::username().unwrap_or_else(|_| format!("uid {}", uid.as_raw()));
-    let named = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
-    let person = named(OPERATOR).or_else(|| named("SUDO_USER").filter(|_| uid.is_root()));
-    match person.filter(|person| *person != account) {
-        Some(person) => format!("{} ({account})", person.trim()),
-        None => account,
-    }
 }
 
 impl Site {
@@ -66,6 +43,16 @@ impl Site {
         Ok(Self { place, config })
     }
 
+    /// Makes the process write to a log file of the site. The first call decides which.
+    pub fn open_log(&self, writer: log::Writer) {
+        log::open(&self.place.logs(), &self.config.log, writer);
+    }
+
+    /// Returns a subscriber for one of several loops of a process, with a log file of its own.
+    pub fn loop_log(&self, writer: log::Writer) -> tracing::Dispatch {
+        log::of_loop(&self.place.logs(), &self.config.log, writer)
+    }
+
     /// Opens the archive of the site for reports.
     ///
     /// # Errors
@@ -81,7 +68,7 @@ impl Site {
     /// # Errors
     /// When the database cannot be opened or updated.
     pub fn write(&self) -> anyhow::Result<Archive> {
-        log::open(self, log::Writer::Commands);
+        self.open_log(log::Writer::Commands);
         let archive = Archive::open(&self.place, now())?;
         noted(archive.note());
         Ok(archive)

@@ -3,8 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-pub use crate::log::tell;
-
 /// Writes whole lines that belong to no result. Lines that cannot be written are lost: the exit code still reports the outcome.
 pub fn to_stderr(lines: &str) {
     // One write, so that lines of several processes do not mix.

@@ -1,6 +1,7 @@
 //! Address of the server, and search for its password: it is never in a URL, a log, a message or an argument.
 
-use super::{EngineError, Result, tls};
+use super::tls::{self, Check};
+use super::{EngineError, Result};
 use postgres::config::SslMode;
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::PermissionsExt;
@@ -32,17 +33,6 @@ pub struct Address {
     url: String,
     config: postgres::Config,
     security: Security,
-}
-
-/// The certificate check of libpq's `sslmode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Check {
-    /// TLS without a check of the server.
-    Nothing,
-    /// The certificate was issued by a trusted authority.
-    Authority,
-    /// In addition, the certificate is for this host.
-    Host,
 }
 
 #[derive(Clone)]

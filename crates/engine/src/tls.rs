@@ -3,7 +3,6 @@
 //! The checks follow libpq's `sslmode`; authorities are read from `sslrootcert`, else from `~/.postgresql/root.crt`,
 //! else (or for `sslrootcert=system`) from the system's bundle. No channel binding is offered.
 
-use super::address::Check;
 use super::{EngineError, Result};
 use postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -22,6 +21,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The certificate check of libpq's `sslmode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Check {
+    /// TLS without a check of the server.
+    Nothing,
+    /// The certificate was issued by a trusted authority.
+    Authority,
+    /// In addition, the certificate is for this host.
+    Host,
+}
 
 /// Makes TLS connections.
 #[derive(Clone)]

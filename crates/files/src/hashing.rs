@@ -1,8 +1,16 @@
-//! A writer that counts and hashes the bytes written through it.
+//! A writer that counts and hashes the bytes written through it, and the length and hash that it finds.
 
-use crate::Published;
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
+
+/// Length and hash of a published file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Length of the file.
+    pub bytes: u64,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+}
 
 /// A writer that counts and hashes the bytes written through it.
 pub struct Hashing<W: Write> {

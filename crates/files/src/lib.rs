@@ -23,16 +23,16 @@ mod side_by_side;
 
 pub use crash::crash_point;
 pub use dir::{Dir, may_remove_below, open_below, remove_below};
-pub use hashing::Hashing;
+pub use hashing::{Hashing, Published};
 pub use lock::{DirLock, lock_dir, lock_holders, share_dir};
 pub use names::{is_plain, shown};
 pub use open::{OpenFault, open_regular, open_resolved, read_regular, system_authorities};
 pub use permissions::{Wide, allowed, limit_permissions, narrow_permissions, wide_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{
-    PublishFault, Published, create_dir, free_bytes, is_temporary, link_or_copy, publish,
-    publish_bytes, publish_hashed, publish_together, remove_own_temporaries, remove_temporaries,
-    sync_dir, sync_disk,
+    PublishFault, create_dir, free_bytes, is_temporary, link_or_copy, publish, publish_bytes,
+    publish_hashed, publish_together, remove_own_temporaries, remove_temporaries, sync_dir,
+    sync_disk,
 };
 pub use scratch::scratch_file;
 pub use side_by_side::side_by_side;

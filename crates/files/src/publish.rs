@@ -1,6 +1,6 @@
 //! Publishing a file whole or not at all.
 
-use crate::hashing::Hashing;
+use crate::hashing::{Hashing, Published};
 use crate::{crash_point, side_by_side};
 use rustix::fs::{Mode, OFlags};
 use sha2::{Digest, Sha256};
@@ -19,15 +19,6 @@ pub struct PublishFault {
     /// The error of the system.
     #[source]
     pub source: io::Error,
-}
-
-/// Length and hash of a published file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Published {
-    /// Length of the file.
-    pub bytes: u64,
-    /// SHA-256 of its content.
-    pub sha256: [u8; 32],
 }
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);

@@ -326,10 +326,6 @@ impl Column {
         let found = rows.cell(row, self).escape_ascii().to_string();
         FitsFault::BadCell { column: self.label(), row: rows.first + row as u64, found }
     }
-
-    pub(crate) fn wrong_type(&self, wanted: &'static str) -> FitsFault {
-        FitsFault::ColumnType { column: self.label(), tform: self.tform.clone(), wanted }
-    }
 }
 
 /// Returns true for TNULL's text, and for the asterisks that Fortran prints for a number that does not fit its field.

@@ -178,6 +178,10 @@ impl Column {
         (is_integer && self.scale() == 1.0 && zero.fract() == 0.0 && zero.abs() < 2e19)
             .then_some(zero as i128)
     }
+
+    pub(crate) fn wrong_type(&self, wanted: &'static str) -> FitsFault {
+        FitsFault::ColumnType { column: self.label(), tform: self.tform.clone(), wanted }
+    }
 }
 
 /// Returns the columns of a binary table; they must fill a row of `row_bytes` exactly.

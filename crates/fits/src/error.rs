@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::hdu::HduIndex;
-use crate::tile::CodecFault;
+use crate::codec::CodecFault;
+use crate::hdu_index::HduIndex;
 
 /// A FITS file that could not be used, and the place of the fault in it.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -9,6 +9,8 @@ use crate::hdu::{Hdu, HduIndex};
 use crate::header::Header;
 use crate::limits::Limits;
 use crate::scan;
+use crate::source::Source;
+pub use crate::trailing::Trailing;
 use crate::wrapped::{self, Choose, SNIFF_BYTES, Wrapper};
 
 /// An open FITS file. Headers are in memory, data stay on disk (or in the unpacked bytes).
@@ -21,35 +23,6 @@ pub struct FitsFile {
     hdus: Vec<Hdu>,
     trailing: Option<Trailing>,
     limits: Limits,
-}
-
-/// Bytes after the last HDU, or after a gzip stream, that are neither an HDU nor padding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trailing {
-    /// True when the bytes follow a gzip stream.
-    pub is_packed: bool,
-    /// Offset of the first byte: in the file when the bytes follow a gzip stream, else in the unpacked file.
-    pub offset: u64,
-    /// Number of bytes.
-    pub bytes: u64,
-}
-
-impl std::fmt::Display for Trailing {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { is_packed, offset, bytes } = self;
-        let place = if *is_packed { "the gzip stream" } else { "the last HDU" };
-        write!(
-            out,
-            "{bytes} bytes, from {offset}, follow {place} and are neither an extension nor padding"
-        )
-    }
-}
-
-/// The storage of the (unwrapped) bytes.
-#[derive(Debug)]
-pub(crate) enum Source {
-    File { file: File, bytes: u64 },
-    Bytes(Vec<u8>),
 }
 
 impl FitsFile {
@@ -208,50 +181,6 @@ impl FitsFile {
         scratch: &'a mut Vec<u8>,
     ) -> Result<&'a [u8], FitsFault> {
         self.source.read_range(offset, length, scratch)
-    }
-}
-
-impl Source {
-    fn of_file(file: File) -> Result<Self, FitsFault> {
-        Ok(Self::File { bytes: file.metadata()?.len(), file })
-    }
-
-    pub fn bytes(&self) -> u64 {
-        match self {
-            Self::File { bytes, .. } => *bytes,
-            Self::Bytes(bytes) => bytes.len() as u64,
-        }
-    }
-
-    pub fn read_range<'a>(
-        &'a self,
-        offset: u64,
-        length: usize,
-        scratch: &'a mut Vec<u8>,
-    ) -> Result<&'a [u8], FitsFault> {
-        self.check_range(offset, length)?;
-        match self {
-            Self::File { file, .. } => {
-                if scratch.len() < length {
-                    scratch.resize(length, 0);
-                }
-                let buffer = &mut scratch[..length];
-                file.read_exact_at(buffer, offset)?;
-                Ok(buffer)
-            }
-            Self::Bytes(bytes) => {
-                let first = offset as usize;
-                Ok(&bytes[first..first + length])
-            }
-        }
-    }
-
-    fn check_range(&self, offset: u64, length: usize) -> Result<(), FitsFault> {
-        let end = offset.checked_add(length as u64).ok_or(FitsFault::SizeOverflow)?;
-        match end.checked_sub(self.bytes()) {
-            None | Some(0) => Ok(()),
-            Some(short_bytes) => Err(FitsFault::Truncated { short_bytes }),
-        }
     }
 }
 

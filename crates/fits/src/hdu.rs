@@ -3,12 +3,9 @@
 use std::sync::OnceLock;
 
 use crate::error::FitsFault;
+pub use crate::hdu_index::HduIndex;
 use crate::header::Header;
 use crate::image_header;
-
-/// Position of an HDU in its file, primary = 0. The archive's extension number counts from 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HduIndex(pub u16);
 
 /// The kind of data in an HDU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

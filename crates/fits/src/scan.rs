@@ -4,11 +4,12 @@ use std::sync::OnceLock;
 
 use crate::card::CARD_BYTES;
 use crate::error::FitsFault;
-use crate::file::{Source, Trailing};
 use crate::hdu::{Hdu, HduIndex, HduKind};
 use crate::header::{Header, is_end};
 use crate::limits::Limits;
+use crate::source::Source;
 use crate::structure;
+use crate::trailing::Trailing;
 
 /// FITS files are made of blocks of this size.
 pub(crate) const BLOCK_BYTES: u64 = 2880;

@@ -8,9 +8,10 @@ use flate2::bufread::GzDecoder;
 
 use crate::card::CARD_BYTES;
 use crate::error::FitsFault;
-use crate::file::{Source, Trailing};
 use crate::header::{Header, is_end};
 use crate::limits::Limits;
+use crate::source::Source;
+use crate::trailing::Trailing;
 
 /// The packing of a FITS file as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@
 
 pub mod check;
 pub mod crash;
+mod failure;
 pub mod previews;
 pub mod sweep;
 

@@ -3,11 +3,11 @@
 //! A move that was done before is recognized; the file of a new recipe replaces that of the old one. Both directories are open
 //! while a file is moved, so that no link on the way to either changes which file it is.
 
-use crate::check::{Check, Failure, JPEG, failed, not_opened};
+use crate::failure::{Check, Failure, failed, not_opened};
 use archive::batches::{StagedBatch, StagedTask};
 use files::{Dir, OpenFault};
 use model::UnitKey;
-use model::task::StagedFile;
+use model::task::{JPEG, StagedFile};
 use std::ffi::OsStr;
 use std::io;
 use std::os::unix::fs::MetadataExt;

@@ -53,15 +53,13 @@ mod finalise;
 mod publication;
 mod range;
 mod reader;
+mod schema;
 mod sky_cover;
 mod sum;
 mod table;
 
 pub use attach::attach_statements;
-pub use catalogue::{
-    DETECTOR_ROWS_DDL, LAKE_FILE_DDL, LakeColumn, LakeSchema, LakeType, correct_data_path, init,
-    keep_wal_files,
-};
+pub use catalogue::{DETECTOR_ROWS_DDL, LAKE_FILE_DDL, correct_data_path, init, keep_wal_files};
 pub use catalogue::{alteration, creation, stored_columns};
 pub use column_scan::{ColumnBlock, ColumnScan, Values};
 pub use describe::{ColumnStatistics, LakeFile, describe};
@@ -72,6 +70,7 @@ pub use publication::{Publication, Registered, read_delete_file};
 pub use publication::{ended_rows_since, forget, latest_snapshot};
 pub use range::{DetectorKey, LakeRowRange, RangeKey, SkyCap, ranges};
 pub use reader::{ByteCounter, LakeReader, OpenFile};
+pub use schema::{LakeColumn, LakeSchema, LakeType};
 pub use sky_cover::{Cone, healpix_ranges};
 pub use sum::{Summed, xxhash64};
 pub use table::{LakeTable, detection, tables};

@@ -1,7 +1,7 @@
 //! A lake table: its names, numbers, key and index, from the definition in `model::tables`.
 
 use super::LakeError;
-use super::catalogue::LakeSchema;
+use super::schema::LakeSchema;
 use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
 use model::{BatchId, ProgrammeId};
 use std::fmt::Write;

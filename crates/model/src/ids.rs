@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 macro_rules! positive_id {
-    ($(#[$doc:meta])* $name:ident, $raw:ty) => {
+    ($(#[$doc:meta])* $name:ident, $raw:ty, $noun:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "i64", into = "i64")]
@@ -29,7 +29,14 @@ macro_rules! positive_id {
                 <$raw>::try_from(raw)
                     .ok()
                     .and_then(Self::new)
-                    .ok_or_else(|| format!("{raw} is not a {}", stringify!($name)))
+                    .ok_or_else(|| match raw {
+                        ..1 => format!("{raw} is not the number of {}: numbers begin at 1", $noun),
+                        _ => format!(
+                            "{raw} is not the number of {}: numbers end at {}",
+                            $noun,
+                            <$raw>::MAX
+                        ),
+                    })
             }
         }
 
@@ -57,51 +64,51 @@ macro_rules! positive_id {
 
 positive_id! {
     /// One delivered image file. Assigned on registration, unique in the archive, never reused.
-    MultiframeId, i64
+    MultiframeId, i64, "a multiframe"
 }
 positive_id! {
     /// A survey or project that owns detections.
-    ProgrammeId, i32
+    ProgrammeId, i32, "a programme"
 }
 positive_id! {
     /// One act of curation: ingest, supersession, retraction.
-    EventId, i64
+    EventId, i64, "an event"
 }
 positive_id! {
     /// A detection, unique within its programme.
-    ObjectId, i64
+    ObjectId, i64, "a detection"
 }
 positive_id! {
     /// One content of a registered file: newer content of the same name is another one.
-    FileId, i64
+    FileId, i64, "a file"
 }
 positive_id! {
     /// A plan, as operators name it.
-    PlanId, i64
+    PlanId, i64, "a plan"
 }
 positive_id! {
     /// A refusal, as operators name it.
-    RefusalId, i64
+    RefusalId, i64, "a refusal"
 }
 positive_id! {
     /// A batch: the stored output of one round.
-    BatchId, i64
+    BatchId, i64, "a batch"
 }
 positive_id! {
     /// Number of a round: 1 for the initial files of its delivery, 2, 3 … for late, repaired or retried ones.
-    RoundNumber, u32
+    RoundNumber, u32, "a round"
 }
 positive_id! {
     /// Number of a task within its round.
-    TaskNumber, u32
+    TaskNumber, u32, "a task"
 }
 positive_id! {
     /// Number of a start of its task.
-    AttemptNumber, u32
+    AttemptNumber, u32, "an attempt"
 }
 positive_id! {
     /// Extension number of the archive: counts HDUs with the primary as 1 (WFCAM detectors are 2-5).
-    ExtNum, i16
+    ExtNum, i16, "an extension"
 }
 
 macro_rules! counted_from_first {
@@ -137,4 +144,28 @@ impl ExtNum {
 /// [`ExtNum`], the number exists for every HDU that a file can have.
 pub fn ext_num_of(hdu: u16) -> u32 {
     u32::from(hdu) + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_names_nothing_is_reported_in_words() {
+        let cases = [
+            ("0".parse::<PlanId>().err(), "0 is not the number of a plan: numbers begin at 1"),
+            (
+                "-3".parse::<RefusalId>().err(),
+                "-3 is not the number of a refusal: numbers begin at 1",
+            ),
+            (
+                "4294967296".parse::<RoundNumber>().err(),
+                "4294967296 is not the number of a round: numbers end at 4294967295",
+            ),
+        ];
+        for (fault, words) in cases {
+            assert_eq!(fault.as_deref(), Some(words));
+        }
+        assert_eq!("1".parse(), Ok(PlanId(1)));
+    }
 }

@@ -21,6 +21,7 @@ pub mod refusal_code;
 mod report_code;
 mod shown;
 mod skip_reason;
+mod staged_file;
 pub mod tables;
 pub mod task;
 pub mod unit;

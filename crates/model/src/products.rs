@@ -4,8 +4,8 @@
 //! control tables are generated from it. Code that makes or publishes a product is bound to its definition in one place each:
 //! `node::Makers` and the publication of the archive. A new product is a definition here and an entry there.
 
+use crate::staged_file::{JPEG, StagedFile};
 use crate::tables::{self, Keeping};
-use crate::task::{JPEG, StagedFile};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;

@@ -13,6 +13,7 @@ pub mod header_view;
 pub mod metadata;
 mod pairing;
 pub mod preview;
+mod reading;
 mod task;
 
 pub use task::{TaskFault, files_opened, limits};

@@ -35,6 +35,7 @@ mod plan;
 mod reader;
 mod scan;
 mod server_cone;
+mod server_fault;
 mod server_guard;
 mod server_session;
 mod session;

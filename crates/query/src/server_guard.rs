@@ -7,7 +7,7 @@
 //! belong to neither PostgreSQL nor the archive.
 
 use super::SqlError;
-use super::server_session::Fault;
+use super::server_fault::Fault;
 use engine::quoted;
 use postgres::Client;
 use std::collections::BTreeSet;

@@ -6,6 +6,7 @@
 //! the aggregates of `postgres/functions.sql` have precedence over the server's own.
 
 use super::budget::{SqlLimits, Stopped};
+use super::server_fault::Fault;
 use super::session::{Interrupt, QueryReport, ResultColumn, RowSink, is_due};
 use super::{FUNCTIONS, SqlError};
 use super::{as_of, server_cone, server_guard};
@@ -266,24 +267,6 @@ fn make_views(client: &mut postgres::Client, schema: &str, event: EventId) -> Re
         event.get()
     );
     client.batch_execute(&sql).map_err(fault)
-}
-
-/// A fault of a run: the server's own is explained after the run.
-pub(crate) enum Fault {
-    Engine(postgres::Error),
-    Told(SqlError),
-}
-
-impl From<postgres::Error> for Fault {
-    fn from(error: postgres::Error) -> Self {
-        Self::Engine(error)
-    }
-}
-
-impl From<SqlError> for Fault {
-    fn from(error: SqlError) -> Self {
-        Self::Told(error)
-    }
 }
 
 fn quoted(name: &str) -> String {

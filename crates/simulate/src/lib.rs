@@ -4,8 +4,8 @@
 //! catalogues, and the marker `OK_TO_COPY`, written last. The same specification produces the same bytes, whatever the
 //! number of threads. The true contents of the images are returned as [`TrueFrame`]s.
 //!
-//! Start at [`night()`]. The frames of a night are decided in `plan`; a frame is made in `delivery`, its pixels in
-//! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`. Damaged files are in [`damage`].
+//! Start at [`night()`]. The frames of a night are decided in `plan`; a frame is made in `frame_files`, its pixels in
+//! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`; `delivery` writes them. Damaged files are in [`damage`].
 //! This crate does not depend on the crates that read its files: the astrometry here is not that of `sky`.
 
 mod bad_pixels;
@@ -15,6 +15,7 @@ mod conditions;
 pub mod damage;
 mod delivery;
 mod detector_header;
+mod frame_files;
 mod night;
 mod pixels;
 mod plan;

@@ -1,6 +1,6 @@
 //! The specification of a simulated night.
 
-use crate::night::Night;
+use crate::Night;
 use crate::programme::{PROGRAMMES, Programme};
 
 /// The kinds of frames of a night.

@@ -23,6 +23,7 @@ mod landing;
 mod listing;
 mod partial;
 mod space;
+mod stall;
 mod unfinished;
 
 pub use examine::{Content, HduFact, SurveyRules};

@@ -1,6 +1,7 @@
 //! Limits on the rate at which a source is read: the highest allowed one, and the lowest of a live connection.
 
 use crate::source::SourceFault;
+pub use crate::stall::Stall;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -36,21 +37,6 @@ impl Pace {
         };
         std::thread::sleep(wait);
         wait
-    }
-}
-
-/// The criterion for a dead connection that is not closed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stall {
-    /// Seconds over which the rate is measured.
-    pub seconds: u64,
-    /// Minimum number of bytes per second that must arrive in this time.
-    pub bytes_per_second: f64,
-}
-
-impl Default for Stall {
-    fn default() -> Self {
-        Self { seconds: 60, bytes_per_second: 1000.0 }
     }
 }
 

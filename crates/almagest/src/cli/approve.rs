@@ -44,13 +44,13 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if !arguments.all && arguments.unit.is_empty() && arguments.host.is_empty() {
         return Err(exit::usage("nothing to approve: give --all, --unit UNIT or --host HOST"));
     }
+    let cause = cause(&arguments.reason)?;
     let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     latest(&archive, arguments.plan)?;
     for host in &arguments.host {
         check_host(&site, host)?;
     }
     let selection = Selection { units: arguments.unit.clone(), hosts: arguments.host.clone() };
-    let cause = cause(&arguments.reason);
     let decided = archive
         .approve(arguments.plan, &selection, &cause, site::now())
         .map_err(|error| undecidable(error, arguments.plan))?;

@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Cancels units: their running tasks are ended, and none of their tasks start until they are resumed.
 pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
-    let (cause, is_dry_run) = (cause(&arguments.why.reason), arguments.form.dry_run);
+    let (cause, is_dry_run) = (cause(&arguments.why.reason)?, arguments.form.dry_run);
     let mut curator = Curator::open_or_rehearse(site, &cause.who, "cancel", is_dry_run)?;
     let site = curator.site().clone();
     let subject = arguments.about.known(&site, curator.archive())?;

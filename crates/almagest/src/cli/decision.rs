@@ -1,7 +1,7 @@
 //! A decision of an operator: its options, its line in the log, and its report.
 
 use super::dry_run::tell_dry_run;
-use crate::exit::Exit;
+use crate::exit::{self, Exit};
 use crate::report::say;
 use archive::history::Cause;
 use curate::{log, site};
@@ -67,8 +67,14 @@ impl Form {
 }
 
 /// Returns the cause of a decision of this operator.
-pub fn cause(reason: &str) -> Cause {
-    Cause::new(site::operator(), reason)
+///
+/// # Errors
+/// `Kind::Usage` for a blank reason.
+pub fn cause(reason: &str) -> anyhow::Result<Cause> {
+    if reason.trim().is_empty() {
+        return Err(exit::usage("--reason is empty"));
+    }
+    Ok(Cause::new(site::operator(), reason))
 }
 
 /// Returns a unit as `DELIVERY/USE_CASE`.

@@ -17,7 +17,7 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     }
     let host = arguments.about.host.clone().unwrap_or_default();
     let site = Site::find(site)?;
-    let (cause, is_dry_run) = (cause(&arguments.why.reason), arguments.form.dry_run);
+    let (cause, is_dry_run) = (cause(&arguments.why.reason)?, arguments.form.dry_run);
     let subject = instruct(&site, arguments, &Instruction::Drain, &cause)?;
     let mut curator = Curator::open_or_rehearse(site, &cause.who, "drain", is_dry_run)?;
     let is_there = |_: &AttemptKey, place: &Place| place.host == host;

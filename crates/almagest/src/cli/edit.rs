@@ -36,6 +36,7 @@ pub struct Arguments {
 /// Changes the next plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    let cause = cause(&arguments.why.reason)?;
     let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
     if matches!(subject, Subject::Host(_))
@@ -52,7 +53,6 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if let Some(host) = &moved_to {
         check_host(&site, host)?;
     }
-    let cause = cause(&arguments.why.reason);
     if arguments.r#move.is_none() && arguments.priority.is_none() && !arguments.hold {
         return Err(exit::usage("nothing to change: give --move HOST, --priority N or --hold"));
     }

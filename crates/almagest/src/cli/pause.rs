@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Stops new starts.
 pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<Exit> {
-    let cause = cause(&arguments.why.reason);
+    let cause = cause(&arguments.why.reason)?;
     let subject = instruct(&Site::find(site)?, arguments, &Instruction::Pause, &cause)?;
     let act = ("pause", subject.to_string());
     arguments.form.report((act.0, &act.1), &cause, serde_json::Value::Null, || {

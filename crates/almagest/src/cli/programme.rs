@@ -103,7 +103,7 @@ fn explained_by(
 
 fn add(site: &Site, (name, project): (&ProgrammeName, &str), form: Form) -> anyhow::Result<Exit> {
     let is_explained = explained_by(site, name, project)?;
-    let cause = cause(&format!("programme {name} added"));
+    let cause = cause(&format!("programme {name} added"))?;
     let mut archive = site.write_or_rehearse(form.dry_run)?;
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let parked = archive.refusals(&filter)?.into_iter().filter(|r| is_explained(r));

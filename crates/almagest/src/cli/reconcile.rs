@@ -383,7 +383,7 @@ fn strays(site: &Site, delivery: &DeliveryName, holdings: &[Holding]) -> Strays 
 
 fn repair(site: &Site, all: &[Compared], right: Right, changes: Changes) -> anyhow::Result<Exit> {
     if right == Right::Archive {
-        curate::log::open(site, curate::log::Writer::Commands);
+        site.open_log(curate::log::Writer::Commands);
         move_strays(site, all, changes)?;
         return Ok(Exit::Done);
     }

@@ -343,9 +343,7 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
 }
 
 fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exit> {
-    if which.why.reason.trim().is_empty() {
-        return Err(exit::usage("--reason is empty"));
-    }
+    let cause = cause(&which.why.reason)?;
     let mut archive = site.write_or_rehearse(which.form.dry_run)?;
     check_delivery(&archive, which.delivery.as_ref())?;
     let records = archive.refusals(&RefusalFilter {
@@ -370,7 +368,6 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         Decision::Dismiss => ("dismiss", "dismissed"),
         Decision::Retry => ("retry", "to be retried"),
     };
-    let cause = cause(&which.why.reason);
     for record in &chosen {
         archive.decide(record.refusal_id, decision, &cause, site::now())?;
     }

@@ -26,9 +26,9 @@ pub struct Arguments {
 /// Rejects the undecided part of a plan.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    let cause = cause(&arguments.why.reason)?;
     let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     latest(&archive, arguments.plan)?;
-    let cause = cause(&arguments.why.reason);
     let (number, paused) = archive
         .reject(arguments.plan, &cause, site::now())
         .map_err(|error| undecidable(error, arguments.plan))?;

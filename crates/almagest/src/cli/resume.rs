@@ -35,8 +35,8 @@ pub struct Arguments {
 /// Ends pauses, holds, drains and rejections.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    let cause = cause(&arguments.why.reason)?;
     let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
-    let cause = cause(&arguments.why.reason);
     let (resumed, what) = match arguments.plan {
         Some(plan) => {
             let number = latest(&archive, Some(plan))?;

@@ -26,9 +26,9 @@ pub struct Arguments {
 /// Retries tasks that were given up.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(site)?;
+    let cause = cause(&arguments.why.reason)?;
     let mut archive = site.write_or_rehearse(arguments.form.dry_run)?;
     let subject = arguments.about.known(&site, &archive)?;
-    let cause = cause(&arguments.why.reason);
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let nights: std::collections::HashMap<DeliveryName, Option<Night>> =
         archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();

@@ -65,7 +65,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     if arguments.repair {
         if !arguments.dry_run {
-            curate::log::open(&site, curate::log::Writer::Commands);
+            site.open_log(curate::log::Writer::Commands);
         }
         repairs.extend(narrow(&site, arguments.dry_run));
     }

@@ -263,11 +263,27 @@ fn count_products(
     chosen: &Chosen,
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
-    type Field = fn(&mut DeliveryStatus) -> &mut u64;
+    for (sql, field) in counts(chosen) {
+        let mut select = c.prepare(&sql)?;
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            if let Some(status) = statuses.get_mut(&row.get(0)?) {
+                *field(status) = row.get(1)?;
+            }
+        }
+    }
+    count_kept(c, chosen, statuses)
+}
+
+/// A number in the status of a delivery.
+type Field = fn(&mut DeliveryStatus) -> &mut u64;
+
+/// Returns the query of each number, which returns deliveries with their numbers, and its field.
+fn counts(chosen: &Chosen) -> [(String, Field); 7] {
     let (of_file, of_delivery) =
         (chosen.condition("file.delivery_id"), chosen.condition("delivery_id"));
     let of_finding = chosen.condition("finding.delivery_id");
-    let counts: [(String, Field); 7] = [
+    [
         (
             format!(
                 "SELECT file.delivery_id, count(*) FROM file JOIN image ON image.file_id = file.file_id
@@ -318,16 +334,15 @@ fn count_products(
             format!("SELECT delivery_id, count(*) FROM skipped WHERE {of_delivery} GROUP BY 1"),
             |s| &mut s.skipped,
         ),
-    ];
-    for (sql, field) in counts {
-        let mut select = c.prepare(&sql)?;
-        let mut rows = select.query([])?;
-        while let Some(row) = rows.next()? {
-            if let Some(status) = statuses.get_mut(&row.get(0)?) {
-                *field(status) = row.get(1)?;
-            }
-        }
-    }
+    ]
+}
+
+/// Adds the kept products of each delivery to its findings.
+fn count_kept(
+    c: &Connection,
+    chosen: &Chosen,
+    statuses: &mut BTreeMap<i64, DeliveryStatus>,
+) -> Result<(), ArchiveFault> {
     // For some deliveries, the query does not read the products of the others.
     let kinds = match chosen {
         Chosen::All => supersession::findings(c, None)?,

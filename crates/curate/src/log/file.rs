@@ -1,7 +1,8 @@
 //! A log file: written by several processes, a line at a time, and rotated by size.
 
-use super::line::{Format, Level, Line};
-use crate::site;
+use super::line::Line;
+use crate::config::{Format, Level};
+use crate::operator::operator;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::MetadataExt as _;
@@ -37,7 +38,7 @@ impl LogFile {
             path: path.to_owned(),
             level,
             format,
-            who: site::operator(),
+            who: operator(),
             max_bytes: MAX_BYTES,
             state: Mutex::default(),
         }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     fn line(message: String) -> Line {
-        Line::new(Level::Info, "test", message, site::now())
+        Line::new(Level::Info, "test", message, crate::clock::now())
     }
 
     /// Runs itself as two processes that write to one file.

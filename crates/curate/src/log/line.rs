@@ -1,71 +1,12 @@
 //! The lines of the log: an event as text or as JSON.
 
+use crate::config::{Format, Level};
 use crate::words::{escaped, shown};
 use archive::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use tracing::Event;
 use tracing::field::{Field, Visit};
-
-/// The format of the lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Text for operators.
-    #[default]
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The level of an event, or the last level that is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Level {
-    /// A failure that needs an operator, or that ended something.
-    Error,
-    /// A failure that is retried, or something unexpected.
-    Warn,
-    /// An act: a batch, a round, a start, an end.
-    #[default]
-    Info,
-    /// The steps of acts.
-    Debug,
-}
-
-impl Level {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-        }
-    }
-}
-
-impl From<Level> for tracing::Level {
-    fn from(level: Level) -> Self {
-        match level {
-            Level::Error => Self::ERROR,
-            Level::Warn => Self::WARN,
-            Level::Info => Self::INFO,
-            Level::Debug => Self::DEBUG,
-        }
-    }
-}
-
-impl From<&tracing::Level> for Level {
-    fn from(level: &tracing::Level) -> Self {
-        match *level {
-            tracing::Level::ERROR => Self::Error,
-            tracing::Level::WARN => Self::Warn,
-            tracing::Level::INFO => Self::Info,
-            _ => Self::Debug,
-        }
-    }
-}
 
 /// An event, ready to be written.
 #[derive(Clone, Debug)]

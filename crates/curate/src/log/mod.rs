@@ -11,11 +11,12 @@
 mod file;
 mod line;
 
-pub use line::{Format, Level};
+pub use crate::config::{Format, Level};
 #[doc(hidden)]
 pub use tracing;
 
-use crate::site::{self, Site};
+use crate::clock::now;
+use crate::config;
 use crate::words::to_stderr;
 use archive::history::Cause;
 use file::LogFile;
@@ -154,17 +155,17 @@ pub fn is_quiet() -> bool {
     PROCESS.get().is_some_and(|sink| sink.options.is_quiet)
 }
 
-/// Makes the process write to a log file of a site. The first call decides which.
-pub fn open(site: &Site, writer: Writer) {
+/// Makes the process write to a log file in the directory `logs` of a site. The first call decides which.
+pub fn open(logs: &Path, config: &config::Log, writer: Writer) {
     if let Some(sink) = PROCESS.get() {
-        sink.file.get_or_init(|| file_of(site, writer, sink.options));
+        sink.file.get_or_init(|| file_of(logs, config, writer, sink.options));
     }
 }
 
 /// Returns a subscriber for one of several loops of a process, with a log file of its own.
-pub fn of_loop(site: &Site, writer: Writer) -> Dispatch {
+pub fn of_loop(logs: &Path, config: &config::Log, writer: Writer) -> Dispatch {
     let options = PROCESS.get().map(|sink| sink.options).unwrap_or_default();
-    Dispatch::new(Sink { options, file: file_of(site, writer, options).into() })
+    Dispatch::new(Sink { options, file: file_of(logs, config, writer, options).into() })
 }
 
 /// Runs `act` under a subscriber. The threads that `act` starts are under the subscriber of the process, unless they call this
@@ -178,9 +179,8 @@ pub fn current() -> Dispatch {
     tracing::dispatcher::get_default(Clone::clone)
 }
 
-fn file_of(site: &Site, writer: Writer, options: Options) -> LogFile {
-    let config = &site.config.log;
-    let path = site.place.logs().join(writer.file_name());
+fn file_of(logs: &Path, config: &config::Log, writer: Writer, options: Options) -> LogFile {
+    let path = logs.join(writer.file_name());
     LogFile::new(&path, config.level, options.format.unwrap_or(config.format))
 }
 
@@ -219,7 +219,7 @@ impl Subscriber for Sink {
     }
 
     fn event(&self, event: &Event<'_>) {
-        let line = Line::of(event, site::now());
+        let line = Line::of(event, now());
         if self.is_on_stderr(event.metadata()) {
             self.to_stderr(&line);
         }
@@ -249,5 +249,5 @@ impl Subscriber for Sink {
 fn not_written(path: &Path, fault: &std::io::Error) -> Line {
     let message =
         format!("cannot write to the log {}, and work continues: {fault}", path.display());
-    Line::new(Level::Error, "log_not_written", message, site::now())
+    Line::new(Level::Error, "log_not_written", message, now())
 }

@@ -23,7 +23,7 @@ mod starts;
 pub mod state;
 mod verdict;
 
-pub use request::Request;
+pub use request::{Request, held};
 pub use run::daemon;
 
 use crate::counts::Counts;

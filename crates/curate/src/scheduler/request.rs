@@ -3,15 +3,15 @@
 use super::executors;
 use super::situation::UnitName;
 use super::{Curator, SchedulerPass};
+use crate::profiles::{self, Loaded};
 use crate::progress::Progress;
 use crate::site::{self, Site};
-use crate::steps::gate;
 use crate::{failure, words};
 use anyhow::Context;
-use archive::ArchiveError;
 use archive::planning::{Held, Instruction, OpenTask, Standing, Subject, UnfinishedDelivery};
 use archive::rounds::PlannedRound;
 use archive::work::DeliveryWork;
+use archive::{ArchiveError, Reader};
 use dispatch::planner::Reason;
 use model::{DeliveryName, UnitState, UseCase};
 use register::plan::Wait;
@@ -152,7 +152,7 @@ impl Curator {
         deliveries: &[DeliveryName],
         use_cases: &[UseCase],
     ) -> anyhow::Result<Vec<Held>> {
-        gate::held(&self.archive, &self.profiles, deliveries, use_cases)
+        held(&self.archive, &self.profiles, deliveries, use_cases)
     }
 
     /// Returns the use cases of a delivery that may be worked on: those of the request that no operator stopped, or all.
@@ -188,6 +188,26 @@ impl Curator {
         self.is_stale |= report.contested > 0;
         Ok(())
     }
+}
+
+/// Returns the instructions of operators that stop some use cases of some deliveries.
+///
+/// # Errors
+/// When the archive fails.
+pub fn held(
+    archive: &Reader,
+    profiles: &[Loaded],
+    deliveries: &[DeliveryName],
+    use_cases: &[UseCase],
+) -> anyhow::Result<Vec<Held>> {
+    let named = |name: &DeliveryName| {
+        let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
+        (name.clone(), night.map(|found| found.night))
+    };
+    let deliveries: Vec<_> = deliveries.iter().map(named).collect();
+    let mut held = archive.held(&deliveries)?;
+    held.retain(|h| use_cases.contains(&h.use_case));
+    Ok(held)
 }
 
 /// Counts an approved round, or one that another process opened or approved meanwhile: the next pass reads the open rounds again.

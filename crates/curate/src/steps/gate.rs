@@ -2,7 +2,7 @@
 
 use super::NightRun;
 use crate::log::tell;
-use crate::profiles::{self, Loaded};
+pub use crate::scheduler::held;
 use crate::site::Site;
 use crate::words::counted;
 use crate::{advice, failure, scheduler};
@@ -62,26 +62,6 @@ impl NightRun {
     pub fn admit(&self, deliveries: &[DeliveryName], use_cases: &[UseCase]) -> anyhow::Result<()> {
         admit(&self.held(deliveries, use_cases)?, deliveries, use_cases)
     }
-}
-
-/// Returns the instructions of operators that stop some use cases of some deliveries.
-///
-/// # Errors
-/// When the archive fails.
-pub fn held(
-    archive: &Reader,
-    profiles: &[Loaded],
-    deliveries: &[DeliveryName],
-    use_cases: &[UseCase],
-) -> anyhow::Result<Vec<Held>> {
-    let named = |name: &DeliveryName| {
-        let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
-        (name.clone(), night.map(|found| found.night))
-    };
-    let deliveries: Vec<_> = deliveries.iter().map(named).collect();
-    let mut held = archive.held(&deliveries)?;
-    held.retain(|h| use_cases.contains(&h.use_case));
-    Ok(held)
 }
 
 /// Refuses deliveries of which nothing may start by the instructions that stop them.

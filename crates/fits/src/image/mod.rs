@@ -3,23 +3,18 @@
 //! Takes an HDU and returns rows of pixels as stored with their [`Scaling`]; memory is that of one band, whatever the size of
 //! the image. An image of more than two axes is read as rows too: row = y + NAXIS2 x (z + NAXIS3 x ...).
 //!
-//! Start at [`FitsFile::image`] and [`Image::bands`]. A new compression begins in [`crate::tile`].
+//! Start at [`FitsFile::image`] and [`Image::bands`]. A new compression begins in [`crate::codec`].
 //! Does not know what the pixels mean, nor where they are on the sky.
 
-mod pixels;
-mod scaling;
 mod tiled;
 
 use std::ops::Range;
 
-pub(crate) use pixels::{Pixel, PixelBuffers};
-pub use pixels::{PixelType, Rows};
-pub(crate) use scaling::Blank;
-pub use scaling::{Scaling, ValueType};
-
 use crate::error::{FitsError, FitsFault};
 use crate::file::FitsFile;
 use crate::hdu::{Hdu, HduIndex, HduKind};
+use crate::pixels::{Pixel, PixelBuffers};
+pub use crate::pixels::{PixelType, Rows, Scaling, ValueType};
 use crate::tile::grid::TileRow;
 use crate::tile::settings::{Compression, image_shape};
 use crate::tile::table::TileBlank;

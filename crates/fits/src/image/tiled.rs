@@ -1,10 +1,10 @@
 //! Compressed images: rows of tiles, decoded one at a time.
 
-use super::{Pixel, PixelBuffers, PixelType, Rows};
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 use crate::hdu::Hdu;
 use crate::header::Header;
+use crate::pixels::{Pixel, PixelBuffers, PixelType, Rows};
 use crate::tile::decode::{self, Place, TileDecoder, TileShape};
 use crate::tile::grid::{Grid, TileRow};
 use crate::tile::settings::{Compression, Quantized};

@@ -1,13 +1,12 @@
 //! One tile: from its code to pixels in place.
 
-use super::dither::Randoms;
-use super::gzip::{self, Inflater};
 use super::settings::{Algorithm, Compression, Quantized};
 use super::table::{CodeForm, TileCode};
-use super::{CodecFault, hcompress, plio, rice};
+use crate::codec::dither::{Quantization, Randoms};
+use crate::codec::gzip::{self, Inflater};
+use crate::codec::{CodecFault, hcompress, plio, rice};
 use crate::column::Element;
-use crate::image::{Pixel, PixelBuffers, PixelType, Rows};
-use crate::tile::dither::Quantization;
+use crate::pixels::{Pixel, PixelBuffers, PixelType, Rows};
 
 /// A decoder of tiles; its memory is reused for each tile.
 #[derive(Debug, Default)]

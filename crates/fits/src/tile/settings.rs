@@ -1,10 +1,10 @@
 //! Coding of the tiles of an image: ZCMPTYPE, its parameters, and ZQUANTIZ.
 
-use super::dither::Dither;
 use crate::card::Value;
+use crate::codec::dither::Dither;
 use crate::error::FitsFault;
 use crate::header::Header;
-use crate::image::PixelType;
+use crate::pixels::PixelType;
 
 /// ZCMPTYPE with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,15 +1,15 @@
 //! The table that holds the tiles: a row for each, in the order of the image.
 
+use super::window::Window;
+use crate::codec::CodecFault;
 use crate::column::{Column, ColumnKind, Element};
 use crate::error::FitsFault;
 use crate::file::FitsFile;
 use crate::hdu::Hdu;
 use crate::header::Header;
 use crate::heap::Descriptor;
-use crate::image::Blank;
+use crate::pixels::Blank;
 use crate::table::Table;
-use crate::tile::CodecFault;
-use crate::tile::window::Window;
 
 /// The columns that tiles are read from.
 #[derive(Debug)]

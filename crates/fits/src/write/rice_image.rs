@@ -3,7 +3,7 @@
 use super::cards::{push_text, push_value};
 use super::table::{Field, push_fields, push_structure};
 use super::{Checks, HeaderBuilder, WriteFault, finish_hdu};
-use crate::tile::rice;
+use crate::codec::rice;
 
 /// Pixels that RICE_1 codes without loss, first axis fastest.
 #[derive(Clone, Copy, Debug)]

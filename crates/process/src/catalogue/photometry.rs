@@ -250,18 +250,18 @@ mod tests {
         move |name| batch.borrow_mut().block::<f32>(position(name)).map(|v| v.to_vec())
     }
 
-    #[test]
-    fn magnitudes_as_worked_out_elsewhere() {
+    /// (what, facts, percentage, flux, error) -> (without aperture correction, magnitude, its error); worked out
+    /// in double precision by F * 10^(0.4 APCOR) * 10^(0.4 PERCORR), not by sums of magnitudes.
+    type Case = (ZeroPointFor, Photometry, (f32, f32), (f32, f32, f32));
+
+    fn worked_out_elsewhere() -> [Case; 5] {
         let third = |mag: f64| {
             let mut corrections = [None; 7];
             corrections[2] = Some(mag);
             corrections
         };
         use ZeroPointFor::{Frame, Second};
-        // (what, facts, percentage, flux, error) -> (without aperture correction, magnitude, its error); worked out
-        // in double precision by F * 10^(0.4 APCOR) * 10^(0.4 PERCORR), not by sums of magnitudes.
-        type Case = (ZeroPointFor, Photometry, (f32, f32), (f32, f32, f32));
-        let cases: [Case; 5] = [
+        [
             (
                 Second,
                 Photometry {
@@ -325,7 +325,12 @@ mod tests {
                 (17_835.65, 192.0),
                 (16.789_402, 16.697_058, 0.011_625_441),
             ),
-        ];
+        ]
+    }
+
+    #[test]
+    fn magnitudes_as_worked_out_elsewhere() {
+        let cases = worked_out_elsewhere();
         for (n, (what, facts, (flux, err), wanted)) in cases.into_iter().enumerate() {
             let rules = PhotometryRules { zero_point: what, ..PhotometryRules::default() };
             let calibration = Calibration::of(&facts, &rules).unwrap();

@@ -1,5 +1,6 @@
 //! Keywords of a staged detector, as the crate `sky` reads them.
 
+use crate::reading::reading;
 use model::detector::{CardValue, Detector};
 use model::profile::SurveyProfile;
 use sky::{Keywords, Wcs, WcsFault};
@@ -34,5 +35,5 @@ impl Keywords for Cards<'_> {
 /// # Errors
 /// The reason why there is none.
 pub(super) fn wcs(detector: &Detector, profile: &SurveyProfile) -> Result<Wcs, WcsFault> {
-    Wcs::read_image(&Cards(&detector.wcs), crate::metadata::reading(profile))
+    Wcs::read_image(&Cards(&detector.wcs), reading(profile))
 }

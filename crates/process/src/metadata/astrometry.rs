@@ -2,7 +2,7 @@
 
 use fits::Value;
 use model::RefusalCode;
-use model::profile::{Fk5Rule, SurveyProfile};
+use model::profile::SurveyProfile;
 use sky::{
     Footprint, Galactic, PixelSize, Reading, ReferenceFrame, SkyDerived, SkyPosition, Wcs, WcsFault,
 };
@@ -15,6 +15,7 @@ use super::notes::{Notes, Place};
 use super::plan::{Plan, Slot};
 use super::row::{Kind, Row};
 use crate::header_view::HeaderView;
+use crate::reading::reading;
 
 /// Columns of a table that hold the pixel coordinates, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -242,11 +243,6 @@ fn reference_frame(wcs: &Wcs) -> &'static str {
         Some(ReferenceFrame::Fk5 { equinox: 2000.0 }) if wcs.keeps_fk5_2000() => "FK5",
         _ => "ICRS",
     }
-}
-
-/// Returns the survey's rules for reading reference frames.
-pub(crate) fn reading(profile: &SurveyProfile) -> Reading {
-    Reading { rotates_fk5_2000: profile.astrometry.fk5_2000 == Fk5Rule::Rotate, any_frame: false }
 }
 
 /// Fills `ra_dec_sys` and `equinox` from RADECSYS and EPOCH where they are still NULL.

@@ -32,7 +32,6 @@ mod time;
 mod time_scale;
 
 pub use crate::task::TaskFault;
-pub(crate) use astrometry::reading;
 pub use headers::unpack as unpack_cards;
 pub use task::run;
 

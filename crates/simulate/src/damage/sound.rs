@@ -1,7 +1,7 @@
 //! The sound files that are damaged: a small stack and its catalogue.
 
 use super::{Entry, Made};
-use crate::delivery::{MadeFrame, make_frame};
+use crate::frame_files::{MadeFrame, make_frame};
 use crate::plan::stack_of_run;
 use crate::spec::NightSpec;
 use fits::write::Checks;

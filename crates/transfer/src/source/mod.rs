@@ -20,7 +20,7 @@ mod sftp;
 pub use address::{Address, Secret};
 pub use directory::Directory;
 
-use crate::pace::Stall;
+use crate::stall::Stall;
 use model::RefusalCode;
 use std::ffi::OsString;
 use std::io;

@@ -1,7 +1,7 @@
 //! Bit planes of the four quadrants: quadtrees of 2x2 blocks in a fixed Huffman code, or bits as they are.
 
-use crate::tile::CodecFault;
-use crate::tile::bits::BitReader;
+use crate::codec::CodecFault;
+use crate::codec::bits::BitReader;
 
 /// Blocks of a plane, one byte each, of two neighbouring levels of the quadtree.
 #[derive(Debug, Default)]

@@ -1,10 +1,14 @@
 //! Pixel types, and rows of pixels as they are stored.
 
+mod scaling;
+
 use std::ops::Range;
 
-use super::Scaling;
-use crate::tile::dither::{Float, Quantization, Randoms};
-use crate::tile::{CodecFault, rice};
+pub(crate) use scaling::Blank;
+pub use scaling::{Scaling, ValueType};
+
+use crate::codec::dither::{Float, Quantization, Randoms};
+use crate::codec::{CodecFault, rice};
 
 /// The type of stored pixels (BITPIX).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -176,7 +180,7 @@ fn write_blanks<P: Pixel, V: Float>(pixels: &[P], scaling: &Scaling, values: &mu
 pub(crate) trait Pixel: Copy + Default + PartialEq + 'static {
     /// BITPIX of the type.
     const TYPE: PixelType;
-    /// Returns the buffer of a [`super::Scratch`] for pixels of this type.
+    /// Returns the buffer of a [`crate::image::Scratch`] for pixels of this type.
     fn buffer(buffers: &mut PixelBuffers) -> &mut Vec<Self>;
     /// Wraps pixels of this type as rows.
     fn rows(pixels: &[Self]) -> Rows<'_>;

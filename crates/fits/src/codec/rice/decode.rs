@@ -5,8 +5,8 @@
 //! code at a time ([`take_code`]). Bits beyond the end of the code read as zeros, and every block checks that it ended in time.
 
 use super::RicePixel;
-use crate::tile::CodecFault;
-use crate::tile::bits::{LOOK_AHEAD_BITS, look_ahead};
+use crate::codec::CodecFault;
+use crate::codec::bits::{LOOK_AHEAD_BITS, look_ahead};
 
 /// Differences that are expanded together: a usual block, or a part of a long one.
 const CHUNK: usize = 32;
