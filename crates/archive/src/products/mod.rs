@@ -26,16 +26,13 @@ use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
 use crate::products::detectors::DetectorProduct;
 use crate::rounds::IMAGES;
-use crate::values;
+use crate::values::{self, UPDATED_AT_ONCE};
 use engine::{Connection, Value, quoted};
 use lake::DetectorKey;
 use model::products::Succession;
 use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Number of images that one statement changes.
-pub(crate) const UPDATED_AT_ONCE: usize = 250;
 
 /// The images whose names an act concerns.
 #[derive(Clone, Copy, Debug)]
