@@ -77,7 +77,7 @@ impl Reader {
     fn connected(site: &Site, access: Access) -> Result<Self, ArchiveError> {
         let fault = |fault| ArchiveError { act: "open the archive".to_owned(), fault };
         if site.lacks_database() {
-            return Err(fault(absent(site)));
+            return Err(fault(site::absent(site)));
         }
         if site.is_embedded() && access != Access::Read {
             site.check_disk()?;
@@ -86,9 +86,7 @@ impl Reader {
         let found = migrations::migration_number(&connection).map_err(fault)?;
         if found == 0 && !site.is_embedded() {
             let interrupted = crate::unfinished::interrupted(site.root());
-            return Err(fault(
-                interrupted.unwrap_or_else(|| ArchiveFault::NoArchive(Box::new(site.clone()))),
-            ));
+            return Err(fault(interrupted.unwrap_or_else(|| site.without_archive())));
         }
         Ok(Self { connection, site: site.clone(), note })
     }
@@ -344,22 +342,6 @@ pub fn at_work(site: &Site) -> Result<files::DirLock, ArchiveError> {
         let message = "the archive is being moved or restored: run the command again afterwards";
         ArchiveError::during(act)(ArchiveFault::Conflict(message.to_owned()))
     })
-}
-
-/// Returns the fault of a site without archive.db: the archive may have moved since the configuration was read.
-pub(crate) fn absent(site: &Site) -> ArchiveFault {
-    if let Some(interrupted) = crate::unfinished::interrupted(site.root()) {
-        return interrupted;
-    }
-    let before = site.root().join(crate::unfinished::MIGRATED);
-    let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-    match before.is_file().then(|| open(&before)) {
-        Some(Ok(c)) => match engine::relocation::check(&c) {
-            Err(moved) if moved.is_moved() => moved.into(),
-            _ => ArchiveFault::NoSite(site.root().to_owned()),
-        },
-        _ => ArchiveFault::NoSite(site.root().to_owned()),
-    }
 }
 
 /// Connects to the archive of a site.
