@@ -2,7 +2,7 @@
 
 use crate::deliveries::registration::{self, delivery_id};
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
+use crate::history::Cause;
 use crate::products::named;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
@@ -187,7 +187,7 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         self.write("move", format!("move {unit} to {to}"), |tx| {
             let found = find(tx, unit)?;
-            history::move_unit(tx, &found, to, cause, now)
+            move_unit(tx, &found, to, cause, now)
         })
     }
 }
@@ -255,7 +255,7 @@ pub(crate) fn open(
         params![unit.id, round.use_case.name()],
     )?;
     let cause = Cause::new(cause.who.clone(), round.why.clone());
-    history::move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
+    move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
     Ok(key)
 }
 
@@ -303,6 +303,40 @@ fn insert_task(
             input.catalogue_version
         ])?;
     }
+    Ok(())
+}
+
+/// Moves a round to another state, if the transition is allowed, and records the change.
+pub(crate) fn move_unit(
+    tx: &Connection,
+    unit: &Unit,
+    to: UnitState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let from: String =
+        tx.query_row("SELECT state FROM unit WHERE unit_id = ?1", [unit.id], |r| r.get(0))?;
+    let from: UnitState = from.parse().map_err(ArchiveFault::Damaged)?;
+    if !from.may_become(to) {
+        return Err(ArchiveFault::State { what: unit.key.to_string(), from, to });
+    }
+    tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
+    note_unit(tx, unit.id, [from, to], cause, now)
+}
+
+/// Adds a change to the history of a round.
+pub(crate) fn note_unit(
+    tx: &Connection,
+    unit: i64,
+    [from, to]: [UnitState; 2],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
+    )?
+    .execute(params![unit, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
     Ok(())
 }
 
@@ -382,7 +416,7 @@ pub(crate) fn stage_when_over(
         return Ok(false);
     }
     let cause = Cause::new("queue", "all tasks of the round are finished");
-    history::move_unit(tx, unit, UnitState::Staged, &cause, now)?;
+    move_unit(tx, unit, UnitState::Staged, &cause, now)?;
     tx.execute(
         "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
         params![unit.id, text_of(now)],

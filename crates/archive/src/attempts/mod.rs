@@ -9,11 +9,11 @@ pub use end_cause::EndCause;
 
 use crate::attempts::lease::Process;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
+use crate::history::Cause;
 use crate::products::named;
 use crate::programmes::{Programme, programmes};
 use crate::refusals::refused_hdus;
-use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, unit_of};
+use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, move_unit, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
@@ -233,7 +233,7 @@ pub(crate) fn start(
         UnitState::Running => {}
         UnitState::Approved => {
             let cause = Cause::new(lease.executor.clone(), "its first task was started");
-            history::move_unit(tx, &task.unit, UnitState::Running, &cause, now)?;
+            move_unit(tx, &task.unit, UnitState::Running, &cause, now)?;
         }
         state => {
             return Err(ArchiveFault::Conflict(format!("{} is {state}, not approved", key.unit)));

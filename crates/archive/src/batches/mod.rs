@@ -8,7 +8,7 @@ use crate::history::{self, Act, Cause};
 use crate::products::named;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{Stage, waiting};
-use crate::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
+use crate::rounds::{UNIT_COLUMNS, Unit, find, move_unit, unit_of};
 use crate::site::Site;
 use crate::time::text_of;
 use crate::work::multiframe_id;
@@ -477,7 +477,7 @@ pub(crate) fn refuse(
         return Ok(());
     }
     let cause = Cause::new("ingest", format!("check {check} failed: {message}"));
-    history::move_unit(tx, &unit, UnitState::Failed, &cause, now)?;
+    move_unit(tx, &unit, UnitState::Failed, &cause, now)?;
     tx.execute("UPDATE batch SET failed_check = ?2 WHERE unit_id = ?1", params![unit.id, check])?;
     tx.execute(
         "UPDATE id_range SET state = 'abandoned', why = ?2 WHERE unit_id = ?1 AND state = 'reserved'",

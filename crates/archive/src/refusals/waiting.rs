@@ -2,10 +2,10 @@
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::history::{Cause, move_refusal};
+use crate::history::Cause;
 use crate::products::named;
 use crate::refusals::met::{self, Met};
-use crate::refusals::{RefusalState, Stage};
+use crate::refusals::{RefusalState, Stage, move_refusal};
 use engine::Connection;
 use model::{Refusal, RefusalCode, SurveyName, UseCase};
 use rusqlite::params;
