@@ -32,6 +32,7 @@ pub mod metadata;
 pub mod migrations;
 pub mod partitions;
 pub mod planning;
+mod product_names;
 pub mod products;
 pub mod programmes;
 pub mod refusals;

@@ -3,7 +3,7 @@
 use crate::deliveries::registration::{self, delivery_id};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
-use crate::products::named;
+use crate::product_names;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
@@ -442,7 +442,7 @@ pub(crate) fn request_again(
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = ?1 AND file.state = 'current')
          ON CONFLICT DO NOTHING",
-        of_catalogues = named::of_catalogues()
+        of_catalogues = product_names::of_catalogues()
     ))?
     .execute(params![file_id, use_case.name(), text_of(now), why])?;
     Ok(())
@@ -481,7 +481,7 @@ pub(crate) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), Arc
              SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = redo.file_id AND file.state = 'current')",
-        of_catalogues = named::of_catalogues()
+        of_catalogues = product_names::of_catalogues()
     ))?
     .execute(params![])?;
     Ok(())

@@ -12,7 +12,8 @@ use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};
 use crate::metadata::links;
-use crate::products::{self, Scope, described, detectors, named, tables_of};
+use crate::product_names;
+use crate::products::{self, Scope, described, detectors, tables_of};
 use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, move_unit, unit_of};
 use crate::site::Site;
 use crate::{Archive, Timestamp};
@@ -252,7 +253,7 @@ fn check_metadata(tx: &Connection, name: &str, delivery: i64) -> Result<(), Arch
                      AND EXISTS (SELECT * FROM product AS described
                                  WHERE described.multiframe_id = image.multiframe_id
                                      AND described.use_case IN ({describing}) AND described.state = 'retracted'))",
-            describing = named::describing()
+            describing = product_names::describing()
         ))?
         .query_row([delivery], |r| r.get(0))?;
     if refers {
