@@ -19,40 +19,7 @@ use model::{
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// The stage of the pipeline in which something was refused or noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Copying into the library.
-    Transfer,
-    /// Examining the content.
-    Register,
-    /// A task of a use case.
-    Task(UseCase),
-    /// Publishing.
-    Ingest,
-}
-
-impl Stage {
-    /// Returns the name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Transfer => "transfer",
-            Self::Register => "register",
-            Self::Task(use_case) => use_case.name(),
-            Self::Ingest => "ingest",
-        }
-    }
-
-    /// Returns the stage of a name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "transfer" => Some(Self::Transfer),
-            "register" => Some(Self::Register),
-            "ingest" => Some(Self::Ingest),
-            _ => name.parse().ok().map(Self::Task),
-        }
-    }
-}
+pub use crate::findings::Stage;
 
 /// A refusal with the stage that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
