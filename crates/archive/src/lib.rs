@@ -30,6 +30,7 @@ pub mod history;
 pub mod library;
 pub mod metadata;
 pub mod migrations;
+mod open;
 pub mod partitions;
 pub mod planning;
 mod product_names;
