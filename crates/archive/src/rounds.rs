@@ -1,6 +1,6 @@
 //! Rounds and their tasks.
 
-use crate::deliveries::registration::{self, delivery_id};
+use crate::deliveries::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
 use crate::product_names;
@@ -150,7 +150,7 @@ impl Archive {
             let mut select = tx.prepare_cached(
                 "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
             )?;
-            let delivery = registration::delivery_id(tx, delivery)?;
+            let delivery = delivery_id(tx, delivery)?;
             let files: Vec<i64> =
                 select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
             for file in files {

@@ -2,7 +2,7 @@
 
 use crate::Reader;
 use crate::batches::staged_rounds;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::deliveries::superseded::without_successor;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;

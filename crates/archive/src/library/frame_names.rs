@@ -6,10 +6,10 @@
 //! the source shows side by side stay two images, with a finding. Start at [`supersede`].
 
 use crate::Timestamp;
-use crate::deliveries::registration::request_all;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
+use crate::library::request_all;
 use crate::product_names;
 use crate::products::supersession;
 use crate::refusals::{self, Stage};

@@ -1,6 +1,6 @@
 //! Plans: proposals, decisions, and the comparison with what ran.
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
 use crate::planning::instructions::{damaged, instruct};

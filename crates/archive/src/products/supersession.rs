@@ -1,6 +1,6 @@
 //! Kept products of older images: the reason why each is kept, and the operator's decision to end it nevertheless.
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::deliveries::superseded::processings;
 use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};

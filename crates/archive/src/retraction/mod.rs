@@ -7,7 +7,7 @@
 pub(crate) mod deletions;
 pub mod purge;
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};

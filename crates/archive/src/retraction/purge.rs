@@ -4,8 +4,7 @@
 //! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who
 //! purged it and why.
 
-use crate::deliveries::provider;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::{delivery_id, provider};
 use crate::detections;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
