@@ -11,6 +11,9 @@
 //! parameter. A state changes only where [`model::UnitState::may_become`] allows, and every change adds a row to a history. One
 //! conformance suite runs on both engines (`tests/control_conformance`).
 //!
+//! Modules import each other in one direction. The lowest ones ([`error`], [`time`], [`site`]) know no handle, the handles know no
+//! concept, and opening an archive, which needs several concepts, is above all.
+//!
 //! Start at [`Archive::create`], [`Archive::open`] and [`Reader::open`], then the module of the concept. A new column begins in
 //! `model/tables/`, a new control table in [`schema`]. Does not decide which work to do (that is `register::plan` and `ingest`),
 //! read FITS files, run tasks, or answer queries.
