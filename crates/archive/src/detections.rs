@@ -8,23 +8,6 @@ use lake::{self, DetectorKey, LakeFile, LakeRowRange, RangeKey};
 use model::{BatchId, EventId, ProgrammeId};
 use std::path::PathBuf;
 
-/// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
-/// transaction keeps other writers out.
-pub(crate) fn rehearsed<T>(
-    tx: &Connection,
-    site: &Site,
-    body: impl FnOnce(&Connection) -> Result<T, ArchiveFault>,
-) -> Result<T, ArchiveFault> {
-    let Some(sqlite) = tx.sqlite() else { return body(tx) };
-    let before = lake::latest_snapshot(sqlite)?;
-    let value = body(tx);
-    for path in lake::ended_rows_since(sqlite, &site.lake(), before)? {
-        // A file that stays belongs to no event: the next process that writes removes it.
-        let _ = files::remove_below(&site.lake(), &path);
-    }
-    value
-}
-
 /// Deletes the detections of a programme and a range of object ids, all of which have ended. Returns the files that held only them
 /// and are to be removed after the commit. `bounds` are the programme, the first and the last object id.
 pub(crate) fn delete(

@@ -1,6 +1,5 @@
 //! Faults of the archive, with their classification as transient or not.
 
-use crate::site::Site;
 use engine::EngineError;
 use lake::LakeError;
 use model::{Advice, UnitState, one_line};
@@ -46,8 +45,13 @@ pub enum ArchiveFault {
     #[error("{} is not a site: archive.db is missing (create a site with `{}`)", .0.display(), init(.0))]
     NoSite(PathBuf),
     /// There is no archive on the server.
-    #[error("{} holds no archive: create one there", .0.location())]
-    NoArchive(Box<Site>),
+    #[error("{location} holds no archive: create one there")]
+    NoArchive {
+        /// The place of the archive, in words.
+        location: String,
+        /// The command that creates the archive; `None` when the site names no server.
+        create: Option<Box<Advice>>,
+    },
     /// A restore was not finished.
     #[error("the restore of {} was interrupted: repeat it", site.display())]
     RestoreInterrupted {
@@ -186,15 +190,10 @@ impl ArchiveError {
     pub fn advice(&self) -> Option<Advice> {
         match &self.fault {
             ArchiveFault::Engine(fault) => fault.advice(),
-            ArchiveFault::NoArchive(site) => {
-                let database = site.store();
-                Some(Advice::InitDatabase {
-                    site: site.root().display().to_string(),
-                    database: database.url.clone()?,
-                    password_file: in_words(database.password_file.as_deref()),
-                })
+            ArchiveFault::NoArchive { create: command, .. }
+            | ArchiveFault::RestoreInterrupted { repeat: command, .. } => {
+                command.as_deref().cloned()
             }
-            ArchiveFault::RestoreInterrupted { repeat, .. } => repeat.as_deref().cloned(),
             _ => None,
         }
     }
@@ -211,7 +210,7 @@ impl ArchiveError {
             || matches!(
                 self.fault,
                 ArchiveFault::NoSite(_)
-                    | ArchiveFault::NoArchive(_)
+                    | ArchiveFault::NoArchive { .. }
                     | ArchiveFault::SiteExists(_)
                     | ArchiveFault::NetworkDisk { .. }
                     | ArchiveFault::EarlierSchema

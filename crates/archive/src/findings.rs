@@ -2,18 +2,14 @@
 //!
 //! A row per delivery, stage, round, code and subject records which files have the finding and how often. When a later round
 //! covers a file again, or newer content replaces the file, the file is removed from the earlier rows ([`forget`]), so that the
-//! rows of all rounds may be summed.
+//! rows of all rounds may be summed. [`crate::Reader::findings`] reports them.
 
-use crate::Reader;
-use crate::error::{ArchiveError, ArchiveFault};
-use crate::products::supersession;
-use crate::refusals::{Stage, ext_num};
-use crate::status::reports::{Chosen, known_id};
+use crate::error::ArchiveFault;
 use engine::{Connection, Optional};
 use model::Finding;
 use model::RefusalCode;
 use model::ReportCode;
-use model::{Advice, DeliveryName};
+use model::{Advice, DeliveryName, UseCase};
 use rusqlite::params;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +18,41 @@ use std::collections::{BTreeMap, BTreeSet};
 const TEXT_BYTES: usize = 8000;
 /// Maximum occurrences in a file: engines store counts in 64 bits with a sign, and sums stay below that limit.
 const COUNT_MAX: u64 = 1 << 40;
+
+/// The stage of the pipeline in which something was refused or noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Copying into the library.
+    Transfer,
+    /// Examining the content.
+    Register,
+    /// A task of a use case.
+    Task(UseCase),
+    /// Publishing.
+    Ingest,
+}
+
+impl Stage {
+    /// Returns the name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Register => "register",
+            Self::Task(use_case) => use_case.name(),
+            Self::Ingest => "ingest",
+        }
+    }
+
+    /// Returns the stage of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "transfer" => Some(Self::Transfer),
+            "register" => Some(Self::Register),
+            "ingest" => Some(Self::Ingest),
+            _ => name.parse().ok().map(Self::Task),
+        }
+    }
+}
 
 /// Files by their numbers, with each file's number of occurrences.
 type Members = BTreeMap<i64, u64>;
@@ -36,16 +67,6 @@ pub(crate) struct Found<'a> {
 pub(crate) const OLDER_DETECTIONS_KEPT: &str = RefusalCode::OLDER_DETECTIONS_KEPT.as_str();
 /// Code of a preview of an older image that stays current.
 pub(crate) const OLDER_PREVIEW_KEPT: &str = RefusalCode::OLDER_PREVIEW_KEPT.as_str();
-
-impl Reader {
-    /// Returns the drift report: findings of a delivery, or of all in the order of their registration; most frequent first.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn findings(&self, delivery: Option<&DeliveryName>) -> Result<Vec<Drift>, ArchiveError> {
-        self.read("list findings", |c| findings(c, delivery))
-    }
-}
 
 /// Encodes members for storage: runs of consecutive files with equal counts.
 fn stored(members: &Members) -> Result<String, ArchiveFault> {
@@ -115,7 +136,7 @@ pub(crate) fn note(
             sum.len() as u64,
             sum.values().sum::<u64>(),
             example.file,
-            ext_num(example.hdu),
+            example.hdu.map(model::ext_num_of),
             model::shown_briefly(&example.message, TEXT_BYTES),
             stored(&sum)?
         ])?;
@@ -190,50 +211,6 @@ fn example_among(
         }
     }
     Ok(select.query_row([first], |r| r.get(0)).optional()?.unwrap_or(before))
-}
-
-/// Implements [`crate::Reader::findings`].
-pub(crate) fn findings(
-    c: &Connection,
-    delivery: Option<&DeliveryName>,
-) -> Result<Vec<Drift>, ArchiveFault> {
-    // The condition is inside the sums, so that those of one delivery read only its rows.
-    let of = match delivery {
-        Some(name) => match known_id(c, name)? {
-            Some(id) => Chosen::Some(vec![id]),
-            None => Chosen::Some(Vec::new()),
-        },
-        None => Chosen::All,
-    };
-    let mut select = c.prepare(&format!(
-        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
-         FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
-                   max(finding.round) AS round
-               FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
-                   AND unit.use_case = finding.stage AND unit.round = finding.round
-               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {}
-               GROUP BY 1, 2, 3, 4) AS sums
-             JOIN finding AS f USING (delivery_id, stage, code, subject, round)
-             JOIN delivery USING (delivery_id)
-         ORDER BY delivery_id, sums.occurrences DESC, f.stage, f.code, f.subject",
-        of.condition("finding.delivery_id")
-    ))?;
-    let rows = select.query_map([], |r| {
-        Ok(Drift {
-            delivery: r.name(0)?,
-            stage: r.get(1)?,
-            code: r.name(2)?,
-            subject: r.get(3)?,
-            files: r.get(4)?,
-            occurrences: r.get(5)?,
-            example_file: r.get(6)?,
-            example_ext_num: r.get(7)?,
-            message: r.get(8)?,
-        })
-    })?;
-    let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;
-    findings.extend(supersession::findings(c, delivery)?);
-    Ok(findings)
 }
 
 /// One line of the drift report.

@@ -1,12 +1,12 @@
-//! Changes of state of rounds and refusals, each with a row in a history and a [`Cause`]; events; the numbers of counters.
+//! Events, the numbers of counters, and the [`Cause`] of a change: what the histories of all concepts have in common.
+//!
+//! A change of state adds a row to the history of its concept: [`crate::rounds::move_unit`], [`crate::refusals::move_refusals`].
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::refusals::RefusalState;
-use crate::rounds::Unit;
 use crate::time::text_of;
-use engine::{self, Connection};
-use model::{EventId, UnitState};
+use engine::Connection;
+use model::EventId;
 use rusqlite::params;
 
 /// Maximum bytes that are stored of each part of a cause.
@@ -90,82 +90,5 @@ pub(crate) fn record_event(
             concat!("almagest ", env!("CARGO_PKG_VERSION"))
         ],
     )?;
-    Ok(())
-}
-
-/// Moves a round to another state, if the transition is allowed, and records the change.
-pub(crate) fn move_unit(
-    tx: &Connection,
-    unit: &Unit,
-    to: UnitState,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    let from: String =
-        tx.query_row("SELECT state FROM unit WHERE unit_id = ?1", [unit.id], |r| r.get(0))?;
-    let from: UnitState = from.parse().map_err(ArchiveFault::Damaged)?;
-    if !from.may_become(to) {
-        return Err(ArchiveFault::State { what: unit.key.to_string(), from, to });
-    }
-    tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
-    note_unit(tx, unit.id, [from, to], cause, now)
-}
-
-/// Adds a change to the history of a round.
-pub(crate) fn note_unit(
-    tx: &Connection,
-    unit: i64,
-    [from, to]: [UnitState; 2],
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    tx.prepare_cached(
-        "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
-         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
-    )?
-    .execute(params![unit, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
-    Ok(())
-}
-
-/// Moves a refusal to another state and records the change.
-pub(crate) fn move_refusal(
-    tx: &Connection,
-    refusal_id: i64,
-    to: RefusalState,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    move_refusals(tx, &[refusal_id], to, cause, now)
-}
-
-/// Moves refusals to another state and records the changes. A statement is prepared for each number of refusals.
-pub(crate) fn move_refusals(
-    tx: &Connection,
-    numbers: &[i64],
-    to: RefusalState,
-    cause: &Cause,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    let list = |first: usize| -> String {
-        let marks: Vec<String> = (0..numbers.len()).map(|n| format!("?{}", first + n)).collect();
-        marks.join(", ")
-    };
-    let text = |text: &str| engine::Value::Text(text.to_owned());
-    let numbers = || numbers.iter().map(|number| engine::Value::Integer(*number));
-    let mut values = vec![text(to.name())];
-    values.extend(numbers());
-    tx.prepare_cached(&format!("UPDATE refusal SET state = ?1 WHERE refusal_id IN ({})", list(2)))?
-        .execute(values)?;
-    let mut values = vec![text(to.name()), text(&text_of(now)), text(&cause.who), text(&cause.why)];
-    values.extend(numbers());
-    tx.prepare_cached(&format!(
-        "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
-         SELECT refusal_id, (SELECT coalesce(max(number), 0) + 1 FROM refusal_history AS h
-                             WHERE h.refusal_id = refusal.refusal_id), CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT),
-             CAST(?4 AS TEXT)
-         FROM refusal WHERE refusal_id IN ({})",
-        list(5)
-    ))?
-    .execute(values)?;
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Rounds and their tasks.
 
-use crate::deliveries::registration::{self, delivery_id};
+use crate::deliveries::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
-use crate::products::named;
+use crate::history::Cause;
+use crate::product_names;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, EngineError, Optional, Row};
@@ -150,7 +150,7 @@ impl Archive {
             let mut select = tx.prepare_cached(
                 "SELECT file_id FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image'",
             )?;
-            let delivery = registration::delivery_id(tx, delivery)?;
+            let delivery = delivery_id(tx, delivery)?;
             let files: Vec<i64> =
                 select.query_map([delivery], |r| r.get(0))?.collect::<Result<_, _>>()?;
             for file in files {
@@ -187,7 +187,7 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         self.write("move", format!("move {unit} to {to}"), |tx| {
             let found = find(tx, unit)?;
-            history::move_unit(tx, &found, to, cause, now)
+            move_unit(tx, &found, to, cause, now)
         })
     }
 }
@@ -255,7 +255,7 @@ pub(crate) fn open(
         params![unit.id, round.use_case.name()],
     )?;
     let cause = Cause::new(cause.who.clone(), round.why.clone());
-    history::move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
+    move_unit(tx, &unit, UnitState::Ready, &cause, now)?;
     Ok(key)
 }
 
@@ -303,6 +303,40 @@ fn insert_task(
             input.catalogue_version
         ])?;
     }
+    Ok(())
+}
+
+/// Moves a round to another state, if the transition is allowed, and records the change.
+pub(crate) fn move_unit(
+    tx: &Connection,
+    unit: &Unit,
+    to: UnitState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let from: String =
+        tx.query_row("SELECT state FROM unit WHERE unit_id = ?1", [unit.id], |r| r.get(0))?;
+    let from: UnitState = from.parse().map_err(ArchiveFault::Damaged)?;
+    if !from.may_become(to) {
+        return Err(ArchiveFault::State { what: unit.key.to_string(), from, to });
+    }
+    tx.execute("UPDATE unit SET state = ?2 WHERE unit_id = ?1", params![unit.id, to.name()])?;
+    note_unit(tx, unit.id, [from, to], cause, now)
+}
+
+/// Adds a change to the history of a round.
+pub(crate) fn note_unit(
+    tx: &Connection,
+    unit: i64,
+    [from, to]: [UnitState; 2],
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    tx.prepare_cached(
+        "INSERT INTO unit_history (unit_id, number, from_state, to_state, changed, who, why)
+         SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4, ?5, ?6 FROM unit_history WHERE unit_id = ?1",
+    )?
+    .execute(params![unit, from.name(), to.name(), text_of(now), cause.who, cause.why])?;
     Ok(())
 }
 
@@ -382,7 +416,7 @@ pub(crate) fn stage_when_over(
         return Ok(false);
     }
     let cause = Cause::new("queue", "all tasks of the round are finished");
-    history::move_unit(tx, unit, UnitState::Staged, &cause, now)?;
+    move_unit(tx, unit, UnitState::Staged, &cause, now)?;
     tx.execute(
         "INSERT INTO batch (unit_id, staged) VALUES (?1, ?2)",
         params![unit.id, text_of(now)],
@@ -408,7 +442,7 @@ pub(crate) fn request_again(
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = ?1 AND file.state = 'current')
          ON CONFLICT DO NOTHING",
-        of_catalogues = named::of_catalogues()
+        of_catalogues = product_names::of_catalogues()
     ))?
     .execute(params![file_id, use_case.name(), text_of(now), why])?;
     Ok(())
@@ -447,7 +481,7 @@ pub(crate) fn drop_requests_without_catalogue(tx: &Connection) -> Result<(), Arc
              SELECT * FROM image JOIN catalogue ON catalogue.multiframe_id = image.multiframe_id
                  JOIN file ON file.file_id = catalogue.file_id
              WHERE image.file_id = redo.file_id AND file.state = 'current')",
-        of_catalogues = named::of_catalogues()
+        of_catalogues = product_names::of_catalogues()
     ))?
     .execute(params![])?;
     Ok(())

@@ -1,8 +1,10 @@
-//! A site on disk: its directories and files, and the check that the disk is suitable for it.
+//! A site on disk: its directories and files, the check that the disk is suitable for it, and the faults of a site without archive.
 
-use crate::error::{ArchiveError, ArchiveFault};
+use crate::error::{ArchiveError, ArchiveFault, in_words};
+use crate::unfinished;
 use engine::{Address, Database, EngineError};
-use model::UseCase;
+use model::{Advice, UseCase};
+use rusqlite::OpenFlags;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -46,7 +48,7 @@ impl Site {
         if !site.lacks_database() {
             return Ok(site);
         }
-        let fault = crate::handle::absent(&site);
+        let fault = absent(&site);
         Err(ArchiveError { act: "open the site".to_owned(), fault })
     }
 
@@ -163,6 +165,18 @@ impl Site {
         self.store.url.clone().unwrap_or_else(|| self.database().display().to_string())
     }
 
+    /// Returns the fault of a server's database that holds no archive.
+    pub(crate) fn without_archive(&self) -> ArchiveFault {
+        let create = self.store.url.clone().map(|database| {
+            Box::new(Advice::InitDatabase {
+                site: self.root.display().to_string(),
+                database,
+                password_file: in_words(self.store.password_file.as_deref()),
+            })
+        });
+        ArchiveFault::NoArchive { location: self.location(), create }
+    }
+
     /// Returns the database that the configuration names.
     pub fn store(&self) -> &Database {
         &self.store
@@ -267,6 +281,22 @@ impl Site {
             }
         }
         faults
+    }
+}
+
+/// Returns the fault of a site without archive.db: the archive may have moved since the configuration was read.
+pub(crate) fn absent(site: &Site) -> ArchiveFault {
+    if let Some(interrupted) = unfinished::interrupted(site.root()) {
+        return interrupted;
+    }
+    let before = site.root().join(unfinished::MIGRATED);
+    let open = |path| rusqlite::Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    match before.is_file().then(|| open(&before)) {
+        Some(Ok(c)) => match engine::relocation::check(&c) {
+            Err(moved) if moved.is_moved() => moved.into(),
+            _ => ArchiveFault::NoSite(site.root().to_owned()),
+        },
+        _ => ArchiveFault::NoSite(site.root().to_owned()),
     }
 }
 

@@ -1,8 +1,10 @@
 //! Multi-row writes: one statement per row would be one round trip per row on a server.
 
 use crate::error::ArchiveFault;
-use crate::products::UPDATED_AT_ONCE;
 use engine::{Connection, Value};
+
+/// Number of rows that one statement changes.
+pub(crate) const UPDATED_AT_ONCE: usize = 250;
 
 /// Returns the rows of a VALUES list, each of which a function makes from its parameters.
 pub(crate) fn list(rows: usize, columns: usize, row: impl Fn(&[String]) -> String) -> String {

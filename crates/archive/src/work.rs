@@ -1,7 +1,7 @@
 //! All data that determine the work to do on a delivery, in a few queries.
 
 use crate::attempts::results::Outcome;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::rounds::{UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;

@@ -19,7 +19,7 @@ use ::query::{SqlLimits, SqlReader};
 use archive::attempts::Started;
 use archive::attempts::results::Outcome;
 use archive::batches::RowsOfProgramme;
-use archive::deliveries::{Arrival, DeliveryFacts, Registration};
+use archive::registration::{Arrival, DeliveryFacts, Registration};
 use archive::retraction::purge::PurgeScope;
 use archive::{Archive, Site};
 use model::{EventId, Night, UnitKey, UseCase};

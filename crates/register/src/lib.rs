@@ -12,11 +12,12 @@ pub mod cut;
 pub mod pairing;
 pub mod plan;
 
-use archive::deliveries::{
-    Arrival, DeliveryFacts, Postponed, Recorded, Registration, SkippedEntry, TransferRecord,
-};
+use archive::deliveries::SkippedEntry;
 use archive::library::Content;
 use archive::refusals::{Stage, StagedRefusal};
+use archive::registration::{
+    Arrival, DeliveryFacts, Postponed, Recorded, Registration, TransferRecord,
+};
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
 use model::profile::SurveyProfile;
 use model::{DeliveryName, FileKind, Finding};

@@ -1,6 +1,6 @@
 //! Pairing of catalogues with images: by the common part of their names under the survey's rules.
 
-use archive::deliveries::Partner;
+use archive::registration::Partner;
 use model::FileKind;
 use model::profile::{Naming, SurveyProfile};
 

@@ -25,7 +25,7 @@ fn whole_site(root: &Path) -> Site {
     site
 }
 
-fn deliver(site: &Site, archive: &mut Archive, files: &[archive::deliveries::Arrival]) {
+fn deliver(site: &Site, archive: &mut Archive, files: &[archive::registration::Arrival]) {
     std::fs::create_dir_all(site.library().join(NIGHT)).unwrap();
     for file in files {
         let text = match file.name.as_str() {

@@ -9,11 +9,11 @@ pub use end_cause::EndCause;
 
 use crate::attempts::lease::Process;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
-use crate::products::named;
+use crate::history::Cause;
+use crate::product_names;
 use crate::programmes::{Programme, programmes};
 use crate::refusals::refused_hdus;
-use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, unit_of};
+use crate::rounds::{TaskKey, TaskState, UNIT_COLUMNS, find_task, move_unit, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
@@ -233,7 +233,7 @@ pub(crate) fn start(
         UnitState::Running => {}
         UnitState::Approved => {
             let cause = Cause::new(lease.executor.clone(), "its first task was started");
-            history::move_unit(tx, &task.unit, UnitState::Running, &cause, now)?;
+            move_unit(tx, &task.unit, UnitState::Running, &cause, now)?;
         }
         state => {
             return Err(ArchiveFault::Conflict(format!("{} is {state}, not approved", key.unit)));
@@ -345,7 +345,7 @@ fn done_hdus(
              AND NOT EXISTS (SELECT * FROM task_input AS input JOIN task USING (task_id) JOIN unit AS newer USING (unit_id)
                              WHERE input.multiframe_id = ?1 AND newer.use_case IN ({describing}) AND newer.unit_id > last)
          ORDER BY cat_ext_num",
-        describing = named::describing()
+        describing = product_names::describing()
     ))?;
     let rows = select.query_map(params![multiframe_id, version], |r| {
         Ok(DoneHdu { hdu: r.get(0)?, ext_num: r.get(1)? })
@@ -504,7 +504,7 @@ pub(crate) fn sweepable(
                  AND EXISTS (SELECT * FROM unit_history AS moved
                              WHERE moved.unit_id = unit.unit_id AND moved.to_state = 'ingested' AND moved.changed < ?1))
          ORDER BY attempt.task_id, attempt.number",
-        read_by_others = named::read_by_others()
+        read_by_others = product_names::read_by_others()
     ))?;
     let rows = select.query_map([text_of(ingested_before)], |r| {
         let unit = unit_of(r)?.key;

@@ -5,10 +5,10 @@ pub mod publication;
 use crate::attempts::results::Outcome;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};
-use crate::products::named;
+use crate::product_names;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{Stage, waiting};
-use crate::rounds::{UNIT_COLUMNS, Unit, find, unit_of};
+use crate::rounds::{UNIT_COLUMNS, Unit, find, move_unit, unit_of};
 use crate::site::Site;
 use crate::time::text_of;
 use crate::work::multiframe_id;
@@ -283,8 +283,8 @@ fn blocked(c: &Connection, unit: &Unit) -> Result<Option<String>, ArchiveFault> 
                      AND (CAST(?2 AS TEXT) NOT IN ({of_catalogues})
                           OR before.outcome = 'done'
                               AND before.catalogue_version IS NOT DISTINCT FROM task_input.catalogue_version))",
-            describing = named::describing(),
-            of_catalogues = named::of_catalogues()
+            describing = product_names::describing(),
+            of_catalogues = product_names::of_catalogues()
         ))?
         .query_row(params![unit.id, unit.key.use_case.name()], |r| r.get(0))?;
     Ok((without > 0)
@@ -477,7 +477,7 @@ pub(crate) fn refuse(
         return Ok(());
     }
     let cause = Cause::new("ingest", format!("check {check} failed: {message}"));
-    history::move_unit(tx, &unit, UnitState::Failed, &cause, now)?;
+    move_unit(tx, &unit, UnitState::Failed, &cause, now)?;
     tx.execute("UPDATE batch SET failed_check = ?2 WHERE unit_id = ?1", params![unit.id, check])?;
     tx.execute(
         "UPDATE id_range SET state = 'abandoned', why = ?2 WHERE unit_id = ?1 AND state = 'reserved'",

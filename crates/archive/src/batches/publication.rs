@@ -376,7 +376,7 @@ pub(crate) fn publish(
     changes.finish(now, &unit.key.to_string())?;
     files::crash_point("publish:lake");
     act.counts(&rows)?;
-    history::move_unit(tx, &unit, UnitState::Ingested, cause, now)?;
+    rounds::move_unit(tx, &unit, UnitState::Ingested, cause, now)?;
     files::crash_point("publish:moved");
     let timing = loaded.timing;
     Ok(Receipt::Published { event, rows, superseded: settled.superseded.len() as u64, timing })

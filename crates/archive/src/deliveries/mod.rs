@@ -1,21 +1,14 @@
-//! Deliveries: their origins, the registration of files that arrived, and the deliveries that supersede each other.
-//!
-//! Start at [`Registration`] and [`crate::Archive::record`].
+//! Deliveries: their names, nights and origins, and the deliveries that supersede each other. What arrives of them is recorded by
+//! [`crate::registration`].
 
 pub mod origins;
 pub(crate) mod provider;
-pub mod registration;
 pub(crate) mod superseded;
 
-use crate::deliveries::registration::delivery_id;
+use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::library::Content;
-use crate::refusals::StagedRefusal;
-use crate::time::text_of;
-use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
-use model::products::Scope;
-use model::{DeliveryName, FileKind, Night, Sha256, SkipReason, SurveyName, UseCase, Verification};
+use model::{DeliveryName, Night, SkipReason};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -64,56 +57,6 @@ impl FromStr for DeliveryState {
     }
 }
 
-/// A file in the library whose transfer was verified.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Arrival {
-    /// Name within the delivery.
-    pub name: String,
-    /// Path below `library/`; absolute when the file is kept in place.
-    pub path: String,
-    /// Modification time at the source, nanoseconds since 1970.
-    pub modified_ns: i64,
-    /// Length in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the content.
-    pub sha256: Sha256,
-    /// The result of examining its content.
-    pub content: Content,
-    /// Time of the end of its transfer.
-    pub arrived: Timestamp,
-    /// Duration of the transfer in seconds.
-    pub transfer_seconds: f64,
-    /// Course of the transfer.
-    pub transfer_record: TransferRecord,
-}
-
-/// The course of a file's transfer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransferRecord {
-    /// Number of times that the file was read from its beginning.
-    pub reads: u32,
-    /// Bytes that an earlier try had transferred.
-    pub resumed_bytes: u64,
-    /// Method of the file's verification.
-    pub verified_by: Verification,
-}
-
-impl Default for TransferRecord {
-    /// Returns the course of a transfer that read the file once and verified it by a second listing.
-    fn default() -> Self {
-        Self { reads: 1, resumed_bytes: 0, verified_by: Verification::Recheck }
-    }
-}
-
-/// A file that could not be fetched for a reason that may be temporary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Postponed {
-    /// Name within the delivery.
-    pub name: String,
-    /// The reason why the file could not be fetched.
-    pub why: String,
-}
-
 /// An entry that a source shows and that was not fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SkippedEntry {
@@ -123,92 +66,6 @@ pub struct SkippedEntry {
     pub code: SkipReason,
     /// Reason in words.
     pub why: String,
-}
-
-/// The facts about a delivery as a whole.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeliveryFacts {
-    /// Name, e.g. `20071011_v1`.
-    pub name: DeliveryName,
-    /// Observing night, when the name contains it.
-    pub night: Option<Night>,
-    /// Version of the pipeline, when the name contains it.
-    pub version: Option<String>,
-    /// Path or URL of the directory that the delivery was fetched from.
-    pub address: String,
-    /// Name of the marker file that was seen.
-    pub marker: Option<String>,
-    /// Name of the provider's manifest that was used.
-    pub manifest: Option<String>,
-    /// Number of files that marker or manifest announced.
-    pub expected_files: Option<u64>,
-    /// True when everything announced has arrived (by marker, manifest, count or quiet time).
-    pub all_there: bool,
-    /// Description of what is known to be still outstanding; until it arrives, catalogues without image are not reported.
-    pub awaited: Option<String>,
-    /// True while the fetch is running: the facts are those of one group of its files.
-    pub is_under_way: bool,
-    /// True when the operator declares that more will arrive, whatever was declared before.
-    pub is_reopened: bool,
-}
-
-/// A current file that may have a partner.
-#[derive(Clone, Copy, Debug)]
-pub struct Partner<'a> {
-    /// Image or catalogue.
-    pub kind: FileKind,
-    /// Name within the delivery.
-    pub name: &'a str,
-    /// Its survey profile, if any.
-    pub survey: Option<&'a SurveyName>,
-}
-
-/// The keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first image (by
-/// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
-pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
-
-/// The input of one act of registration.
-pub struct Registration<'a> {
-    /// The delivery.
-    pub delivery: DeliveryFacts,
-    /// Files of the library, new or known, that were examined.
-    pub arrivals: &'a [Arrival],
-    /// Names of files that are unchanged in the delivery and were not examined.
-    pub unchanged: &'a [String],
-    /// Names that the source shows now, sorted; `None` while files are being fetched.
-    pub present: Option<&'a [String]>,
-    /// Of the unchanged files, those whose modification time at the source differs from the recorded one, with the new time in
-    /// nanoseconds since 1970. The recorded time is updated, so that the files are not read again because of it.
-    pub touched: &'a [(String, i64)],
-    /// Rejected inputs.
-    pub refusals: &'a [StagedRefusal],
-    /// Files that could not be fetched this time.
-    pub postponed: &'a [Postponed],
-    /// Entries that the source shows and that were not fetched.
-    pub skipped: &'a [SkippedEntry],
-    /// Findings about the files.
-    pub findings: &'a [model::Finding],
-    /// The rule by which catalogues find their images.
-    pub pairing: &'a PairingRule<'a>,
-}
-
-/// The result of an act of registration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Recorded {
-    /// Number of images that got an id now.
-    pub images: u64,
-    /// Number of catalogue files recorded now.
-    pub catalogues: u64,
-    /// Number of other files recorded now.
-    pub others: u64,
-    /// Number of files that were known before, with the same content.
-    pub known: u64,
-    /// Number of files whose earlier content is superseded now.
-    pub superseded: u64,
-    /// Number of refusals met for the first time.
-    pub new_refusals: u64,
-    /// Number of refusals that newer content or a late image resolved.
-    pub resolved_refusals: u64,
 }
 
 impl Reader {
@@ -245,15 +102,12 @@ impl Reader {
     }
 }
 
-impl Archive {
-    /// Marks deliveries complete that have everything they announced and nothing left to ingest. Returns their names.
-    ///
-    /// # Errors
-    /// [`ArchiveError`].
-    pub fn complete_deliveries(&mut self, now: Timestamp) -> Result<Vec<String>, ArchiveError> {
-        let products = self.site.products();
-        self.write("complete", "complete deliveries", |tx| complete_deliveries(tx, products, now))
-    }
+/// Returns the internal number of a delivery.
+pub(crate) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
+    tx.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?
+        .query_row([name], |r| r.get(0))
+        .optional()?
+        .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
 }
 
 /// Implements [`crate::Reader::deliveries`].
@@ -294,64 +148,4 @@ pub(crate) fn night(
     let found: Option<Option<i32>> =
         select.query_row([delivery.as_str()], |r| r.get(0)).optional()?;
     Ok(found.flatten().and_then(Night::new))
-}
-
-/// Implements [`crate::Archive::complete_deliveries`].
-pub(crate) fn complete_deliveries(
-    tx: &Connection,
-    products: &[UseCase],
-    now: Timestamp,
-) -> Result<Vec<String>, ArchiveFault> {
-    crate::rounds::drop_requests_without_catalogue(tx)?;
-    let due = |of_catalogues: bool| {
-        let of_delivery = products.iter().filter(|u| u.product().scope == Scope::Delivery);
-        let due = of_delivery.filter(move |u| u.product().is_of_catalogue() == of_catalogues);
-        let due: Vec<String> = due.copied().map(is_due).collect();
-        if due.is_empty() { "FALSE".to_owned() } else { due.join(" OR ") }
-    };
-    let mut update = tx.prepare_cached(&format!(
-        "UPDATE delivery SET state = 'complete', completed = ?1
-         WHERE state = 'registered'
-             AND EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id)
-             AND NOT EXISTS (SELECT * FROM unit WHERE unit.delivery_id = delivery.delivery_id
-                                 AND state NOT IN ('ingested', 'retracted'))
-             AND NOT EXISTS (SELECT * FROM redo JOIN file USING (file_id)
-                             WHERE file.delivery_id = delivery.delivery_id AND redo.unit_id IS NULL)
-             AND NOT EXISTS (
-                 SELECT * FROM file JOIN image USING (file_id)
-                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current' AND ({of_images}))
-             AND NOT EXISTS (
-                 SELECT * FROM file JOIN catalogue USING (file_id) JOIN image USING (multiframe_id)
-                     JOIN file AS of_image ON of_image.file_id = image.file_id
-                 WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
-                     AND of_image.state = 'current' AND ({of_catalogues})
-                     AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
-                                         AND refusal.code = 'metadata_refused'
-                                         AND refusal.state IN ('open', 'accepted', 'dismissed')))
-         RETURNING name",
-        of_images = due(false),
-        of_catalogues = due(true)
-    ))?;
-    let rows = update.query_map([text_of(now)], |r| r.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Returns the condition that an image has no ingested round of a product. A product of images that follows others is due once
-/// these are published; an image whose products before a product of catalogues were refused has a refusal that says so.
-fn is_due(use_case: UseCase) -> String {
-    let product = use_case.product();
-    let mut due = format!(
-        "NOT EXISTS (
-             SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
-             WHERE task_input.multiframe_id = image.multiframe_id AND unit.use_case = '{use_case}'
-                 AND unit.state = 'ingested')"
-    );
-    let is_of_images = !product.is_of_catalogue();
-    for before in product.follows.iter().filter(|_| is_of_images) {
-        due += &format!(
-            " AND EXISTS (SELECT * FROM product WHERE product.multiframe_id = image.multiframe_id
-                              AND product.use_case = '{before}')"
-        );
-    }
-    format!("({due})")
 }

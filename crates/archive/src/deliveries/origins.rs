@@ -1,7 +1,6 @@
 //! Origins of deliveries: the delivery of each directory of each place, and an operator's declarations about a delivery.
 
-use crate::deliveries::SkippedEntry;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::{SkippedEntry, delivery_id};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::Cause;
 use crate::time::text_of;
@@ -90,7 +89,7 @@ impl Archive {
     }
 
     /// Declares a delivery complete by an operator's decision. Later fetches await nothing of the delivery, until
-    /// [`crate::deliveries::DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
+    /// [`crate::registration::DeliveryFacts::is_reopened`]. Returns `false` when it was declared complete before.
     ///
     /// # Errors
     /// [`ArchiveError`], an unknown delivery among them.

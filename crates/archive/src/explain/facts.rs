@@ -2,18 +2,19 @@
 
 use crate::Reader;
 use crate::batches::staged_rounds;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::deliveries::superseded::without_successor;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
-use crate::findings::findings;
-use crate::products::{self, named, supersession};
+use crate::product_names;
+use crate::products::{self, supersession};
 use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
 use crate::retraction::can_come_back;
 use crate::retraction::purge::{PurgedRound, purged_rounds};
 use crate::site::Site;
 use crate::status::StatusFilter;
+use crate::status::drift::findings;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
@@ -308,7 +309,7 @@ fn add_waiting(
     }
     // Loading all work of a delivery is expensive, and most catalogues are already in a round.
     let catalogue = (sheet.kind == Some(FileKind::Catalogue)).then_some(file);
-    let of_catalogues = named::of_catalogues();
+    let of_catalogues = product_names::of_catalogues();
     let may_wait: bool = c.query_row(
         &format!("SELECT EXISTS (SELECT * FROM catalogue
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR file_id = ?2)
@@ -365,7 +366,7 @@ fn rounds(
          WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR use_case NOT IN ({of_catalogues}) OR catalogue_version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))
          ORDER BY unit_id",
-        of_catalogues = named::of_catalogues()
+        of_catalogues = product_names::of_catalogues()
     ))?;
     let rows = select.query_map(params![multiframe, catalogue], |r| {
         Ok(FileRound {

@@ -6,11 +6,12 @@
 //! the source shows side by side stay two images, with a finding. Start at [`supersede`].
 
 use crate::Timestamp;
-use crate::deliveries::registration::request_all;
 use crate::error::ArchiveFault;
 use crate::findings::{self, Found};
 use crate::history::Cause;
-use crate::products::{named, supersession};
+use crate::library::request_all;
+use crate::product_names;
+use crate::products::supersession;
 use crate::refusals::{self, Stage};
 use crate::site::Site;
 use engine::{Connection, Optional};
@@ -126,7 +127,7 @@ pub(crate) fn settle(
         "SELECT newer.multiframe_id FROM file JOIN image AS newer ON newer.file_id = file.superseded_by
              JOIN product USING (multiframe_id)
          WHERE file.file_id = ?1 AND product.use_case IN ({}) AND product.state <> 'retracted'",
-        named::describing()
+        product_names::describing()
     ))?;
     let mut shown = Vec::new();
     for file in superseded {

@@ -4,8 +4,9 @@ pub mod frame_names;
 
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::library::frame_names::LATEST_OF_NAME;
+use crate::site::Site;
 use crate::time::text_of;
-use crate::{Archive, Reader, Timestamp};
+use crate::{Archive, Reader, Timestamp, rounds};
 use engine::Connection;
 use model::{DeliveryName, FileId, FileKind, Sha256, SurveyName};
 use rusqlite::params;
@@ -119,6 +120,24 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         self.write("scrub", "record the state of library files", |tx| note(tx, found, now))
     }
+}
+
+/// Requests that all use cases of a file are redone, if it is an image.
+pub(crate) fn request_all(
+    tx: &Connection,
+    site: &Site,
+    file_id: i64,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let image: bool =
+        tx.query_row("SELECT EXISTS (SELECT * FROM image WHERE file_id = ?1)", [file_id], |r| {
+            r.get(0)
+        })?;
+    if image {
+        rounds::request_all(tx, file_id, site.products(), why, now)?;
+    }
+    Ok(())
 }
 
 /// Implements [`crate::Reader::holdings`].

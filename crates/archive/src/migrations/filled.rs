@@ -6,11 +6,12 @@
 
 use super::*;
 use crate::attempts::Place;
+use crate::deliveries::SkippedEntry;
 use crate::deliveries::origins::{Claim, DeliveryOrigin};
-use crate::deliveries::{DeliveryFacts, Registration, SkippedEntry};
 use crate::library::Soundness;
 use crate::migrations::tests::texts;
 use crate::planning::{Instruction, Proposal, ProposedTask, Selection, Subject};
+use crate::registration::{DeliveryFacts, Registration};
 use crate::rounds::{PlannedInput, PlannedRound, PlannedTask, TaskKey};
 use crate::tests::plans;
 use crate::tests::plans::staging::*;

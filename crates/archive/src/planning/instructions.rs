@@ -2,11 +2,11 @@
 
 use crate::deliveries::night;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
+use crate::history::Cause;
 use crate::planning::{
     Held, Instruction, InstructionChange, Latest, Resumed, Standing, Subject, SubjectKind,
 };
-use crate::rounds::parsed;
+use crate::rounds::{note_unit, parsed};
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
@@ -245,13 +245,7 @@ fn note_resumed(
     for row in rows.collect::<Result<Vec<_>, _>>()? {
         let (unit, (delivery, night, use_case)) = row;
         if subject.covers(&delivery, night, use_case) {
-            history::note_unit(
-                tx,
-                unit,
-                [UnitState::Ready; 2],
-                &Cause::new(&cause.who, &why),
-                now,
-            )?;
+            note_unit(tx, unit, [UnitState::Ready; 2], &Cause::new(&cause.who, &why), now)?;
         }
     }
     Ok(())

@@ -3,7 +3,7 @@
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::planning::{Assignment, OpenTask, TaskUsage, UnfinishedDelivery};
-use crate::products::named;
+use crate::product_names;
 use crate::rounds::{TaskKey, UNIT_COLUMNS, parsed, unit_of};
 use crate::time::time_of;
 use engine::Connection;
@@ -77,7 +77,7 @@ pub(crate) fn unfinished_deliveries(
 
 /// Implements [`crate::Reader::open_tasks`].
 pub(crate) fn open_tasks(c: &Connection) -> Result<Vec<OpenTask>, ArchiveFault> {
-    let without_images = named::without_images();
+    let without_images = product_names::without_images();
     let mut select = c.prepare_cached(&format!(
         "SELECT {UNIT_COLUMNS}, task.number, delivery.night,
              input.files, input.bytes, tried.attempts, tried.memory_failures, tried.running,

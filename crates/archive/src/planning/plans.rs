@@ -1,14 +1,14 @@
 //! Plans: proposals, decisions, and the comparison with what ran.
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
+use crate::history::Cause;
 use crate::planning::instructions::{damaged, instruct};
 use crate::planning::{
     Assignment, Decided, ExpectedRun, Instruction, Latest, PlanDecision, PlanRecord, PlanState,
     PlannedRun, Proposal, Selection, Subject,
 };
-use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, parsed, unit_of};
+use crate::rounds::{TaskKey, UNIT_COLUMNS, find, find_task, move_unit, parsed, unit_of};
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, Optional};
@@ -201,7 +201,7 @@ fn release_proposed(
     ))?;
     let proposed: Vec<_> = select.query_map([], unit_of)?.collect::<Result<_, _>>()?;
     for unit in proposed.iter().filter(|unit| !kept.contains(&unit.key)) {
-        history::move_unit(tx, unit, UnitState::Ready, cause, now)?;
+        move_unit(tx, unit, UnitState::Ready, cause, now)?;
     }
     Ok(())
 }
@@ -231,7 +231,7 @@ pub(crate) fn propose(
     for key in units {
         let unit = find(tx, key)?;
         if unit.state == UnitState::Ready {
-            history::move_unit(tx, &unit, UnitState::Proposed, &cause, now)?;
+            move_unit(tx, &unit, UnitState::Proposed, &cause, now)?;
         }
     }
     for task in &proposal.tasks {
@@ -284,7 +284,7 @@ pub(crate) fn approve(
     for key in units {
         let unit = find(tx, &key)?;
         if unit.state == UnitState::Proposed {
-            history::move_unit(tx, &unit, UnitState::Approved, cause, now)?;
+            move_unit(tx, &unit, UnitState::Approved, cause, now)?;
         }
         decided.units.push(key);
     }
@@ -326,7 +326,7 @@ pub(crate) fn reject(
     for key in units {
         let unit = find(tx, &key)?;
         if unit.state == UnitState::Proposed {
-            history::move_unit(tx, &unit, UnitState::Ready, cause, now)?;
+            move_unit(tx, &unit, UnitState::Ready, cause, now)?;
         }
         paused.insert((key.delivery, key.use_case));
     }
@@ -473,7 +473,7 @@ pub(crate) fn approve_expected(
             who.unwrap_or_else(|| "almagest".to_owned()),
             format!("approved beforehand with plan {plan_id}"),
         );
-        history::move_unit(tx, &unit, UnitState::Approved, &cause, now)?;
+        move_unit(tx, &unit, UnitState::Approved, &cause, now)?;
         tx.execute(
             "UPDATE assignment SET approved = 1 WHERE task_id IN (SELECT task_id FROM task WHERE unit_id = ?1)",
             [unit.id],

@@ -11,7 +11,8 @@
 
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
-use crate::products::{self, UPDATED_AT_ONCE, detectors, is_latest_to_end, named};
+use crate::product_names;
+use crate::products::{self, UPDATED_AT_ONCE, detectors, is_latest_to_end};
 use engine::Connection;
 use engine::quoted;
 use model::tables::{Column, Table};
@@ -34,7 +35,7 @@ fn versions(tx: &Connection, (id, of): Images<'_>) -> Result<Versions, ArchiveFa
          FROM product_detector AS held JOIN product AS described ON described.multiframe_id = held.multiframe_id
              AND described.use_case IN ({}) AND described.state <> 'retracted'
          WHERE held.state <> 'retracted' AND held.version > 0 AND held.multiframe_id IN ({of})",
-        named::describing()
+        product_names::describing()
     ))?;
     let rows = select.query_map([id], |r| Ok([r.get(0)?, r.get(1)?, r.get::<i64>(2)?]))?;
     let mut found = Versions::new();

@@ -10,9 +10,8 @@
 
 use crate::detections::Changes;
 use crate::error::ArchiveFault;
-use crate::products::UPDATED_AT_ONCE;
 use crate::rounds::IMAGES;
-use crate::values;
+use crate::values::{self, UPDATED_AT_ONCE};
 use engine::{Connection, Value};
 use lake::DetectorKey;
 use model::{EventId, UseCase};

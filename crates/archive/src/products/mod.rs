@@ -15,7 +15,6 @@
 pub mod described;
 pub mod detectors;
 pub mod kept;
-pub(crate) mod named;
 pub mod supersession;
 
 pub(crate) use kept::{Kept, kept};
@@ -24,18 +23,16 @@ use crate::deliveries::superseded::processings;
 use crate::detections::Changes;
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
+use crate::product_names;
 use crate::products::detectors::DetectorProduct;
 use crate::rounds::IMAGES;
-use crate::values;
+use crate::values::{self, UPDATED_AT_ONCE};
 use engine::{Connection, Value, quoted};
 use lake::DetectorKey;
 use model::products::Succession;
 use model::{EventId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// Number of images that one statement changes.
-pub(crate) const UPDATED_AT_ONCE: usize = 250;
 
 /// The images whose names an act concerns.
 #[derive(Clone, Copy, Debug)]
@@ -468,7 +465,7 @@ pub(crate) fn superseded_by(
             "SELECT EXISTS (SELECT * FROM product JOIN image USING (multiframe_id) JOIN file USING (file_id)
                             WHERE file.delivery_id = ?1 AND product.use_case IN ({})
                                 AND product.state = 'superseded')",
-            named::describing()
+            product_names::describing()
         ))?
         .query_row([delivery], |r| r.get(0))?;
     if !any {
@@ -553,7 +550,7 @@ fn is_settled(tx: &Connection, delivery: i64, scope: Scope) -> Result<bool, Arch
                                      AND described.use_case IN ({describing})))
              AND NOT EXISTS (SELECT * FROM product_detector
                              WHERE (state <> 'current' OR supersession_event IS NOT NULL) AND multiframe_id IN ({IMAGES}))",
-        describing = named::describing(),
+        describing = product_names::describing(),
         IMAGES = IMAGES.replace("?1", "?2")
     ))?;
     Ok(select.query_row([delivery, unit], |r| r.get(0))?)
@@ -728,7 +725,7 @@ fn open_rows(
 fn note_opened(tx: &Connection, event: i64) -> Result<(), ArchiveFault> {
     let is_opened = format!(
         "changed_event = ?1 AND ended_event < ?1 AND state = 'superseded' AND use_case NOT IN ({})",
-        named::by_detector()
+        product_names::by_detector()
     );
     tx.execute(
         &format!(

@@ -1,14 +1,15 @@
 //! Kept products of older images: the reason why each is kept, and the operator's decision to end it nevertheless.
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::deliveries::superseded::processings;
 use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::findings::{Drift, OLDER_DETECTIONS_KEPT, OLDER_PREVIEW_KEPT};
 use crate::history::{self, Act, Cause};
 use crate::metadata::links;
+use crate::product_names;
 use crate::products::kept::{KeptProduct, Lack};
-use crate::products::{self, Kept, Scope, described, detectors, named};
+use crate::products::{self, Kept, Scope, described, detectors};
 use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
 use crate::{Archive, Reader, Timestamp};
@@ -460,7 +461,7 @@ fn record_act(
     let unit: i64 = tx.query_row(
         &format!(
             "SELECT min(unit_id) FROM unit WHERE delivery_id = ?1 AND use_case IN ({})",
-            named::describing()
+            product_names::describing()
         ),
         [delivery],
         |r| r.get(0),

@@ -3,8 +3,8 @@
 //! Start at [`note`] for one refusal and [`note_many`] for those of a result, which are written together.
 
 use crate::error::ArchiveFault;
-use crate::history::{Cause, move_refusal, move_refusals};
-use crate::refusals::{RefusalState, Stage, ext_num, hdu};
+use crate::history::Cause;
+use crate::refusals::{RefusalState, Stage, ext_num, hdu, move_refusal, move_refusals};
 use crate::time::text_of;
 use crate::{Timestamp, values};
 use engine::{self, Connection, Optional};

@@ -1,13 +1,14 @@
-//! Refusals: deciding, releasing, resolving, and their places in words. [`met`] records them, [`waiting`] parks catalogues.
+//! Refusals: deciding, releasing, resolving, their histories and their places in words. [`met`] records them, [`waiting`] parks
+//! catalogues.
 
 pub(crate) mod met;
 pub(crate) mod waiting;
 
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::findings::{self, Found};
-use crate::history::{Cause, move_refusal};
+use crate::history::Cause;
 use crate::rounds::{request_again, request_all};
-use crate::time::time_of;
+use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp};
 use engine::{self, Connection, Optional, Row, ToSql};
 use model::RowRange;
@@ -18,40 +19,7 @@ use model::{
 use rusqlite::params;
 use std::collections::BTreeSet;
 
-/// The stage of the pipeline in which something was refused or noticed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// Copying into the library.
-    Transfer,
-    /// Examining the content.
-    Register,
-    /// A task of a use case.
-    Task(UseCase),
-    /// Publishing.
-    Ingest,
-}
-
-impl Stage {
-    /// Returns the name in tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Transfer => "transfer",
-            Self::Register => "register",
-            Self::Task(use_case) => use_case.name(),
-            Self::Ingest => "ingest",
-        }
-    }
-
-    /// Returns the stage of a name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "transfer" => Some(Self::Transfer),
-            "register" => Some(Self::Register),
-            "ingest" => Some(Self::Ingest),
-            _ => name.parse().ok().map(Self::Task),
-        }
-    }
-}
+pub use crate::findings::Stage;
 
 /// A refusal with the stage that made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -198,6 +166,49 @@ impl Archive {
             decide(tx, products, refusal_id, decision, cause, now)
         })
     }
+}
+
+/// Moves a refusal to another state and records the change.
+pub(crate) fn move_refusal(
+    tx: &Connection,
+    refusal_id: i64,
+    to: RefusalState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    move_refusals(tx, &[refusal_id], to, cause, now)
+}
+
+/// Moves refusals to another state and records the changes. A statement is prepared for each number of refusals.
+pub(crate) fn move_refusals(
+    tx: &Connection,
+    numbers: &[i64],
+    to: RefusalState,
+    cause: &Cause,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
+    let list = |first: usize| -> String {
+        let marks: Vec<String> = (0..numbers.len()).map(|n| format!("?{}", first + n)).collect();
+        marks.join(", ")
+    };
+    let text = |text: &str| engine::Value::Text(text.to_owned());
+    let numbers = || numbers.iter().map(|number| engine::Value::Integer(*number));
+    let mut values = vec![text(to.name())];
+    values.extend(numbers());
+    tx.prepare_cached(&format!("UPDATE refusal SET state = ?1 WHERE refusal_id IN ({})", list(2)))?
+        .execute(values)?;
+    let mut values = vec![text(to.name()), text(&text_of(now)), text(&cause.who), text(&cause.why)];
+    values.extend(numbers());
+    tx.prepare_cached(&format!(
+        "INSERT INTO refusal_history (refusal_id, number, to_state, changed, who, why)
+         SELECT refusal_id, (SELECT coalesce(max(number), 0) + 1 FROM refusal_history AS h
+                             WHERE h.refusal_id = refusal.refusal_id), CAST(?1 AS TEXT), CAST(?2 AS TEXT), CAST(?3 AS TEXT),
+             CAST(?4 AS TEXT)
+         FROM refusal WHERE refusal_id IN ({})",
+        list(5)
+    ))?
+    .execute(values)?;
+    Ok(())
 }
 
 /// Resolves refusals that are open (or retried) and fulfil a condition. Returns the number of resolved refusals.

@@ -2,10 +2,10 @@
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
-use crate::history::{Cause, move_refusal};
-use crate::products::named;
+use crate::history::Cause;
+use crate::product_names;
 use crate::refusals::met::{self, Met};
-use crate::refusals::{RefusalState, Stage};
+use crate::refusals::{RefusalState, Stage, move_refusal};
 use engine::Connection;
 use model::{Refusal, RefusalCode, SurveyName, UseCase};
 use rusqlite::params;
@@ -128,7 +128,7 @@ fn waiting(
              LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
              LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
          WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
-        describing = named::describing()
+        describing = product_names::describing()
     ))?;
     let rows = select.query_map([delivery], |r| {
         Ok((

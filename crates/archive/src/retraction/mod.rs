@@ -7,13 +7,14 @@
 pub(crate) mod deletions;
 pub mod purge;
 
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::delivery_id;
 use crate::detections::Changes;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Act, Cause};
 use crate::metadata::links;
-use crate::products::{self, Scope, described, detectors, named, tables_of};
-use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, unit_of};
+use crate::product_names;
+use crate::products::{self, Scope, described, detectors, tables_of};
+use crate::rounds::{IMAGES, IMAGES_OF_DELIVERY, UNIT_COLUMNS, Unit, move_unit, unit_of};
 use crate::site::Site;
 use crate::{Archive, Timestamp};
 use engine::quoted;
@@ -108,7 +109,7 @@ pub(crate) fn retract(
     }
     files::crash_point("retract:ended");
     for unit in &units {
-        history::move_unit(tx, unit, UnitState::Retracted, cause, now)?;
+        move_unit(tx, unit, UnitState::Retracted, cause, now)?;
         tx.execute(
             "INSERT INTO retraction (event_id, unit_id) VALUES (?1, ?2)",
             [event.get(), unit.id],
@@ -192,7 +193,7 @@ pub(crate) fn restore(
         restored.count(&format!("{table}_all"), rows);
     }
     for (unit, ended_by) in &out {
-        history::move_unit(tx, unit, UnitState::Ingested, cause, now)?;
+        move_unit(tx, unit, UnitState::Ingested, cause, now)?;
         tx.execute(
             "UPDATE retraction SET undone_event = ?3 WHERE event_id = ?1 AND unit_id = ?2",
             [*ended_by, unit.id, event.get()],
@@ -252,7 +253,7 @@ fn check_metadata(tx: &Connection, name: &str, delivery: i64) -> Result<(), Arch
                      AND EXISTS (SELECT * FROM product AS described
                                  WHERE described.multiframe_id = image.multiframe_id
                                      AND described.use_case IN ({describing}) AND described.state = 'retracted'))",
-            describing = named::describing()
+            describing = product_names::describing()
         ))?
         .query_row([delivery], |r| r.get(0))?;
     if refers {

@@ -4,14 +4,13 @@
 //! notes the files; [`crate::retraction::deletions`] removes the files after its commit. The history of each round records who
 //! purged it and why.
 
-use crate::deliveries::provider;
-use crate::deliveries::registration::delivery_id;
+use crate::deliveries::{delivery_id, provider};
 use crate::detections;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::history::{self, Cause};
+use crate::history::Cause;
 use crate::products::{detectors, tables_of};
 use crate::retraction::deletions;
-use crate::rounds::{IMAGES, UNIT_COLUMNS, Unit, parsed, unit_of};
+use crate::rounds::{IMAGES, UNIT_COLUMNS, Unit, note_unit, parsed, unit_of};
 use crate::site::Site;
 use crate::time::{text_of, time_of};
 use crate::{Archive, Reader, Timestamp, partitions};
@@ -155,7 +154,7 @@ pub(crate) fn purge(
             params![event, unit.id, text_of(now)],
         )?;
         let cause = Cause::new(&cause.who, format!("{PURGED}{}", cause.why));
-        history::note_unit(tx, unit.id, [UnitState::Retracted; 2], &cause, now)?;
+        note_unit(tx, unit.id, [UnitState::Retracted; 2], &cause, now)?;
         if unit.key.use_case.product().describes_images() {
             provider::renew_cameras(tx, unit.delivery_id)?;
         }

@@ -1,5 +1,6 @@
-//! Contents of `status`: values for `--json`. The queries are in [`reports`].
+//! Contents of `status`: values for `--json`. The queries are in [`reports`]. The report of findings is in [`drift`].
 
+pub(crate) mod drift;
 pub(crate) mod reports;
 
 use crate::Timestamp;

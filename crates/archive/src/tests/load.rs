@@ -6,7 +6,7 @@
 use crate::attempts::results::Acceptance;
 use crate::batches::{Receipt, RowsOfProgramme};
 use crate::deliveries::origins::{Claim, DeliveryOrigin};
-use crate::deliveries::{Arrival, DeliveryFacts, Registration};
+use crate::registration::{Arrival, DeliveryFacts, Registration};
 use crate::retraction::Retracted;
 use crate::tests::filling::{self, Filling};
 use crate::tests::plans::staging::{self, *};

@@ -8,8 +8,8 @@ pub(crate) mod staging;
 
 use crate::attempts::{AttemptEnd, EndCause};
 use crate::batches::RowsOfProgramme;
-use crate::deliveries::Arrival;
 use crate::refusals::{Decision, RefusalFilter, RefusalState};
+use crate::registration::Arrival;
 use crate::retraction::purge::PurgeScope;
 use crate::tests::filling::{self, Filling};
 use crate::{Archive, Site};

@@ -10,9 +10,9 @@ mod retraction;
 mod rounds;
 mod states;
 
-use archive::deliveries::{Arrival, DeliveryFacts, Postponed, Recorded, Registration};
 use archive::library::Soundness;
 use archive::refusals::{RefusalFilter, RefusalState, Stage, StagedRefusal};
+use archive::registration::{Arrival, DeliveryFacts, Postponed, Recorded, Registration};
 use archive::{Archive, Reader, Site};
 use model::{Night, UseCase};
 use staging::*;

@@ -3,10 +3,10 @@
 use super::Fresh;
 use super::staging::*;
 use archive::attempts::results::Outcome;
-use archive::deliveries::{Arrival, DeliveryFacts, Registration};
 use archive::refusals::{
     Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, StagedRefusal,
 };
+use archive::registration::{Arrival, DeliveryFacts, Registration};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
 use model::{Refusal, RefusalId, ReportCode, RoundNumber, UnitState, UseCase};

@@ -3,9 +3,9 @@
 
 use super::{Fresh, staging::*};
 use archive::batches::Receipt;
-use archive::deliveries::Arrival;
 use archive::history::Cause;
 use archive::products::kept::{KeptProduct, Lack};
+use archive::registration::Arrival;
 use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};

@@ -3,12 +3,12 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use archive::attempts::{Lease, Started};
-use archive::deliveries::{
-    Arrival, DeliveryFacts, Partner, Recorded, Registration, TransferRecord,
-};
 use archive::history::Cause;
 use archive::library::Content;
 use archive::refusals::StagedRefusal;
+use archive::registration::{
+    Arrival, DeliveryFacts, Partner, Recorded, Registration, TransferRecord,
+};
 use archive::rounds::{PlannedInput, PlannedRound, PlannedTask};
 use archive::work::ImageWork;
 use archive::{Archive, Site, Timestamp};

@@ -1,16 +1,15 @@
 //! Recording of arrivals: deliveries, files, identities, catalogue versions, reference rows.
 
-use crate::deliveries::{
-    Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration, origins,
-};
+use crate::deliveries::{delivery_id, origins};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
-use crate::library::KnownFile;
 use crate::library::frame_names::{self, LATEST_OF_NAME};
+use crate::library::{KnownFile, request_all};
 use crate::refusals::{self, Stage, met, waiting};
+use crate::registration::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
 use crate::site::Site;
 use crate::time::text_of;
-use crate::{Archive, Reader, Timestamp, findings, rounds};
+use crate::{Archive, Reader, Timestamp, findings};
 use engine::{Connection, Optional};
 use model::{DeliveryName, FileKind, Night, SurveyName};
 use rusqlite::params;
@@ -41,14 +40,6 @@ impl Archive {
         let site = self.site.clone();
         self.write("register", act, |tx| record(tx, &site, registration, now))
     }
-}
-
-/// Returns the internal number of a delivery.
-pub(crate) fn delivery_id(tx: &Connection, name: &str) -> Result<i64, ArchiveFault> {
-    tx.prepare_cached("SELECT delivery_id FROM delivery WHERE name = ?1")?
-        .query_row([name], |r| r.get(0))
-        .optional()?
-        .ok_or_else(|| ArchiveFault::Unknown { what: "delivery", name: name.to_owned() })
 }
 
 /// Implements [`crate::Archive::record`].
@@ -469,24 +460,6 @@ fn revive(
         params![file_id, arrival.path, arrival.modified_ns],
     )?;
     request_all(tx, site, file_id, "the earlier content of the file was delivered again", now)
-}
-
-/// Requests that all use cases of a file are redone, if it is an image.
-pub(crate) fn request_all(
-    tx: &Connection,
-    site: &Site,
-    file_id: i64,
-    why: &str,
-    now: Timestamp,
-) -> Result<(), ArchiveFault> {
-    let image: bool =
-        tx.query_row("SELECT EXISTS (SELECT * FROM image WHERE file_id = ?1)", [file_id], |r| {
-            r.get(0)
-        })?;
-    if image {
-        rounds::request_all(tx, file_id, site.products(), why, now)?;
-    }
-    Ok(())
 }
 
 /// Returns the latest content of each name of a delivery.
