@@ -64,6 +64,10 @@ positive_id! {
     ProgrammeId, i32
 }
 positive_id! {
+    /// A survey, as its profile numbers it.
+    SurveyId, i32
+}
+positive_id! {
     /// One act of curation: ingest, supersession, retraction.
     EventId, i64
 }
