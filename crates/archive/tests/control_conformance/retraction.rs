@@ -264,7 +264,7 @@ pub fn a_delivery_is_compressed_in_place(fresh: &Fresh) {
     let current = |archive: &Reader| -> Vec<(i64, u64)> {
         let sheets = ["w00000.fit", "w00000.fit.gz", "w00001.fit", "w00001.fit.gz"]
             .map(|name| archive.facts(name).unwrap().unwrap().files.remove(0));
-        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).to_vec()
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap().get(), sheet.detections)).to_vec()
     };
     let unit = stage_round(&mut archive, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
@@ -364,7 +364,8 @@ fn publish_hdus(archive: &mut Archive, delivery: &str, hdu: &dyn Fn(i64, i16) ->
 /// Lists the kept products: image, newer image, detectors, cause.
 fn kept(archive: &Reader) -> Vec<(i64, i64, Vec<i64>, Lack)> {
     let kept = archive.kept_products(None).unwrap();
-    let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);
+    let of =
+        |k: KeptProduct| (k.multiframe_id.get(), k.newer_multiframe_id.get(), k.ext_nums, k.why);
     kept.into_iter().filter(|k| k.use_case == UseCase::Catalogue).map(of).collect()
 }
 
@@ -458,7 +459,7 @@ pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     let versions = |archive: &Reader| -> Vec<(i64, u64)> {
         let files = (0..3).map(|n| format!("w{n:05}_cat.fits"));
         let sheets = files.flat_map(|file| archive.facts(&file).unwrap().unwrap().files);
-        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).collect()
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap().get(), sheet.detections)).collect()
     };
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     let wanted = [(1, 10), (1, 10), (2, 10), (2, 10), (3, 0), (3, 20)];
