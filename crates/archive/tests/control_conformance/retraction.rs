@@ -9,7 +9,7 @@ use archive::products::kept::{KeptProduct, Lack};
 use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::UseCase;
+use model::{ObjectId, UseCase};
 
 const SECOND: &str = "20071011_v2";
 
@@ -60,7 +60,7 @@ pub fn a_delivery_goes_and_comes_back(fresh: &Fresh) {
     assert!(fault.is_conflict(), "it would refer to nothing: {fault:?}");
     archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60)]);
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 60);
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, ObjectId::new(60));
 }
 
 pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
@@ -73,7 +73,11 @@ pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(2, 2, 40)]);
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80, "ids are not used twice");
+    assert_eq!(
+        archive.status().unwrap().programmes[0].last_obj_id,
+        ObjectId::new(80),
+        "ids are not used twice"
+    );
     let fault = archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err();
     assert!(fault.is_conflict(), "it would be there twice: {fault:?}");
     assert_eq!(shown(&archive), [(2, 2, 40)]);
@@ -128,7 +132,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80);
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, ObjectId::new(80));
 }
 
 /// Checks that a purge of one of two retracted rounds of the same images leaves the other, which can be restored.
