@@ -5,7 +5,7 @@ use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
 use lake::{self, DetectorKey, LakeFile, LakeRowRange, RangeKey};
-use model::{BatchId, EventId, ProgrammeId};
+use model::{BatchId, EventId, ObjectId, ProgrammeId};
 use std::path::PathBuf;
 
 /// Runs a write that is rolled back afterwards. The lake's files of ended rows that it wrote are removed, as long as the
@@ -61,7 +61,7 @@ pub(crate) enum Part {
 pub(crate) struct Held<'a> {
     pub name: &'a str,
     pub programme_id: ProgrammeId,
-    pub first_obj_id: i64,
+    pub first_obj_id: ObjectId,
     pub rows: u64,
     pub detectors: &'a [LakeRowRange],
 }

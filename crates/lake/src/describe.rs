@@ -3,7 +3,7 @@
 use super::range::ranges;
 use super::table::PROGRAMME_ID;
 use super::{ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile};
-use model::ProgrammeId;
+use model::{ObjectId, ProgrammeId};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct LakeFile {
     /// Owner of all its rows.
     pub programme_id: ProgrammeId,
     /// Id of its first row; the others follow without a gap.
-    pub first_id: i64,
+    pub first_id: ObjectId,
     /// Rows.
     pub rows: u64,
     /// Length.
@@ -79,10 +79,11 @@ pub(crate) fn describe_open(
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
     let (first, last) = bounds_of(file, &statistics, table.id())
         .ok_or_else(|| misfit("the file has no rows".to_owned()))?;
-    if u64::try_from(last - first + 1) != Ok(file.rows()) || first < 1 {
+    let is_whole = u64::try_from(last - first + 1) == Ok(file.rows());
+    let Some(first_id) = ObjectId::new(first).filter(|_| is_whole) else {
         let (rows, id) = (file.rows(), table.id());
         return Err(misfit(format!("{rows} rows with {id} {first} to {last}")));
-    }
+    };
     let programme = i64::from(programme_id);
     if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme, programme)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
@@ -90,7 +91,7 @@ pub(crate) fn describe_open(
     Ok(LakeFile {
         name: name.to_owned(),
         programme_id,
-        first_id: first,
+        first_id,
         rows: file.rows(),
         bytes: file.bytes(),
         footer_bytes: file.footer_bytes(),

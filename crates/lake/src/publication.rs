@@ -180,7 +180,7 @@ impl<'tx> Publication<'tx> {
         for range in &file.ranges {
             range.key.check(table)?;
             let whole = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
-            let first = file.first_id.saturating_add_unsigned(range.first_row);
+            let first = file.first_id.get().saturating_add_unsigned(range.first_row);
             let mut values =
                 vec![i64::from(file.programme_id).into(), first.into(), whole(range.rows)];
             values.extend(range.key.values().iter().map(|value| Value::from(*value)));

@@ -119,6 +119,13 @@ macro_rules! counted_from_first {
 
 counted_from_first!(RoundNumber TaskNumber AttemptNumber);
 
+impl ObjectId {
+    /// Returns the id of a later row, when the ids have no gap; `None` beyond the largest number.
+    pub fn after(self, rows: u64) -> Option<Self> {
+        self.0.checked_add_unsigned(rows).map(Self)
+    }
+}
+
 impl ExtNum {
     /// The primary HDU.
     pub const FIRST: Self = Self(1);

@@ -91,7 +91,7 @@ fn ids_are_contiguous_and_everything_else_is_as_staged() {
         let case = staged(Width::Full, &files);
         let file = run(&case, "b1.parquet", 1000).unwrap();
         assert_eq!(file.row_groups, row_groups);
-        assert_eq!(file.first_id, 1001);
+        assert_eq!(file.first_id.get(), 1001);
         let lake = open(&case.dir.path().join("lake/detection/b1.parquet"));
         assert_eq!(lake.bytes(), file.bytes);
         let ids: Vec<String> = (1001..1001 + file.rows).map(|i| i.to_string()).collect();

@@ -88,7 +88,7 @@ pub fn reserved_ids_stay(fresh: &Fresh) {
     publish(&mut archive, &metadata);
     let unit = stage_round(&mut archive, UseCase::Catalogue, 1);
     let first = archive.reserve(&unit, &wanted(40), now()).unwrap();
-    assert_eq!((first[0].first_obj_id, first[0].rows), (1, 40));
+    assert_eq!((first[0].first_obj_id.get(), first[0].rows), (1, 40));
     assert_eq!(archive.reserve(&unit, &wanted(40), now()).unwrap(), first);
     assert!(archive.reserve(&unit, &wanted(41), now()).unwrap_err().is_conflict());
     let unknown = [RowsOfProgramme { programme_id: ProgrammeId::new(8).unwrap(), rows: 1 }];
