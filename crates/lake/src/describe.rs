@@ -2,7 +2,7 @@
 
 use super::range::ranges;
 use super::table::PROGRAMME_ID;
-use super::{ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile};
+use super::{ByteCounter, FieldId, LakeError, LakeRowRange, LakeTable, OpenFile};
 use model::{ObjectId, ProgrammeId};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
@@ -38,7 +38,7 @@ pub struct LakeFile {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnStatistics {
     /// Field id.
-    pub column_id: i64,
+    pub column_id: FieldId,
     /// Bytes of its chunks.
     pub bytes: u64,
     /// Rows that have a value.
@@ -105,7 +105,8 @@ pub(crate) fn describe_open(
 /// Returns integer bounds of a column, when its statistics are complete.
 fn bounds_of(file: &OpenFile, all: &[ColumnStatistics], name: &str) -> Option<(i64, i64)> {
     let schema = file.metadata().file_metadata().schema_descr();
-    let id = i64::from(schema.column(file.column(name)?).self_type().get_basic_info().id());
+    let id = schema.column(file.column(name)?).self_type().get_basic_info().id();
+    let id = FieldId::new(id.into())?;
     let (low, high) = all.iter().find(|s| s.column_id == id && s.nulls == 0)?.bounds.as_ref()?;
     Some((low.parse().ok()?, high.parse().ok()?))
 }
@@ -123,7 +124,7 @@ fn column_statistics(metadata: &ParquetMetaData, column: usize) -> Option<Column
     let info =
         metadata.file_metadata().schema_descr().column(column).self_type().get_basic_info().clone();
     let mut sum = ColumnStatistics {
-        column_id: info.has_id().then(|| i64::from(info.id()))?,
+        column_id: info.has_id().then(|| FieldId::new(info.id().into()))??,
         bytes: 0,
         values: 0,
         nulls: 0,

@@ -156,7 +156,7 @@ fn statistics_are_exact() {
     let schema = lake.metadata().file_metadata().schema_descr_ptr();
     assert_eq!(file.statistics.len(), 10);
     for s in &file.statistics {
-        let name = schema.column(s.column_id as usize - 1).name().to_owned();
+        let name = schema.column(s.column_id.get() as usize - 1).name().to_owned();
         let all = texts(&lake, &name);
         let mut values: Vec<f64> = all.iter().filter_map(|t| t.parse().ok()).collect();
         values.sort_by(f64::total_cmp);
