@@ -186,7 +186,7 @@ impl<'d> Watch<'d> {
             all.into_iter().partition(|k| k.is_of_own_catalogue());
         let images = |kept: &[KeptProduct], use_case: UseCase| -> BTreeSet<(String, i64)> {
             let kept = kept.iter().filter(|k| k.use_case == use_case);
-            kept.map(|k| (k.file.clone(), k.multiframe_id)).collect()
+            kept.map(|k| (k.file.clone(), k.multiframe_id.get())).collect()
         };
         assert_eq!(images(&own, UseCase::Catalogue), answer.uncovered());
         for (use_case, code, wanted) in [

@@ -5,7 +5,7 @@ use crate::partitions::{self, LoadedPartition};
 use crate::site::Site;
 use engine::Connection;
 use lake::{self, DetectorKey, LakeFile, LakeRowRange, RangeKey};
-use model::{BatchId, EventId, ProgrammeId};
+use model::{BatchId, EventId, ObjectId, ProgrammeId};
 use std::path::PathBuf;
 
 /// Deletes the detections of a programme and a range of object ids, all of which have ended. Returns the files that held only them
@@ -44,7 +44,7 @@ pub(crate) enum Part {
 pub(crate) struct Held<'a> {
     pub name: &'a str,
     pub programme_id: ProgrammeId,
-    pub first_obj_id: i64,
+    pub first_obj_id: ObjectId,
     pub rows: u64,
     pub detectors: &'a [LakeRowRange],
 }

@@ -465,12 +465,12 @@ pub(crate) fn request_all(
 /// Requests that the previews of a multiframe are made again.
 pub fn request_preview(
     tx: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     why: &str,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
-    let file = tx.query_row(file, [multiframe], |r| r.get(0))?;
+    let file = tx.query_row(file, [multiframe.get()], |r| r.get(0))?;
     request_again(tx, file, UseCase::Preview, why, now)
 }
 

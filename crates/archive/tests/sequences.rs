@@ -492,9 +492,9 @@ impl Player {
             .unwrap()
             .into_iter()
             .map(|k| Kept {
-                multiframe: k.multiframe_id,
+                multiframe: k.multiframe_id.get(),
                 product: ALL.into_iter().find(|p| use_case_of(*p) == k.use_case).unwrap(),
-                newer: k.newer_multiframe_id,
+                newer: k.newer_multiframe_id.get(),
                 ext_nums: k.ext_nums,
             })
             .collect();

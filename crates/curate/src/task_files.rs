@@ -46,7 +46,7 @@ fn content(started: &Started, profiles: &[Loaded], limits: TaskLimits) -> anyhow
         .find(|p| p.profile.name == started.survey)
         .with_context(|| format!("the site has no survey profile {}", started.survey))?;
     let programme = |p: &archive::programmes::Programme| ProgrammeRef {
-        programme_id: p.programme_id.get(),
+        programme_id: p.programme_id,
         name: p.name.clone(),
         project: p.project.clone(),
     };

@@ -1,7 +1,7 @@
 //! The DuckLake tables: creating them, keeping their columns in step with ours, and the location of the data.
 
 use super::schema::{LakeColumn, LakeSchema};
-use super::{LakeError, LakeTable};
+use super::{FieldId, LakeError, LakeFileId, LakeTable, SnapshotId};
 use chrono::{DateTime, Utc};
 use model::EventId;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -69,7 +69,7 @@ pub fn init(
 pub fn stored_columns(
     tx: &Connection,
     table: &LakeTable,
-) -> Result<Vec<(i64, String, String)>, LakeError> {
+) -> Result<Vec<(FieldId, String, String)>, LakeError> {
     let mut select = tx.prepare(
         "SELECT column_id, column_name, column_type FROM ducklake_column
          WHERE table_id = ?1 AND end_snapshot IS NULL ORDER BY column_order",
@@ -93,10 +93,15 @@ fn create_catalogue(tx: &Connection, lake_dir: &Path, now: DateTime<Utc>) -> Res
     }
     snapshot_row(
         tx,
-        Snapshot { id: 0, schema_version: 0, next_catalog_id: 1, next_file_id: 0 },
+        Snapshot {
+            id: SnapshotId::FIRST,
+            schema_version: 0,
+            next_catalog_id: 1,
+            next_file_id: LakeFileId::FIRST,
+        },
         now,
     )?;
-    change_row(tx, 0, r#"created_schema:"main""#, "the lake's schema", None)?;
+    change_row(tx, SnapshotId::FIRST, r#"created_schema:"main""#, "the lake's schema", None)?;
     tx.execute(
         "INSERT INTO ducklake_schema VALUES (0, ?1, 0, NULL, 'main', '', 1)",
         [SCHEMA_UUID],
@@ -126,7 +131,7 @@ fn create_table(
 ) -> Result<(), LakeError> {
     let tables = table.catalogue_tables();
     let mut snapshot = Snapshot::latest(tx)?;
-    snapshot.id += 1;
+    snapshot.id = snapshot.id.next();
     snapshot.schema_version += 1;
     let next = tables.iter().map(|(id, ..)| id + 1).max().unwrap_or(1);
     snapshot.next_catalog_id = snapshot.next_catalog_id.max(next);
@@ -155,7 +160,7 @@ fn add_columns(
     now: DateTime<Utc>,
 ) -> Result<(), LakeError> {
     let mut snapshot = Snapshot::latest(tx)?;
-    snapshot.id += 1;
+    snapshot.id = snapshot.id.next();
     snapshot.schema_version += 1;
     snapshot_row(tx, snapshot, now)?;
     let names: Vec<&str> = new.iter().map(|c| c.name.as_str()).collect();
@@ -181,7 +186,7 @@ fn schema_version_row(tx: &Connection, snapshot: Snapshot, table: i64) -> Result
 fn column_row(
     tx: &Connection,
     table: i64,
-    snapshot: i64,
+    snapshot: SnapshotId,
     column: &LakeColumn,
 ) -> Result<(), LakeError> {
     tx.execute(
@@ -198,7 +203,12 @@ fn column_row(
     Ok(())
 }
 
-fn table_comment(tx: &Connection, table: i64, snapshot: i64, text: &str) -> Result<(), LakeError> {
+fn table_comment(
+    tx: &Connection,
+    table: i64,
+    snapshot: SnapshotId,
+    text: &str,
+) -> Result<(), LakeError> {
     if !text.is_empty() {
         tx.execute(
             "INSERT INTO ducklake_tag VALUES (?1, ?2, NULL, 'comment', ?3)",
@@ -211,10 +221,10 @@ fn table_comment(tx: &Connection, table: i64, snapshot: i64, text: &str) -> Resu
 /// A row of `ducklake_snapshot`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
-    pub id: i64,
+    pub id: SnapshotId,
     pub schema_version: i64,
     pub next_catalog_id: i64,
-    pub next_file_id: i64,
+    pub next_file_id: LakeFileId,
 }
 
 impl Snapshot {
@@ -259,7 +269,7 @@ pub fn snapshot_row(
 /// Writes a row of `ducklake_snapshot_changes`; the event, if any, is in `commit_extra_info`.
 pub fn change_row(
     tx: &Connection,
-    snapshot: i64,
+    snapshot: SnapshotId,
     changes: &str,
     message: &str,
     event: Option<EventId>,

@@ -2,8 +2,8 @@
 
 use super::range::ranges;
 use super::table::PROGRAMME_ID;
-use super::{ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile};
-use model::ProgrammeId;
+use super::{ByteCounter, FieldId, LakeError, LakeRowRange, LakeTable, OpenFile};
+use model::{ObjectId, ProgrammeId};
 use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use std::path::Path;
@@ -17,7 +17,7 @@ pub struct LakeFile {
     /// Owner of all its rows.
     pub programme_id: ProgrammeId,
     /// Id of its first row; the others follow without a gap.
-    pub first_id: i64,
+    pub first_id: ObjectId,
     /// Rows.
     pub rows: u64,
     /// Length.
@@ -38,7 +38,7 @@ pub struct LakeFile {
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnStatistics {
     /// Field id.
-    pub column_id: i64,
+    pub column_id: FieldId,
     /// Bytes of its chunks.
     pub bytes: u64,
     /// Rows that have a value.
@@ -79,10 +79,11 @@ pub(crate) fn describe_open(
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
     let (first, last) = bounds_of(file, &statistics, table.id())
         .ok_or_else(|| misfit("the file has no rows".to_owned()))?;
-    if u64::try_from(last - first + 1) != Ok(file.rows()) || first < 1 {
+    let is_whole = u64::try_from(last - first + 1) == Ok(file.rows());
+    let Some(first_id) = ObjectId::new(first).filter(|_| is_whole) else {
         let (rows, id) = (file.rows(), table.id());
         return Err(misfit(format!("{rows} rows with {id} {first} to {last}")));
-    }
+    };
     let programme = i64::from(programme_id);
     if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme, programme)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
@@ -90,7 +91,7 @@ pub(crate) fn describe_open(
     Ok(LakeFile {
         name: name.to_owned(),
         programme_id,
-        first_id: first,
+        first_id,
         rows: file.rows(),
         bytes: file.bytes(),
         footer_bytes: file.footer_bytes(),
@@ -104,7 +105,8 @@ pub(crate) fn describe_open(
 /// Returns integer bounds of a column, when its statistics are complete.
 fn bounds_of(file: &OpenFile, all: &[ColumnStatistics], name: &str) -> Option<(i64, i64)> {
     let schema = file.metadata().file_metadata().schema_descr();
-    let id = i64::from(schema.column(file.column(name)?).self_type().get_basic_info().id());
+    let id = schema.column(file.column(name)?).self_type().get_basic_info().id();
+    let id = FieldId::new(id.into())?;
     let (low, high) = all.iter().find(|s| s.column_id == id && s.nulls == 0)?.bounds.as_ref()?;
     Some((low.parse().ok()?, high.parse().ok()?))
 }
@@ -122,7 +124,7 @@ fn column_statistics(metadata: &ParquetMetaData, column: usize) -> Option<Column
     let info =
         metadata.file_metadata().schema_descr().column(column).self_type().get_basic_info().clone();
     let mut sum = ColumnStatistics {
-        column_id: info.has_id().then(|| i64::from(info.id()))?,
+        column_id: info.has_id().then(|| FieldId::new(info.id().into()))??,
         bytes: 0,
         values: 0,
         nulls: 0,

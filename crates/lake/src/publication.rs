@@ -1,7 +1,9 @@
 //! One publication: the rows that it adds, ends and reopens, and the one snapshot that names its event.
 
 use super::catalogue::{Snapshot, change_row, snapshot_row};
-use super::{ColumnStatistics, LakeError, LakeFile, LakeTable, RangeKey, SkyCap};
+use super::{
+    ColumnStatistics, LakeError, LakeFile, LakeFileId, LakeTable, RangeKey, SkyCap, SnapshotId,
+};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use chrono::{DateTime, Utc};
@@ -19,7 +21,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     /// `data_file_id` of the entry that never ends: the `file_id` of the index.
-    pub file_id: i64,
+    pub file_id: LakeFileId,
     /// Ranges it holds.
     pub ranges: u64,
     /// Rows it holds.
@@ -40,7 +42,7 @@ pub struct Publication<'tx> {
     snapshot: Snapshot,
     changes: BTreeSet<String>,
     /// Files with rows that ended or became visible again, with their tables, which are updated at the end.
-    touched: BTreeMap<i64, &'tx LakeTable>,
+    touched: BTreeMap<LakeFileId, &'tx LakeTable>,
 }
 
 impl<'tx> Publication<'tx> {
@@ -53,7 +55,7 @@ impl<'tx> Publication<'tx> {
             return Err(LakeError::Catalogue("a publication needs a transaction".to_owned()));
         }
         let mut snapshot = Snapshot::latest(tx)?;
-        snapshot.id += 1;
+        snapshot.id = snapshot.id.next();
         Ok(Self {
             tx,
             lake_dir: lake_dir.to_owned(),
@@ -98,13 +100,13 @@ impl<'tx> Publication<'tx> {
         Ok(Registered { file_id, ranges: file.ranges.len() as u64, rows: file.rows })
     }
 
-    fn take_file_id(&mut self) -> i64 {
+    fn take_file_id(&mut self) -> LakeFileId {
         let id = self.snapshot.next_file_id;
-        self.snapshot.next_file_id += 1;
+        self.snapshot.next_file_id = id.next();
         id
     }
 
-    fn add_data_file(&mut self, table: i64, file: &LakeFile) -> Result<i64, LakeError> {
+    fn add_data_file(&mut self, table: i64, file: &LakeFile) -> Result<LakeFileId, LakeError> {
         let id = self.take_file_id();
         let first_row: i64 = self.tx.query_row(
             "UPDATE ducklake_table_stats SET next_row_id = next_row_id + ?2,
@@ -130,7 +132,7 @@ impl<'tx> Publication<'tx> {
 
     fn add_statistics(
         &self,
-        file_id: i64,
+        file_id: LakeFileId,
         table: i64,
         column: &ColumnStatistics,
     ) -> Result<(), LakeError> {
@@ -158,7 +160,7 @@ impl<'tx> Publication<'tx> {
     fn add_ranges(
         &self,
         table: &LakeTable,
-        file_id: i64,
+        file_id: LakeFileId,
         file: &LakeFile,
         version: impl Fn(&RangeKey) -> i64,
     ) -> Result<(), LakeError> {
@@ -180,14 +182,14 @@ impl<'tx> Publication<'tx> {
         for range in &file.ranges {
             range.key.check(table)?;
             let whole = |n: u64| Value::from(i64::try_from(n).unwrap_or(i64::MAX));
-            let first = file.first_id.saturating_add_unsigned(range.first_row);
+            let first = file.first_id.get().saturating_add_unsigned(range.first_row);
             let mut values =
                 vec![i64::from(file.programme_id).into(), first.into(), whole(range.rows)];
             values.extend(range.key.values().iter().map(|value| Value::from(*value)));
             if table.layout().version.is_some() {
                 values.push(version(&range.key).into());
             }
-            values.extend([file_id.into(), whole(range.first_row), self.event.get().into()]);
+            values.extend([file_id.get().into(), whole(range.first_row), self.event.get().into()]);
             if table.sky().is_some() {
                 values.push(range.sky.map(|s| s.centre_healpix29).into());
                 values.push(range.sky.map(|s| s.radius_deg).into());
@@ -264,14 +266,14 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Makes a table show exactly the current rows of a file.
-    fn reconcile(&mut self, table: &LakeTable, file_id: i64) -> Result<(), LakeError> {
+    fn reconcile(&mut self, table: &LakeTable, file_id: LakeFileId) -> Result<(), LakeError> {
         let name: String = self.tx.query_row(
             "SELECT path FROM ducklake_data_file WHERE data_file_id = ?1",
             [file_id],
             |r| r.get(0),
         )?;
         let (ended, current) = self.ended_rows(table, file_id)?;
-        let shown: Option<i64> = self
+        let shown: Option<LakeFileId> = self
             .tx
             .query_row(
                 "SELECT data_file_id FROM ducklake_data_file
@@ -299,7 +301,11 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Returns the positions of a file's rows that have ended, and the number of those that are current.
-    fn ended_rows(&self, table: &LakeTable, file_id: i64) -> Result<(Vec<i64>, u64), LakeError> {
+    fn ended_rows(
+        &self,
+        table: &LakeTable,
+        file_id: LakeFileId,
+    ) -> Result<(Vec<i64>, u64), LakeError> {
         let mut select = self.tx.prepare_cached(&format!(
             "SELECT file_row, rows, end_event IS NULL FROM {}
              WHERE file_id = ?1 ORDER BY file_row",
@@ -318,7 +324,7 @@ impl<'tx> Publication<'tx> {
         Ok((ended, current))
     }
 
-    fn end_data_file(&mut self, table: &LakeTable, id: i64) -> Result<(), LakeError> {
+    fn end_data_file(&mut self, table: &LakeTable, id: LakeFileId) -> Result<(), LakeError> {
         if self.forget_unseen(table, id)? {
             return Ok(());
         }
@@ -331,7 +337,7 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Removes a file of a table that this publication itself added: no snapshot ever shows it.
-    fn forget_unseen(&mut self, table: &LakeTable, id: i64) -> Result<bool, LakeError> {
+    fn forget_unseen(&mut self, table: &LakeTable, id: LakeFileId) -> Result<bool, LakeError> {
         let unseen: Option<(i64, i64)> = self
             .tx
             .query_row(
@@ -351,7 +357,11 @@ impl<'tx> Publication<'tx> {
         Ok(true)
     }
 
-    fn end_delete_file(&mut self, table: &LakeTable, data_file_id: i64) -> Result<(), LakeError> {
+    fn end_delete_file(
+        &mut self,
+        table: &LakeTable,
+        data_file_id: LakeFileId,
+    ) -> Result<(), LakeError> {
         // A file written by this publication itself was never visible, so it is removed without a trace.
         self.tx.execute(
             "DELETE FROM ducklake_delete_file WHERE data_file_id = ?1 AND begin_snapshot = ?2",
@@ -369,7 +379,11 @@ impl<'tx> Publication<'tx> {
     }
 
     /// Registers a file of the companion in its table again, with its statistics there.
-    fn register_again(&mut self, table: &LakeTable, file_id: i64) -> Result<i64, LakeError> {
+    fn register_again(
+        &mut self,
+        table: &LakeTable,
+        file_id: LakeFileId,
+    ) -> Result<LakeFileId, LakeError> {
         let id = self.take_file_id();
         self.tx.execute(
             "INSERT INTO ducklake_data_file (data_file_id, table_id, begin_snapshot, path, path_is_relative,
@@ -393,7 +407,7 @@ impl<'tx> Publication<'tx> {
     fn add_delete_file(
         &mut self,
         table: &LakeTable,
-        data_file_id: i64,
+        data_file_id: LakeFileId,
         data_name: &str,
         ended: Vec<i64>,
     ) -> Result<(), LakeError> {
@@ -419,7 +433,11 @@ impl<'tx> Publication<'tx> {
     ///
     /// # Errors
     /// [`LakeError::Sql`].
-    pub fn finish(mut self, now: DateTime<Utc>, message: &str) -> Result<Option<i64>, LakeError> {
+    pub fn finish(
+        mut self,
+        now: DateTime<Utc>,
+        message: &str,
+    ) -> Result<Option<SnapshotId>, LakeError> {
         for (file, table) in std::mem::take(&mut self.touched) {
             self.reconcile(table, file)?;
         }
@@ -490,7 +508,7 @@ pub fn forget(
 ///
 /// # Errors
 /// [`LakeError::Sql`], or [`LakeError::Catalogue`] when there is none.
-pub fn latest_snapshot(tx: &Connection) -> Result<i64, LakeError> {
+pub fn latest_snapshot(tx: &Connection) -> Result<SnapshotId, LakeError> {
     Ok(Snapshot::latest(tx)?.id)
 }
 
@@ -501,7 +519,7 @@ pub fn latest_snapshot(tx: &Connection) -> Result<i64, LakeError> {
 pub fn ended_rows_since(
     tx: &Connection,
     lake_dir: &Path,
-    snapshot: i64,
+    snapshot: SnapshotId,
 ) -> Result<Vec<PathBuf>, LakeError> {
     let mut select = tx.prepare(
         "SELECT t.path || ended.path FROM ducklake_delete_file AS ended

@@ -1,13 +1,13 @@
 //! The columns of a lake table and their types, in DuckLake's terms.
 
-use super::LakeError;
+use super::{FieldId, LakeError};
 use arrow_schema::{DataType, Schema};
 
 /// One column of a lake table as the catalogue has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LakeColumn {
     /// Parquet field id, which is the lake's `column_id`.
-    pub field_id: i64,
+    pub field_id: FieldId,
     /// Name.
     pub name: String,
     /// Type of the values.
@@ -91,7 +91,10 @@ impl LakeSchema {
             .fields()
             .iter()
             .map(|field| {
-                let id = field.metadata().get("PARQUET:field_id").and_then(|id| id.parse().ok());
+                let id = field
+                    .metadata()
+                    .get("PARQUET:field_id")
+                    .and_then(|id| FieldId::new(id.parse().ok()?));
                 Ok(LakeColumn {
                     field_id: id.ok_or_else(|| {
                         LakeError::Catalogue(format!("column {} has no field id", field.name()))

@@ -71,6 +71,10 @@ positive_id! {
     ProgrammeId, i32, "a programme"
 }
 positive_id! {
+    /// A survey, as its profile numbers it.
+    SurveyId, i32, "a survey"
+}
+positive_id! {
     /// One act of curation: ingest, supersession, retraction.
     EventId, i64, "an event"
 }
@@ -121,6 +125,13 @@ macro_rules! counted_from_first {
 }
 
 counted_from_first!(RoundNumber TaskNumber AttemptNumber);
+
+impl ObjectId {
+    /// Returns the id of a later row, when the ids have no gap; `None` beyond the largest number.
+    pub fn after(self, rows: u64) -> Option<Self> {
+        self.0.checked_add_unsigned(rows).map(Self)
+    }
+}
 
 impl ExtNum {
     /// The primary HDU.

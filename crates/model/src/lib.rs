@@ -31,7 +31,7 @@ pub use file::{FileKind, Sha256, Verification};
 pub use frame_name::frame_name;
 pub use ids::{
     AttemptNumber, BatchId, EventId, ExtNum, FileId, MultiframeId, ObjectId, PlanId, ProgrammeId,
-    RefusalId, RoundNumber, TaskNumber, ext_num_of,
+    RefusalId, RoundNumber, SurveyId, TaskNumber, ext_num_of,
 };
 pub use names::{
     DeliveryName, HostName, InvalidName, MAX_NAME_BYTES, NameKind, ProgrammeName, SurveyName,

@@ -78,7 +78,7 @@ pub struct TaskInput {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgrammeRef {
     /// `programme_id`.
-    pub programme_id: i32,
+    pub programme_id: ProgrammeId,
     /// Short name, e.g. `LAS`.
     pub name: ProgrammeName,
     /// The PROJECT text it is known by (`dfsIDString` of the WSA).

@@ -2,14 +2,14 @@
 
 use super::as_of;
 use super::constraint::{Scalar, Wanted};
-use lake::{Cone, LakeTable, healpix_ranges};
+use lake::{Cone, FieldId, LakeFileId, LakeTable, healpix_ranges};
 use rusqlite::{Connection, Row, params, types::ValueRef};
 use std::collections::HashMap;
 
 /// Consecutive rows of one lake file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Segment {
-    pub file_id: i64,
+    pub file_id: LakeFileId,
     pub first: u64,
     pub rows: u64,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Search<'a> {
     pub programme_id: Vec<Wanted>,
     pub cones: Vec<Option<Cone>>,
     /// Conditions by field id, for the files' statistics.
-    pub by_field: HashMap<i64, Vec<Wanted>>,
+    pub by_field: HashMap<FieldId, Vec<Wanted>>,
     /// SQL that is NULL for the visible rows of the index, and has a value for the others.
     hidden: String,
     /// True when ended rows are searched too.
@@ -85,7 +85,7 @@ struct IndexRow<'a> {
     programme_id: i64,
     first_id: i64,
     rows: i64,
-    file_id: i64,
+    file_id: LakeFileId,
     file_row: i64,
     current: bool,
 }
@@ -287,7 +287,7 @@ impl Found<'_> {
         )?;
         let mut rows = select.query([self.search.table.lasting_table()])?;
         while let Some(row) = rows.next()? {
-            let (file_id, count): (i64, u64) = (row.get(0)?, row.get(1)?);
+            let (file_id, count): (LakeFileId, u64) = (row.get(0)?, row.get(1)?);
             if self.ruled_out(db, file_id)? {
                 continue;
             }
@@ -300,13 +300,13 @@ impl Found<'_> {
         Ok(())
     }
 
-    fn ruled_out(&self, db: &Connection, file_id: i64) -> rusqlite::Result<bool> {
+    fn ruled_out(&self, db: &Connection, file_id: LakeFileId) -> rusqlite::Result<bool> {
         let mut select = db.prepare_cached(
             "SELECT value_count, null_count, min_value, max_value FROM ducklake_file_column_stats
              WHERE data_file_id = ?1 AND column_id = ?2",
         )?;
         for (column, wanted) in &self.search.by_field {
-            let mut rows = select.query([file_id, *column])?;
+            let mut rows = select.query(params![file_id, column])?;
             let Some(row) = rows.next()? else { continue };
             let (values, nulls): (i64, i64) = (row.get(0)?, row.get(1)?);
             let (least, greatest) = (Scalar::of(row.get_ref(2)?), Scalar::of(row.get_ref(3)?));
@@ -321,7 +321,12 @@ impl Found<'_> {
         Ok(false)
     }
 
-    fn current_rows(&mut self, db: &Connection, file_id: i64, count: u64) -> rusqlite::Result<()> {
+    fn current_rows(
+        &mut self,
+        db: &Connection,
+        file_id: LakeFileId,
+        count: u64,
+    ) -> rusqlite::Result<()> {
         let mut select = db.prepare_cached(&format!(
             "SELECT file_row, rows FROM {}
              WHERE file_id = ?1 AND ({}) IS NOT NULL ORDER BY file_row",
@@ -372,7 +377,7 @@ mod tests {
     use super::*;
 
     fn segment(file_id: i64, first: u64, rows: u64) -> Segment {
-        Segment { file_id, first, rows }
+        Segment { file_id: LakeFileId::new(file_id).unwrap(), first, rows }
     }
 
     #[test]

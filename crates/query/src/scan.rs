@@ -3,7 +3,7 @@
 use super::access::Segment;
 use super::constraint::{Scalar, Wanted};
 use super::shared::LakeShare;
-use lake::{ColumnBlock, ColumnScan, Cone, LakeError, OpenFile, Values};
+use lake::{ColumnBlock, ColumnScan, Cone, LakeError, LakeFileId, OpenFile, Values};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
 use rusqlite::Connection;
@@ -40,7 +40,7 @@ pub(crate) struct Scan {
 /// One row group of one file, and the part of it still to be read.
 struct GroupScan {
     file: Arc<OpenFile>,
-    file_id: i64,
+    file_id: LakeFileId,
     group: usize,
     /// First row of the group in the file.
     first_row: u64,
@@ -117,7 +117,7 @@ impl Scan {
     pub(crate) fn row_number(&self) -> i64 {
         let (Some(group), Some(block)) = (&self.group, &self.block) else { return 0 };
         let row = group.first_row + (block.rows.start + block.row()) as u64;
-        (group.file_id << 36) | i64::try_from(row).unwrap_or(0)
+        (group.file_id.get() << 36) | i64::try_from(row).unwrap_or(0)
     }
 
     /// Passes a value of the current row to a function.
@@ -177,7 +177,7 @@ impl Scan {
     fn pruned(
         &self,
         file: Arc<OpenFile>,
-        file_id: i64,
+        file_id: LakeFileId,
         group: usize,
         first_row: u64,
         mut ranges: VecDeque<Range<usize>>,

@@ -1,7 +1,7 @@
 //! State shared by the virtual tables of one connection: columns, open files, and the budget of a query.
 
 use super::budget::Budget;
-use lake::{ByteCounter, LakeError, LakeTable, OpenFile};
+use lake::{ByteCounter, FieldId, LakeError, LakeFileId, LakeTable, OpenFile};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ const FILES_KEPT: usize = 256;
 /// A column of a lake table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableColumn {
-    pub field_id: i64,
+    pub field_id: FieldId,
     pub name: String,
     /// Declared type in SQL; its affinity is that of the values.
     pub declared: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct TableColumn {
 }
 
 impl TableColumn {
-    fn of(field_id: i64, name: String, kind: &str) -> Self {
+    fn of(field_id: FieldId, name: String, kind: &str) -> Self {
         let (declared, numeric) = match kind {
             "boolean" => ("BOOLEAN", true),
             "int16" => ("SMALLINT", true),
@@ -117,7 +117,7 @@ impl Roles {
 
 #[derive(Debug, Default)]
 struct Files {
-    open: HashMap<i64, (u64, Arc<OpenFile>)>,
+    open: HashMap<LakeFileId, (u64, Arc<OpenFile>)>,
     clock: u64,
 }
 
@@ -140,7 +140,11 @@ impl LakeShare {
     }
 
     /// Returns a lake file, opened now or before. The least recently used file is closed when there are too many.
-    pub(crate) fn file(&self, db: &Connection, file_id: i64) -> Result<Arc<OpenFile>, LakeError> {
+    pub(crate) fn file(
+        &self,
+        db: &Connection,
+        file_id: LakeFileId,
+    ) -> Result<Arc<OpenFile>, LakeError> {
         let mut files = self.reading.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.clock += 1;
         let now = files.clock;
@@ -157,7 +161,7 @@ impl LakeShare {
         Ok(file)
     }
 
-    fn open(&self, db: &Connection, file_id: i64) -> Result<OpenFile, LakeError> {
+    fn open(&self, db: &Connection, file_id: LakeFileId) -> Result<OpenFile, LakeError> {
         let (name, footer_bytes): (String, u64) = db
             .prepare_cached(
                 "SELECT path, footer_size FROM ducklake_data_file WHERE data_file_id = ?1",

@@ -91,7 +91,7 @@ fn ids_are_contiguous_and_everything_else_is_as_staged() {
         let case = staged(Width::Full, &files);
         let file = run(&case, "b1.parquet", 1000).unwrap();
         assert_eq!(file.row_groups, row_groups);
-        assert_eq!(file.first_id, 1001);
+        assert_eq!(file.first_id.get(), 1001);
         let lake = open(&case.dir.path().join("lake/detection/b1.parquet"));
         assert_eq!(lake.bytes(), file.bytes);
         let ids: Vec<String> = (1001..1001 + file.rows).map(|i| i.to_string()).collect();
@@ -156,7 +156,7 @@ fn statistics_are_exact() {
     let schema = lake.metadata().file_metadata().schema_descr_ptr();
     assert_eq!(file.statistics.len(), 10);
     for s in &file.statistics {
-        let name = schema.column(s.column_id as usize - 1).name().to_owned();
+        let name = schema.column(s.column_id.get() as usize - 1).name().to_owned();
         let all = texts(&lake, &name);
         let mut values: Vec<f64> = all.iter().filter_map(|t| t.parse().ok()).collect();
         values.sort_by(f64::total_cmp);

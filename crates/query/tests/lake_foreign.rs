@@ -287,7 +287,7 @@ fn foreign_duckdb_sees_columns_added_later() {
     let lake_dir = archive.lake_dir();
     let mut schema = LakeSchema::from_arrow(&fixture::schema(Width::Narrow)).unwrap();
     schema.columns.push(LakeColumn {
-        field_id: 17,
+        field_id: lake::FieldId::new(17).unwrap(),
         name: "illum_corr".to_owned(),
         kind: LakeType::Float32,
         nullable: true,

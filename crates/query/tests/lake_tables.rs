@@ -230,7 +230,7 @@ impl Site {
         change(&mut publication, self);
         let snapshot = publication.finish(now(), "a test").unwrap();
         self.connection.execute_batch("COMMIT").unwrap();
-        snapshot
+        snapshot.map(|snapshot| snapshot.get())
     }
 
     fn session(&self, as_of: Option<i64>) -> Session {
@@ -371,7 +371,8 @@ fn ranges_of_an_invented_table_end_and_are_reopened() {
     let open = only(&before, |r| left.contains(&r.to_vec()) || (is(r, 0, 6) && is(r, 2, 1)));
     assert_eq!(current("forced"), [open, newer.clone()].concat());
     assert_eq!(current("forced_all"), [before.clone(), newer].concat());
-    let added = lake::ended_rows_since(&site.connection, &site.lake(), 5).unwrap();
+    let snapshot = lake::SnapshotId::new(5).unwrap();
+    let added = lake::ended_rows_since(&site.connection, &site.lake(), snapshot).unwrap();
     assert_eq!(added.len(), 1);
     assert!(added[0].starts_with(site.lake().join("forced")) && added[0].is_file());
     // What is forgotten is lost to history too.

@@ -14,7 +14,7 @@ use curate::ingester::state;
 use curate::profiles::Loaded;
 use curate::site::Site;
 use curate::steps::gate;
-use model::{Advice, DeliveryName, FileKind, Night};
+use model::{Advice, DeliveryName, FileKind, MultiframeId, Night, ObjectId};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -131,8 +131,8 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
                 let night = Night::try_from(night).map_err(exit::usage)?;
                 Ok(Asked { night: Some(night), ..none })
             }
-            "multiframe" => Ok(Asked { multiframe: Some(whole(number)?), ..none }),
-            "object" => Ok(Asked { object: Some(whole(number)?), ..none }),
+            "multiframe" => Ok(Asked { multiframe: MultiframeId::new(whole(number)?), ..none }),
+            "object" => Ok(Asked { object: ObjectId::new(whole(number)?), ..none }),
             "delivery" | "file" => Ok(Asked { name: Some(name_of(site, number)), ..none }),
             ra => position(ra, number).map(|position| Asked { position: Some(position), ..none }),
         },
@@ -144,7 +144,9 @@ fn asked(site: &Site, arguments: &Arguments) -> anyhow::Result<Asked> {
             let number = one.parse::<i64>().ok();
             let night = number.and_then(|n| Night::new(i32::try_from(n).ok()?));
             let name = Some(name_of(site, one));
-            Ok(Asked { name, night, multiframe: number, object: number, ..none })
+            let (multiframe, object) =
+                (number.and_then(MultiframeId::new), number.and_then(ObjectId::new));
+            Ok(Asked { name, night, multiframe, object, ..none })
         }
         _ => Err(exit::usage("give one name or number, or a position of two numbers")),
     }

@@ -9,7 +9,6 @@ use curate::advice;
 use curate::site::{self, Site};
 use curate::steps::gate;
 use model::profile::Assignment;
-use model::task::ProgrammeRef;
 use model::{Advice, DeliveryName, ProgrammeName, RefusalCode};
 use std::path::PathBuf;
 
@@ -83,12 +82,10 @@ fn list(site: &Site, json: bool) -> anyhow::Result<Exit> {
 /// its own. A frame whose refusal does not contain the PROJECT is included.
 fn explained_by(
     site: &Site,
-    name: &ProgrammeName,
     project: &str,
 ) -> anyhow::Result<impl Fn(&RefusalRecord) -> bool + use<>> {
     let profiles = site.profiles()?;
-    let programme =
-        [ProgrammeRef { programme_id: 0, name: name.clone(), project: project.to_owned() }];
+    let programme = [project.to_owned()];
     Ok(move |record: &RefusalRecord| {
         let means = |project: &str| {
             profiles.iter().any(|loaded| {
@@ -102,7 +99,7 @@ fn explained_by(
 }
 
 fn add(site: &Site, (name, project): (&ProgrammeName, &str), form: Form) -> anyhow::Result<Exit> {
-    let is_explained = explained_by(site, name, project)?;
+    let is_explained = explained_by(site, project)?;
     let cause = cause(&format!("programme {name} added"))?;
     let mut archive = site.write_or_rehearse(form.dry_run)?;
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };

@@ -450,7 +450,7 @@ fn programmes(status: &Status) -> Table {
             p.programme_id.to_string(),
             p.name.to_string(),
             grouped(p.detections),
-            grouped(p.last_obj_id.unsigned_abs()),
+            grouped(p.last_obj_id.map_or(0, |id| id.get().unsigned_abs())),
         ]);
     }
     table

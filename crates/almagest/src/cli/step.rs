@@ -138,7 +138,7 @@ fn rehearse(
     let is_requested = |image: &ImageWork| match redo {
         Redo::None => false,
         Redo::All => use_case.product().inputs.images || image.catalogue.is_some(),
-        Redo::LostPreviews => lost.contains(&image.multiframe_id.get()),
+        Redo::LostPreviews => lost.contains(&image.multiframe_id),
     };
     let planned = planned(site, &archive, &profiles, &admitted, |image| {
         if is_requested(image) {

@@ -12,7 +12,7 @@ use crate::{Archive, Timestamp};
 use engine::{Connection, Optional};
 use model::products::defined;
 use model::task::TaskResult;
-use model::{MultiframeId, Refusal, RefusalCode, ReportCode, UnitState, UseCase};
+use model::{FileId, MultiframeId, Refusal, RefusalCode, ReportCode, UnitState, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -217,14 +217,14 @@ fn note_findings(
     let (stage, round) = (Stage::Task(task.unit.key.use_case), task.unit.key.round.get());
     let mut names: HashMap<&str, i64> = HashMap::new();
     for (name, file) in inputs.iter().flat_map(|i| std::iter::once(&i.image).chain(&i.catalogue)) {
-        names.insert(name, *file);
+        names.insert(name, file.get());
     }
     let covered: BTreeSet<i64> = names.values().copied().collect();
     findings::forget(tx, task.unit.delivery_id, Some((stage, round)), &covered)?;
     let file_of = |ordinal: u32, is_catalogue: bool| {
         let input = inputs.get(usize::try_from(ordinal).unwrap_or(usize::MAX).wrapping_sub(1))?;
         let file = if is_catalogue { input.catalogue.as_ref()? } else { &input.image };
-        Some(file.1)
+        Some(file.1.get())
     };
     let found = result.findings.iter().map(|finding| {
         let told = result.counted.iter().filter(|counted| {
@@ -336,8 +336,8 @@ fn write_result(
 /// One file of a task with its names and numbers.
 pub(crate) struct Input {
     pub multiframe: MultiframeId,
-    pub image: (String, i64),
-    pub catalogue: Option<(String, i64)>,
+    pub image: (String, FileId),
+    pub catalogue: Option<(String, FileId)>,
     pub catalogue_version: Option<i32>,
     /// Rows of the catalogue in all HDUs, as counted on arrival.
     pub catalogue_rows: Option<u64>,
@@ -345,7 +345,7 @@ pub(crate) struct Input {
 
 impl Input {
     /// Returns the file that a use case is about: name and internal number.
-    fn subject(&self, use_case: UseCase) -> &(String, i64) {
+    fn subject(&self, use_case: UseCase) -> &(String, FileId) {
         let catalogue = self.catalogue.as_ref().filter(|_| use_case.product().is_of_catalogue());
         catalogue.unwrap_or(&self.image)
     }
@@ -362,10 +362,10 @@ fn inputs(tx: &Connection, task_id: i64) -> Result<Vec<Input>, ArchiveFault> {
          WHERE task_id = ?1 ORDER BY ordinal",
     )?;
     let rows = select.query_map([task_id], |r| {
-        let catalogue: (Option<String>, Option<i64>) = (r.get(3)?, r.get(4)?);
+        let catalogue: (Option<String>, Option<FileId>) = (r.get(3)?, r.optional_id(4)?);
         Ok(Input {
             multiframe: r.id(0)?,
-            image: (r.get(1)?, r.get(2)?),
+            image: (r.get(1)?, r.id(2)?),
             catalogue: catalogue.0.zip(catalogue.1),
             catalogue_version: r.get(5)?,
             catalogue_rows: r.get(6)?,
@@ -417,7 +417,7 @@ fn note_all(
     refused: &[&Refusal],
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
-    let mut files: HashMap<&str, i64> = HashMap::new();
+    let mut files: HashMap<&str, FileId> = HashMap::new();
     for input in inputs {
         for (name, file) in std::iter::once(&input.image).chain(&input.catalogue) {
             files.insert(name, *file);
@@ -453,7 +453,7 @@ fn resolve_inputs(
         let met: BTreeSet<(ReportCode, Option<u16>)> =
             met.map(|r| (r.code.clone(), r.hdu)).collect();
         let resolved =
-            refusals::resolve_not_met(tx, *file, Stage::Task(use_case), &met, &cause, now)?;
+            refusals::resolve_not_met(tx, file.get(), Stage::Task(use_case), &met, &cause, now)?;
         if resolved == 0 {
             continue;
         }
@@ -461,7 +461,7 @@ fn resolve_inputs(
             format!("the refused part of the image's {} is good now", use_case.product().noun);
         for follower in defined().filter(|u| u.product().follows.contains(&use_case)) {
             if has_round(tx, follower, input)? {
-                request_again(tx, input.image.1, follower, &why, now)?;
+                request_again(tx, input.image.1.get(), follower, &why, now)?;
             }
         }
     }

@@ -19,7 +19,7 @@ use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
 use model::task::TaskResult;
-use model::{BatchId, EventId};
+use model::{BatchId, EventId, ObjectId};
 use model::{Refusal, RoundNumber, TaskNumber, UnitKey, UnitState};
 use rusqlite::params;
 use std::collections::BTreeMap;
@@ -88,7 +88,7 @@ pub struct IdRange {
     /// Programme of the ids.
     pub programme_id: ProgrammeId,
     /// First id.
-    pub first_obj_id: i64,
+    pub first_obj_id: ObjectId,
     /// Number of ids.
     pub rows: u64,
 }
@@ -454,11 +454,13 @@ fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
         "SELECT programme_id, first_obj_id, last_obj_id - first_obj_id + 1 FROM id_range
          WHERE unit_id = ?1 AND state = 'reserved' ORDER BY programme_id",
     )?;
-    let rows = select.query_map([unit_id], |r| Ok((r.get::<i64>(0)?, r.get(1)?, r.get(2)?)))?;
+    let rows =
+        select.query_map([unit_id], |r| Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, r.get(2)?)))?;
     let mut ranges = Vec::new();
     for row in rows {
-        let (programme, first_obj_id, rows) = row?;
+        let (programme, first, rows) = row?;
         let programme_id = programme.try_into().map_err(ArchiveFault::Damaged)?;
+        let first_obj_id = first.try_into().map_err(ArchiveFault::Damaged)?;
         ranges.push(IdRange { programme_id, first_obj_id, rows });
     }
     Ok(ranges)

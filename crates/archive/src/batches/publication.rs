@@ -196,7 +196,7 @@ fn load_detections(
                 .map(|(range, staged)| partitions::Wanted {
                     batch: number,
                     programme_id: range.programme_id,
-                    base: range.first_obj_id - 1,
+                    base: range.first_obj_id.get() - 1,
                     event,
                     staged,
                     is_final: false,
@@ -239,7 +239,7 @@ fn lake_files(
         .map(|((range, staged), name)| FinaliseRequest {
             name,
             programme_id: range.programme_id,
-            base: range.first_obj_id - 1,
+            base: range.first_obj_id.get() - 1,
             event,
             staged,
         })

@@ -18,7 +18,7 @@ use crate::status::drift::findings;
 use crate::status::reports::{self, delivery_status};
 use crate::work::{ImageWork, delivery_work};
 use engine::{Connection, Optional, ToSql};
-use model::{DeliveryName, FileId, FileKind, RefusalCode, UseCase, frame_name};
+use model::{DeliveryName, FileId, FileKind, MultiframeId, RefusalCode, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::BTreeSet;
 
@@ -61,7 +61,7 @@ pub(crate) fn facts(c: &Connection, site: &Site, asked: &Asked) -> Result<Facts,
     }
     if let Some(multiframe) = asked.multiframe {
         let file = "SELECT file_id FROM image WHERE multiframe_id = ?1";
-        let file: Option<i64> = c.query_row(file, [multiframe], |r| r.get(0)).optional()?;
+        let file: Option<i64> = c.query_row(file, [multiframe.get()], |r| r.get(0)).optional()?;
         if let Some(file) = file {
             facts.files.extend(sheets(c, site, "file.file_id = ?1", params![file], 1)?);
             facts.files_in_all = facts.files_in_all.max(facts.files.len() as u64);
@@ -179,7 +179,7 @@ fn sheets(
             bytes: r.get(4)?,
             superseded: r.get(5)?,
             same_content_as: same.0.zip(same.1),
-            multiframe_id: r.get(6)?,
+            multiframe_id: r.optional_id(6)?,
             replaced_by: r.get(10)?,
             ..FileFactsheet::default()
         };
@@ -230,11 +230,11 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
 fn add_image(
     c: &Connection,
     file: i64,
-    multiframe: i64,
+    multiframe: MultiframeId,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
     let image = "SELECT file.name FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1";
-    sheet.partner = c.query_row(image, [multiframe], |r| r.get(0)).optional()?;
+    sheet.partner = c.query_row(image, [multiframe.get()], |r| r.get(0)).optional()?;
     let newest: Option<String> = c
         .query_row(
             "SELECT newer_file.name FROM catalogue AS own JOIN catalogue AS newer USING (multiframe_id)
@@ -242,7 +242,7 @@ fn add_image(
              WHERE own.multiframe_id = ?1 AND own.file_id = ?2 AND newer.version > own.version
                  AND newer_file.state = 'current'
              ORDER BY newer.version DESC LIMIT 1",
-            [multiframe, file],
+            [multiframe.get(), file],
             |r| r.get(0),
         )
         .optional()?;
@@ -253,7 +253,7 @@ fn add_image(
 /// Adds the catalogue of an image, with its refusals: they explain why the image has fewer detections than expected.
 fn add_catalogue(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     filter: RefusalFilter,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
@@ -264,7 +264,7 @@ fn add_catalogue(
                              AND detector_rows.version = catalogue.version)
              FROM catalogue JOIN file USING (file_id) WHERE multiframe_id = ?1
              ORDER BY CASE file.state WHEN 'current' THEN 0 ELSE 1 END, catalogue.version DESC LIMIT 1",
-            [multiframe],
+            [multiframe.get()],
             |r| Ok((r.get(0)?, r.get(1)?, r.get::<u32>(2)? as usize, r.get(3)?)),
         )
         .optional()?;
@@ -301,7 +301,7 @@ fn refusal_of_all<'r>(
 fn add_waiting(
     c: &Connection,
     file: i64,
-    multiframe: i64,
+    multiframe: MultiframeId,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
     if sheet.superseded {
@@ -316,14 +316,14 @@ fn add_waiting(
                  AND NOT EXISTS (SELECT * FROM task_input JOIN task USING (task_id) JOIN unit USING (unit_id)
                                  WHERE task_input.multiframe_id = catalogue.multiframe_id
                                      AND catalogue_version = catalogue.version AND use_case IN ({of_catalogues})))"),
-        params![multiframe, catalogue],
+        params![multiframe.get(), catalogue],
         |r| r.get(0),
     )?;
     if !may_wait {
         return Ok(());
     }
     let work = delivery_work(c, &sheet.delivery)?;
-    let image = work.images.into_iter().find(|image| image.multiframe_id.get() == multiframe);
+    let image = work.images.into_iter().find(|image| image.multiframe_id == multiframe);
     let is_meant = |image: &ImageWork| {
         let waiting = image.waiting_catalogue();
         waiting.is_some_and(|waiting| catalogue.is_none() || waiting.name == sheet.name)
@@ -335,12 +335,12 @@ fn add_waiting(
 /// Adds the counts of a multiframe's rows that the archive shows, with the detections of one catalogue file or of all.
 fn add_rows(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     catalogue: Option<i64>,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
     let count = |sql: &str| -> Result<u64, ArchiveFault> {
-        Ok(c.query_row(sql, [multiframe], |r| r.get(0))?)
+        Ok(c.query_row(sql, [multiframe.get()], |r| r.get(0))?)
     };
     sheet.has_metadata = count("SELECT count(*) FROM multiframe WHERE multiframe_id = ?1")? > 0;
     sheet.previews = count("SELECT count(*) FROM preview WHERE multiframe_id = ?1")?;
@@ -348,7 +348,7 @@ fn add_rows(
         "SELECT coalesce(sum(rows), 0) FROM detector_rows
          WHERE multiframe_id = ?1 AND end_event IS NULL AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
              SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))",
-        params![multiframe, catalogue],
+        params![multiframe.get(), catalogue],
         |r| r.get(0),
     )?;
     Ok(())
@@ -357,7 +357,7 @@ fn add_rows(
 /// Returns the rounds that covered a multiframe, catalogue rounds with one catalogue file or with any.
 fn rounds(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     catalogue: Option<i64>,
 ) -> Result<Vec<FileRound>, ArchiveFault> {
     let mut select = c.prepare_cached(&format!(
@@ -368,7 +368,7 @@ fn rounds(
          ORDER BY unit_id",
         of_catalogues = product_names::of_catalogues()
     ))?;
-    let rows = select.query_map(params![multiframe, catalogue], |r| {
+    let rows = select.query_map(params![multiframe.get(), catalogue], |r| {
         Ok(FileRound {
             use_case: r.get(0)?,
             round: r.id(1)?,
@@ -382,7 +382,7 @@ fn rounds(
 /// Adds the events that ended the products of a file that the archive does not show.
 fn add_endings(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     catalogue: Option<i64>,
     sheet: &mut FileFactsheet,
 ) -> Result<(), ArchiveFault> {
@@ -391,7 +391,7 @@ fn add_endings(
     };
     if !sheet.has_metadata {
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
-        sheet.metadata_end = ending(sql, params![multiframe], UseCase::Metadata)?;
+        sheet.metadata_end = ending(sql, params![multiframe.get()], UseCase::Metadata)?;
     }
     if sheet.detections > 0 {
         sheet.superseded_detectors = found::superseded_detectors(c, multiframe)?;
@@ -399,11 +399,12 @@ fn add_endings(
         let sql = "SELECT max(end_event) FROM detector_rows
              WHERE multiframe_id = ?1 AND (CAST(?2 AS BIGINT) IS NULL OR version IN (
                  SELECT version FROM catalogue WHERE multiframe_id = ?1 AND file_id = ?2))";
-        sheet.detections_end = ending(sql, params![multiframe, catalogue], UseCase::Catalogue)?;
+        sheet.detections_end =
+            ending(sql, params![multiframe.get(), catalogue], UseCase::Catalogue)?;
     }
     if sheet.previews == 0 && sheet.kind == Some(FileKind::Image) {
         let sql = "SELECT max(end_event) FROM preview_all WHERE multiframe_id = ?1";
-        sheet.previews_end = ending(sql, params![multiframe], UseCase::Preview)?;
+        sheet.previews_end = ending(sql, params![multiframe.get()], UseCase::Preview)?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use crate::products;
 use crate::rounds::parsed;
 use crate::time::time_of;
 use engine::{Connection, Optional, Row, ToSql};
-use model::{DeliveryName, EventId, UnitKey, UseCase};
+use model::{DeliveryName, EventId, MultiframeId, ObjectId, UnitKey, UseCase};
 use rusqlite::params;
 use sky::{SkyPolygon, SkyPosition, UnitVector};
 
@@ -17,7 +17,7 @@ pub(crate) fn ending(
     c: &Connection,
     sql: &str,
     values: &[&dyn ToSql],
-    (multiframe, use_case): (i64, UseCase),
+    (multiframe, use_case): (MultiframeId, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
     let event = c.prepare_cached(sql)?.query_row(values, |r| r.optional_id(0))?;
     event.map_or(Ok(None), |event| end_of(c, event, (multiframe, use_case)))
@@ -28,7 +28,7 @@ pub(crate) fn ending(
 fn end_of(
     c: &Connection,
     ended: EventId,
-    (multiframe, use_case): (i64, UseCase),
+    (multiframe, use_case): (MultiframeId, UseCase),
 ) -> Result<Option<Ending>, ArchiveFault> {
     let Some(first) = recorded(c, ended)? else { return Ok(None) };
     let product = Product::of(c, multiframe, use_case)?.filter(|p| p.ended == Some(ended));
@@ -87,7 +87,7 @@ struct Product {
 impl Product {
     fn of(
         c: &Connection,
-        multiframe: i64,
+        multiframe: MultiframeId,
         use_case: UseCase,
     ) -> Result<Option<Self>, ArchiveFault> {
         let mut select = c.prepare_cached(
@@ -96,14 +96,14 @@ impl Product {
         let product = |r: &Row<'_>| {
             Ok(Self { state: r.get(0)?, ended: r.optional_id(1)?, changed: r.id(2)? })
         };
-        Ok(select.query_row(params![multiframe, use_case.name()], product).optional()?)
+        Ok(select.query_row(params![multiframe.get(), use_case.name()], product).optional()?)
     }
 }
 
 /// Returns the latest retraction of a round that covers an image: the one in force, or that of a given event, in force or not.
 fn retraction(
     c: &Connection,
-    (multiframe, use_case): (i64, UseCase),
+    (multiframe, use_case): (MultiframeId, UseCase),
     event: Option<EventId>,
 ) -> Result<Option<EventId>, ArchiveFault> {
     let mut select = c.prepare_cached(
@@ -113,17 +113,20 @@ fn retraction(
              AND CASE WHEN CAST(?3 AS BIGINT) IS NULL THEN retraction.undone_event IS NULL
                       ELSE retraction.event_id = ?3 END",
     )?;
-    let values = params![multiframe, use_case.name(), event.map(EventId::get)];
+    let values = params![multiframe.get(), use_case.name(), event.map(EventId::get)];
     Ok(select.query_row(values, |r| r.optional_id(0))?)
 }
 
 /// Returns the delivery and the file of an image, with its number.
-fn frame(c: &Connection, multiframe: i64) -> Result<(DeliveryName, String, i64), ArchiveFault> {
+fn frame(
+    c: &Connection,
+    multiframe: MultiframeId,
+) -> Result<(DeliveryName, String, MultiframeId), ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
          WHERE multiframe_id = ?1",
     )?;
-    Ok(select.query_row([multiframe], |r| Ok((r.name(0)?, r.get(1)?, multiframe)))?)
+    Ok(select.query_row([multiframe.get()], |r| Ok((r.name(0)?, r.get(1)?, multiframe)))?)
 }
 
 /// Returns the decision in force that ended rows of a product of a multiframe in an event. That event is the one of the decision,
@@ -131,7 +134,7 @@ fn frame(c: &Connection, multiframe: i64) -> Result<(DeliveryName, String, i64),
 fn decision(
     c: &Connection,
     end: &Ending,
-    multiframe: i64,
+    multiframe: MultiframeId,
     of: UseCase,
 ) -> Result<Option<SupersessionDecision>, ArchiveFault> {
     let mut select = c.prepare_cached(
@@ -145,7 +148,7 @@ fn decision(
          WHERE supersession.multiframe_id = ?1 AND undone_event IS NULL
          ORDER BY supersession.use_case",
     )?;
-    let rows = select.query_map([multiframe], |r| {
+    let rows = select.query_map([multiframe.get()], |r| {
         let texts: [String; 5] = [r.get(1)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
         let deliveries: [DeliveryName; 2] = [r.name(6)?, r.name(8)?];
         let numbers = (r.id::<EventId>(2)?, r.optional_id::<EventId>(9)?);
@@ -184,7 +187,7 @@ fn decision(
 /// all such decisions.
 pub(crate) fn superseded_detectors(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
 ) -> Result<Option<SupersessionDecision>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT held.ext_num, event.event_id, file.name, event.happened, event.who, event.why, delivery.name, held.state
@@ -194,7 +197,7 @@ pub(crate) fn superseded_detectors(
          WHERE held.multiframe_id = ?1 AND held.uncovered_event IS NOT NULL
          ORDER BY event.event_id, held.ext_num",
     )?;
-    let rows = select.query_map([multiframe], |r| {
+    let rows = select.query_map([multiframe.get()], |r| {
         let texts: [String; 5] = [r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?, r.get(7)?];
         Ok((r.get::<i64>(0)?, r.id::<EventId>(1)?, texts, r.name::<DeliveryName>(6)?))
     })?;
@@ -220,7 +223,10 @@ pub(crate) fn superseded_detectors(
 }
 
 /// Returns an object id in each programme that assigned it.
-pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet>, ArchiveFault> {
+pub(crate) fn objects(
+    c: &Connection,
+    obj_id: ObjectId,
+) -> Result<Vec<ObjectFactsheet>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT id_range.programme_id, coalesce(programme.name, ''), id_range.state, id_range.why, delivery.name,
              unit.use_case, unit.round
@@ -231,7 +237,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
              LEFT JOIN programme ON programme.programme_id = id_range.programme_id
          WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
     )?;
-    let rows = select.query_map([obj_id], |r| {
+    let rows = select.query_map([obj_id.get()], |r| {
         let delivery: DeliveryName = r.name(4)?;
         let round =
             UnitKey { delivery: delivery.clone(), use_case: parsed(r, 5)?, round: r.id(6)? };
@@ -259,9 +265,9 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
                  WHERE programme_id = ?1 AND first_obj_id <= ?2 AND first_obj_id + detector_rows.rows > ?2
                  ORDER BY first_obj_id DESC LIMIT 1",
             )?
-            .query_row([programme, obj_id], |r| {
-                let place: (String, String, i64, i64) =
-                    (r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?);
+            .query_row([programme, obj_id.get()], |r| {
+                let place: (String, String, MultiframeId, i64) =
+                    (r.get(0)?, r.get(1)?, r.id(2)?, r.get(3)?);
                 Ok((place, r.optional_id(4)?))
             })
             .optional()?;
@@ -278,7 +284,7 @@ pub(crate) fn objects(c: &Connection, obj_id: i64) -> Result<Vec<ObjectFactsheet
 
 /// A detector whose outline may include a position.
 struct Outline {
-    multiframe: i64,
+    multiframe: MultiframeId,
     ext_num: i64,
     ended: Option<EventId>,
     polygon: Option<SkyPolygon>,
@@ -298,7 +304,7 @@ pub(crate) fn position(
          ORDER BY multiframe_id DESC, ext_num, coalesce(end_event, 9223372036854775807) DESC",
     )?;
     let rows = select.query_map([dec_deg], outline)?;
-    let (mut holding, mut seen): (Vec<Outline>, Option<(i64, i64)>) = (Vec::new(), None);
+    let (mut holding, mut seen): (Vec<Outline>, Option<(MultiframeId, i64)>) = (Vec::new(), None);
     for row in rows {
         let outline = row?;
         // For a detector whose rows were made again, the latest rows count.
@@ -331,7 +337,7 @@ fn outline(r: &Row<'_>) -> engine::Result<Outline> {
         [Some(a), Some(b), Some(c), Some(d)] => Some(SkyPolygon::new([a, b, c, d], padding)),
         _ => None,
     };
-    Ok(Outline { multiframe: r.get(0)?, ext_num: r.get(1)?, ended: r.optional_id(2)?, polygon })
+    Ok(Outline { multiframe: r.id(0)?, ext_num: r.get(1)?, ended: r.optional_id(2)?, polygon })
 }
 
 fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, ArchiveFault> {
@@ -340,13 +346,13 @@ fn detector(c: &Connection, outline: &Outline) -> Result<DetectorFactsheet, Arch
             "SELECT delivery.name, file.name FROM image JOIN file USING (file_id) JOIN delivery USING (delivery_id)
              WHERE multiframe_id = ?1",
         )?
-        .query_row([outline.multiframe], |r| Ok((r.name(0)?, r.get(1)?)))?;
+        .query_row([outline.multiframe.get()], |r| Ok((r.name(0)?, r.get(1)?)))?;
     let detections: u64 = c
         .prepare_cached(
             "SELECT coalesce(sum(rows), 0) FROM detector_rows
              WHERE multiframe_id = ?1 AND ext_num = ?2 AND end_event IS NULL",
         )?
-        .query_row(params![outline.multiframe, outline.ext_num], |r| r.get(0))?;
+        .query_row(params![outline.multiframe.get(), outline.ext_num], |r| r.get(0))?;
     let end = match outline.ended {
         Some(event) => end_of(c, event, (outline.multiframe, UseCase::Metadata))?,
         None => None,

@@ -9,7 +9,8 @@ use crate::retraction::purge::PurgedRound;
 use crate::status::DeliveryStatus;
 use crate::work::{DeliveryWork, ImageWork};
 use model::{
-    DeliveryName, EventId, FileKind, Night, ProgrammeName, RoundNumber, UnitKey, UnitState, UseCase,
+    DeliveryName, EventId, FileKind, MultiframeId, Night, ObjectId, ProgrammeName, RoundNumber,
+    UnitKey, UnitState, UseCase,
 };
 
 /// The subject of an `explain` request; everything that exists of the subject is returned.
@@ -20,9 +21,9 @@ pub struct Asked {
     /// An observing night, yyyymmdd.
     pub night: Option<Night>,
     /// A multiframe.
-    pub multiframe: Option<i64>,
+    pub multiframe: Option<MultiframeId>,
     /// An object id, of any programme.
-    pub object: Option<i64>,
+    pub object: Option<ObjectId>,
     /// Right ascension and declination in degrees.
     pub position: Option<(f64, f64)>,
     /// Maximum number of files and frames in detail, the latest first.
@@ -95,7 +96,7 @@ pub struct FileFactsheet {
     /// An older file of equal content: delivery and file.
     pub same_content_as: Option<(String, String)>,
     /// Identity of the image; for a catalogue, of the catalogue's image.
-    pub multiframe_id: Option<i64>,
+    pub multiframe_id: Option<MultiframeId>,
     /// For a catalogue: name of its image. For an image: name of its catalogue.
     pub partner: Option<String>,
     /// For an image whose catalogue was refused as a whole: the first of its refusals.
@@ -167,7 +168,7 @@ pub struct Ending {
     /// True when the rows are retracted; false when newer rows are in their place.
     pub is_retraction: bool,
     /// A newer frame that has the product: delivery, file and multiframe.
-    pub successor: Option<(DeliveryName, String, i64)>,
+    pub successor: Option<(DeliveryName, String, MultiframeId)>,
     /// The decision in force about the product.
     pub supersession: Option<SupersessionDecision>,
 }
@@ -202,7 +203,7 @@ pub struct SupersessionDecision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectFactsheet {
     /// The id.
-    pub obj_id: i64,
+    pub obj_id: ObjectId,
     /// Name of the programme; `None` when no table lists the programme.
     pub programme: Option<ProgrammeName>,
     /// State of its range.
@@ -214,7 +215,7 @@ pub struct ObjectFactsheet {
     /// The delivery of the round.
     pub delivery: DeliveryName,
     /// The detector that has the id: delivery, file, multiframe, extension.
-    pub detector: Option<(String, String, i64, i64)>,
+    pub detector: Option<(String, String, MultiframeId, i64)>,
     /// The event that ended the object's rows; `None` when they are current.
     pub end: Option<Ending>,
 }
@@ -242,7 +243,7 @@ pub struct DetectorFactsheet {
     /// File.
     pub file: String,
     /// Multiframe.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// Extension.
     pub ext_num: i64,
     /// Detections that the archive shows of it.

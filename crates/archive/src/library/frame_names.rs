@@ -210,7 +210,7 @@ mod tests {
         connection.execute_batch(&sql).unwrap();
         let found = || -> Vec<(i64, bool)> {
             let found = misplaced(connection).unwrap();
-            found.iter().map(|m| (m.multiframe_id, m.should_show)).collect()
+            found.iter().map(|m| (m.multiframe_id.get(), m.should_show)).collect()
         };
         // The next fetch determines whether the source still shows both files of the frame c.
         assert_eq!(found(), [(1, false)]);

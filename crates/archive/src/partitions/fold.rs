@@ -8,7 +8,7 @@ use crate::Archive;
 use crate::error::{ArchiveError, ArchiveFault};
 use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
-use model::ProgrammeId;
+use model::{ObjectId, ProgrammeId};
 use std::time::Duration;
 
 /// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
@@ -49,16 +49,16 @@ pub struct Partition {
     /// The programme of its rows.
     pub programme_id: ProgrammeId,
     /// The first object id that it may hold.
-    pub first_obj_id: i64,
+    pub first_obj_id: ObjectId,
     /// The last one.
-    pub last_obj_id: i64,
+    pub last_obj_id: ObjectId,
     /// True when the rows are those of published events.
     pub is_published: bool,
 }
 
 impl Partition {
     fn ids(&self) -> i64 {
-        self.last_obj_id - self.first_obj_id + 1
+        self.last_obj_id.get() - self.first_obj_id.get() + 1
     }
 }
 
@@ -88,11 +88,15 @@ pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
             .parse::<ProgrammeId>()
             .map_err(|reason| EngineError::Value { column: 2, reason })?;
         if let [first, end] = &numbers[..] {
+            let bound = |number: i64| {
+                ObjectId::try_from(number)
+                    .map_err(|reason| EngineError::Value { column: 1, reason })
+            };
             partitions.push(Partition {
                 name,
                 programme_id,
-                first_obj_id: *first,
-                last_obj_id: end - 1,
+                first_obj_id: bound(*first)?,
+                last_obj_id: bound(end - 1)?,
                 is_published,
             });
         }
@@ -247,7 +251,7 @@ fn swap(
     name: &str,
     parent: &str,
     group: &[Partition],
-    bounds: (i64, i64),
+    bounds: (ObjectId, ObjectId),
 ) -> Result<bool, ArchiveFault> {
     let swapped = || -> EngineResult<()> {
         let tx = c.begin(Kind::Write)?;
@@ -290,11 +294,11 @@ mod tests {
 
     #[test]
     fn the_smallest_neighbours_of_a_programme_are_grouped() {
-        let partition = |programme: i32, first_obj_id, ids: i64| Partition {
-            name: format!("p{programme}_{first_obj_id}"),
+        let partition = |programme: i32, first: i64, ids: i64| Partition {
+            name: format!("p{programme}_{first}"),
             programme_id: ProgrammeId::new(programme).unwrap(),
-            first_obj_id,
-            last_obj_id: first_obj_id + ids - 1,
+            first_obj_id: ObjectId::new(first).unwrap(),
+            last_obj_id: ObjectId::new(first + ids - 1).unwrap(),
             is_published: true,
         };
         let all = [

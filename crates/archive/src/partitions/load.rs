@@ -3,8 +3,8 @@
 //! One transaction per table creates it, fills it by COPY FREEZE and builds keys and CHECKs, so that a table is complete or does
 //! not exist. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
 
-use super::partition_name;
 use super::schema::{ALL, owner_sql};
+use super::{last_of, partition_name};
 use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
@@ -15,7 +15,7 @@ use engine::{EngineError, Server};
 use lake::{ByteCounter, LakeError, LakeRowRange, OpenFile, Staged, check_staged};
 use model::ProgrammeId;
 use model::tables::{ColumnType, Table};
-use model::{BatchId, EventId};
+use model::{BatchId, EventId, ObjectId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
 use std::io::Write;
@@ -54,7 +54,7 @@ pub struct LoadedPartition {
     /// Owner of all its rows.
     pub programme_id: ProgrammeId,
     /// Object id of the first row; the others follow without a gap.
-    pub first_obj_id: i64,
+    pub first_obj_id: ObjectId,
     /// Number of rows.
     pub rows: u64,
     /// The detectors, in the order of their rows.
@@ -199,8 +199,12 @@ fn load_one(
 ) -> Result<LoadedPartition, ArchiveFault> {
     let name = partition_name(wanted.batch, wanted.programme_id);
     let (opened, runs, rows) = open_all(wanted)?;
-    let first = wanted.base + 1;
-    let last = wanted.base + i64::try_from(rows).unwrap_or(i64::MAX);
+    if rows == 0 {
+        let message = format!("{name} would have no rows");
+        return Err(ArchiveFault::Check { check: "lake_file", message });
+    }
+    let first = ObjectId::try_from(wanted.base.saturating_add(1)).map_err(ArchiveFault::Damaged)?;
+    let last = last_of(first, rows)?;
     let mut loaded = LoadedPartition {
         name: name.clone(),
         programme_id: wanted.programme_id,
@@ -341,17 +345,25 @@ fn columns_of(table: &Table) -> String {
 /// Returns the SQL that creates a table for rows of one programme and a range of object ids, with all CHECKs: those of the
 /// columns and the one that lets the table be attached without a scan of its rows. During COPY each row's values are at hand;
 /// adding CHECKs later would require a scan.
-pub fn create_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
+pub fn create_sql(
+    name: &str,
+    programme_id: ProgrammeId,
+    (first, last): (ObjectId, ObjectId),
+) -> String {
     format!(
         "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
              programme_id IS NOT NULL AND programme_id = {programme_id}
              AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}))",
-        end = last + 1
+        end = last.get() + 1
     )
 }
 
 /// Returns the SQL that adds the keys to a filled table.
-pub fn keys_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
+pub fn keys_sql(
+    name: &str,
+    programme_id: ProgrammeId,
+    (first, last): (ObjectId, ObjectId),
+) -> String {
     format!(
         "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
              ADD UNIQUE (multiframe_id, ext_num, version, seq_num);

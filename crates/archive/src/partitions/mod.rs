@@ -27,7 +27,8 @@
 //!
 //! Does not assign ids or event numbers, open transactions that publish, or decide what is superseded.
 
-use model::ProgrammeId;
+use crate::error::ArchiveFault;
+use model::{ObjectId, ProgrammeId};
 
 mod examine;
 mod fold;
@@ -49,6 +50,14 @@ use model::BatchId;
 /// Returns the name of the table of a batch and programme. Batch numbers are never reused, so neither are names.
 pub fn partition_name(batch: BatchId, programme_id: ProgrammeId) -> String {
     format!("detection_b{batch}_p{programme_id}")
+}
+
+/// Returns the last object id of some rows, whose ids have no gap.
+fn last_of(first: ObjectId, rows: u64) -> Result<ObjectId, ArchiveFault> {
+    let last = rows.checked_sub(1).and_then(|later| first.after(later));
+    last.ok_or_else(|| {
+        ArchiveFault::Damaged(format!("{rows} rows from object id {first} have no last object id"))
+    })
 }
 
 /// Returns the name of the parent of a programme's partitions.

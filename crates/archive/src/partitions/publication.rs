@@ -1,12 +1,12 @@
 //! One publication on a server: the tables that it attaches, and the detectors that it ends and reopens.
 
 use super::load::LoadedPartition;
-use super::parent_name;
 use super::schema::{ALL, ensure_parent, is_attached};
+use super::{last_of, parent_name};
 use crate::error::ArchiveFault;
 use engine::{Connection, Result as EngineResult};
 use lake::{DetectorKey, SkyCap};
-use model::{BatchId, EventId, ProgrammeId};
+use model::{BatchId, EventId, ObjectId, ProgrammeId};
 use rusqlite::params;
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -20,23 +20,27 @@ pub fn attach(
     tx: &Connection,
     name: &str,
     programme_id: ProgrammeId,
-    first_obj_id: i64,
+    first_obj_id: ObjectId,
     rows: u64,
-) -> EngineResult<()> {
+) -> Result<(), ArchiveFault> {
     if is_attached(tx, name)? == Some(true) {
         return Ok(());
     }
     ensure_parent(tx, programme_id)?;
-    let last = first_obj_id + i64::try_from(rows).unwrap_or(i64::MAX) - 1;
-    tx.execute_batch(&attach_sql(name, programme_id, (first_obj_id, last)))
+    let bounds = (first_obj_id, last_of(first_obj_id, rows)?);
+    Ok(tx.execute_batch(&attach_sql(name, programme_id, bounds))?)
 }
 
 /// Returns the statement that attaches a table of some object ids.
-pub fn attach_sql(name: &str, programme_id: ProgrammeId, (first, last): (i64, i64)) -> String {
+pub fn attach_sql(
+    name: &str,
+    programme_id: ProgrammeId,
+    (first, last): (ObjectId, ObjectId),
+) -> String {
     format!(
         "ALTER TABLE {} ATTACH PARTITION {name} FOR VALUES FROM ({first}) TO ({})",
         parent_name(programme_id),
-        last + 1
+        last.get() + 1
     )
 }
 
@@ -128,10 +132,13 @@ impl<'tx> Publication<'tx> {
         )?;
         for run in &partition.detectors {
             let key = DetectorKey::of(&run.key)?;
-            let first_row = i64::try_from(run.first_row).unwrap_or(i64::MAX);
+            let first_obj_id = partition.first_obj_id.after(run.first_row);
+            let first_obj_id = first_obj_id.ok_or_else(|| {
+                ArchiveFault::Damaged(format!("{} has too many rows", partition.name))
+            })?;
             insert.execute(params![
                 partition.programme_id.get(),
-                partition.first_obj_id + first_row,
+                first_obj_id.get(),
                 run.rows,
                 key.multiframe_id,
                 key.ext_num,

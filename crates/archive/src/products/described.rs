@@ -16,7 +16,7 @@ use crate::products::{self, UPDATED_AT_ONCE, detectors, is_latest_to_end};
 use engine::Connection;
 use engine::quoted;
 use model::tables::{Column, Table};
-use model::{EventId, UseCase};
+use model::{EventId, MultiframeId, UseCase};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The number of a round or a delivery, and a query for images in which `?1` is that number.
@@ -509,7 +509,7 @@ fn take_headers(
 #[derive(Clone, Copy, Debug)]
 pub struct Mixed {
     /// The image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// Extension number, primary = 1.
     pub ext_num: i64,
     /// Version of the metadata.
@@ -530,7 +530,7 @@ pub fn mixed(c: &Connection) -> Result<Vec<Mixed>, ArchiveFault> {
     )?;
     let rows = select.query_map([], |r| {
         Ok(Mixed {
-            multiframe_id: r.get(0)?,
+            multiframe_id: r.id(0)?,
             ext_num: r.get(1)?,
             described: r.get(2)?,
             version: r.get(3)?,

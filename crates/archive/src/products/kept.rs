@@ -5,7 +5,7 @@ use crate::error::ArchiveFault;
 use crate::products::detectors::DetectorProduct;
 use crate::products::{Frame, Scope, WantedFrame, groups, wanted};
 use engine::Connection;
-use model::{DeliveryName, UseCase};
+use model::{DeliveryName, MultiframeId, UseCase};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The reason why a newer image, or a newer catalogue of an image, lacks a product that an older one keeps.
@@ -54,13 +54,13 @@ pub struct KeptProduct {
     /// File of the older image.
     pub file: String,
     /// The older image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// The product.
     pub use_case: UseCase,
     /// Delivery of the newer image.
     pub newer_delivery: DeliveryName,
     /// The newer image; the same image when its own newer catalogue lacks the detections.
-    pub newer_multiframe_id: i64,
+    pub newer_multiframe_id: MultiframeId,
     /// File of the newer image.
     pub newer_file: String,
     /// Extension numbers, in the older image, of the detectors that keep detections.
@@ -151,12 +151,12 @@ impl std::fmt::Display for KeptProduct {
 #[derive(Clone, Debug)]
 pub(crate) struct Kept {
     pub name: String,
-    pub multiframe: i64,
+    pub multiframe: MultiframeId,
     pub delivery: i64,
     pub use_case: UseCase,
     /// The newest image of the name with metadata, and its delivery; the image itself when its own newer catalogue lacks the
     /// detections.
-    pub newer: (i64, i64),
+    pub newer: (MultiframeId, i64),
     /// Name of the newer image's file.
     pub newer_name: String,
     /// Extension numbers, in the image, of the detectors that keep detections.
@@ -269,7 +269,7 @@ impl Frame {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Misplaced {
     /// The image.
-    pub multiframe_id: i64,
+    pub multiframe_id: MultiframeId,
     /// The product.
     pub use_case: UseCase,
     /// True when the product should show and does not; false when it shows and should not.
@@ -326,13 +326,17 @@ impl Frame {
 mod tests {
     use super::*;
 
+    fn image(number: i64) -> MultiframeId {
+        MultiframeId::new(number).unwrap()
+    }
+
     fn kept(ext_nums: &[i64], names: &[(i64, &str)]) -> Kept {
         Kept {
             name: "w.fit".to_owned(),
-            multiframe: 1,
+            multiframe: image(1),
             delivery: 1,
             use_case: UseCase::Catalogue,
-            newer: (2, 2),
+            newer: (image(2), 2),
             newer_name: "w.fit".to_owned(),
             ext_nums: ext_nums.to_vec(),
             detectors: names.iter().map(|(n, name)| (*n, (*name).to_owned())).collect(),
@@ -362,10 +366,10 @@ mod tests {
             let kept = KeptProduct {
                 delivery: "n_v1".parse().unwrap(),
                 file: "w.fit".to_owned(),
-                multiframe_id: 1,
+                multiframe_id: image(1),
                 use_case: UseCase::Catalogue,
                 newer_delivery: "n_v2".parse().unwrap(),
-                newer_multiframe_id: 2,
+                newer_multiframe_id: image(2),
                 newer_file: "w.fit".to_owned(),
                 ext_nums: vec![3],
                 newer_ext_nums: newer_ext_nums.to_vec(),

@@ -30,7 +30,7 @@ use crate::values::{self, UPDATED_AT_ONCE};
 use engine::{Connection, Value, quoted};
 use lake::DetectorKey;
 use model::products::Succession;
-use model::{EventId, UseCase};
+use model::{EventId, MultiframeId, UseCase};
 use rusqlite::params;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -185,7 +185,7 @@ enum State {
 struct Frame {
     /// Name of its file.
     name: String,
-    multiframe: i64,
+    multiframe: MultiframeId,
     delivery: i64,
     survey: String,
     /// The recorded products.
@@ -291,12 +291,12 @@ fn contents(
         if let Some(newer) = row.get::<Option<i64>>(2)? {
             followed_by.insert(file, newer);
         }
-        let Some(multiframe) = row.get::<Option<i64>>(4)? else { continue };
+        let Some(multiframe) = row.optional_id::<MultiframeId>(4)? else { continue };
         let frames = found.entry(frame_name).or_default();
         if frames.last().is_none_or(|(last, _)| *last != file) {
             let (name, survey) = (row.get(9)?, row.get(3)?);
             let products = BTreeMap::new();
-            let detectors = detectors.remove(&multiframe).unwrap_or_default();
+            let detectors = detectors.remove(&multiframe.get()).unwrap_or_default();
             frames.push((file, Frame { name, multiframe, delivery, survey, products, detectors }));
         }
         let Some(use_case) = row.get::<Option<String>>(5)? else { continue };
@@ -305,7 +305,7 @@ fn contents(
             state: State::named(&row.get::<String>(6)?)?,
             ended: row.get(7)?,
             is_kept: row.get(8)?,
-            superseded_by: decided.remove(&(multiframe, use_case)).unwrap_or_default(),
+            superseded_by: decided.remove(&(multiframe.get(), use_case)).unwrap_or_default(),
         };
         if let Some((_, frame)) = frames.last_mut() {
             frame.products.insert(use_case, product);
@@ -432,15 +432,15 @@ fn wanted(frames: &[Frame]) -> Vec<WantedFrame> {
 /// all its detectors.
 pub(crate) fn newer_with(
     c: &Connection,
-    multiframe: i64,
+    multiframe: MultiframeId,
     use_case: UseCase,
-) -> Result<Vec<i64>, ArchiveFault> {
+) -> Result<Vec<MultiframeId>, ArchiveFault> {
     let delivery: i64 = c
         .prepare_cached(
             "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
         )?
-        .query_row([multiframe], |r| r.get(0))?;
-    for frames in groups(c, delivery, Some(Scope::Image(multiframe)))? {
+        .query_row([multiframe.get()], |r| r.get(0))?;
+    for frames in groups(c, delivery, Some(Scope::Image(multiframe.get())))? {
         if let Some(at) = frames.iter().position(|frame| frame.multiframe == multiframe) {
             let own = &frames[at];
             let newer = || frames[at + 1..].iter().filter(|newer| own.yields_to(newer));
@@ -589,19 +589,19 @@ impl Acts {
             match (product.state, product.ended) {
                 _ if use_case.product().is_by_detector() => {}
                 (State::Current, _) if !wanted.shows => {
-                    self.ends.entry(use_case).or_default().push(frame.multiframe);
+                    self.ends.entry(use_case).or_default().push(frame.multiframe.get());
                 }
                 (State::Superseded, Some(_)) if wanted.shows => {
-                    self.opens.entry(use_case).or_default().push(frame.multiframe);
+                    self.opens.entry(use_case).or_default().push(frame.multiframe.get());
                 }
                 _ => {}
             }
             if wanted.shows && wanted.kept != product.is_kept {
-                self.keeps.push((frame.multiframe, use_case, wanted.kept));
+                self.keeps.push((frame.multiframe.get(), use_case, wanted.kept));
             }
         }
         for (&ext_num, detector) in frame.detectors.iter().filter(|(_, d)| !d.is_retracted) {
-            let key = DetectorKey { multiframe_id: frame.multiframe, ext_num };
+            let key = DetectorKey { multiframe_id: frame.multiframe.get(), ext_num };
             match (detector.ended, wanted.detectors.contains(&ext_num)) {
                 (None, false) => self.detector_ends.push(key),
                 (Some(ended), true) => self.detector_opens.push((key, ended)),

@@ -14,7 +14,7 @@ use crate::rounds::IMAGES_OF_DELIVERY;
 use crate::site::Site;
 use crate::{Archive, Reader, Timestamp};
 use engine::Connection;
-use model::{DeliveryName, EventId, UseCase, frame_name};
+use model::{DeliveryName, EventId, MultiframeId, UseCase, frame_name};
 use rusqlite::params;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -121,13 +121,16 @@ pub(crate) fn of_delivery(c: &Connection, delivery: i64) -> Result<Vec<KeptProdu
 }
 
 /// Lists the products that an image keeps, and those that older images keep despite it.
-pub(crate) fn of_image(c: &Connection, multiframe: i64) -> Result<Vec<KeptProduct>, ArchiveFault> {
+pub(crate) fn of_image(
+    c: &Connection,
+    multiframe: MultiframeId,
+) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let delivery: i64 = c
         .prepare_cached(
             "SELECT delivery_id FROM image JOIN file USING (file_id) WHERE multiframe_id = ?1",
         )?
-        .query_row([multiframe], |r| r.get(0))?;
-    let mut kept = products::kept(c, Some((delivery, Scope::Image(multiframe))))?;
+        .query_row([multiframe.get()], |r| r.get(0))?;
+    let mut kept = products::kept(c, Some((delivery, Scope::Image(multiframe.get()))))?;
     kept.retain(|kept| [kept.multiframe, kept.newer.0].contains(&multiframe));
     records(c, &kept)
 }
@@ -137,15 +140,15 @@ fn records(c: &Connection, kept: &[Kept]) -> Result<Vec<KeptProduct>, ArchiveFau
     let mut deliveries: BTreeMap<i64, Arrived> = BTreeMap::new();
     for id in kept.iter().flat_map(|kept| [kept.delivery, kept.newer.1]) {
         if let Entry::Vacant(entry) = deliveries.entry(id) {
-            let newer: BTreeSet<i64> =
-                kept.iter().filter(|kept| kept.newer.1 == id).map(|kept| kept.newer.0).collect();
+            let of_delivery = kept.iter().filter(|kept| kept.newer.1 == id);
+            let newer: BTreeSet<i64> = of_delivery.map(|kept| kept.newer.0.get()).collect();
             entry.insert(Arrived::of(c, id, &newer)?);
         }
     }
     let record = |kept: &Kept| {
         let newer = &deliveries[&kept.newer.1];
         let none = BTreeMap::new();
-        let detectors = newer.detectors.get(&kept.newer.0).unwrap_or(&none);
+        let detectors = newer.detectors.get(&kept.newer.0.get()).unwrap_or(&none);
         let newer_ext_nums = kept.newer_ext_nums(detectors);
         let why = newer.lack(kept, &newer_ext_nums);
         KeptProduct {
@@ -243,7 +246,7 @@ impl Arrived {
     /// Determines why the newer image, or the newer round of the image's own catalogue, lacks a product. `ext_nums` are those of
     /// the kept detectors in the newer image.
     fn lack(&self, kept: &Kept, ext_nums: &[i64]) -> Lack {
-        let (multiframe, use_case) = (kept.newer.0, kept.use_case);
+        let (multiframe, use_case) = (kept.newer.0.get(), kept.use_case);
         let Some((state, outcome)) = self.latest.get(&(multiframe, use_case)) else {
             let is_absent =
                 use_case.product().is_by_detector() && !self.with_catalogue.contains(&multiframe);
@@ -378,13 +381,13 @@ pub(crate) fn supersede(
     record_act(tx, delivery, event, Act::Retract, cause, now)?;
     for kept in &kept {
         if kept.is_of_own_catalogue() {
-            detectors::supersede(tx, kept.multiframe, &kept.ext_nums, event)?;
+            detectors::supersede(tx, kept.multiframe.get(), &kept.ext_nums, event)?;
             continue;
         }
         tx.prepare_cached(
             "INSERT INTO supersession (multiframe_id, use_case, event_id) VALUES (?1, ?2, ?3)",
         )?
-        .execute(params![kept.multiframe, kept.use_case.name(), event.get()])?;
+        .execute(params![kept.multiframe.get(), kept.use_case.name(), event.get()])?;
     }
     settle(tx, site, delivery, event, (&format!("{name}: older products ended"), cause), now)?;
     done.event = Some(event);
@@ -443,8 +446,11 @@ pub(crate) fn undo(
     )?;
     let mut kept = of_processings(tx, delivery)?;
     kept.retain(|kept| match kept.is_of_own_catalogue() {
-        true => uncovered.contains(&kept.multiframe),
-        false => superseded.iter().any(|(m, u, _)| (*m, *u) == (kept.multiframe, kept.use_case)),
+        true => uncovered.contains(&kept.multiframe.get()),
+        false => {
+            let key = (kept.multiframe.get(), kept.use_case);
+            superseded.iter().any(|(m, u, _)| (*m, *u) == key)
+        }
     });
     Ok(Supersession { event: Some(event), products: records(tx, &kept)? })
 }

@@ -8,7 +8,7 @@ use crate::refusals::{RefusalState, Stage, ext_num, hdu, move_refusal, move_refu
 use crate::time::text_of;
 use crate::{Timestamp, values};
 use engine::{self, Connection, Optional};
-use model::{Refusal, ReportCode};
+use model::{FileId, Refusal, ReportCode};
 use rusqlite::params;
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,7 +21,7 @@ pub(crate) struct Met<'a> {
     pub stage: Stage,
     pub unit: Option<i64>,
     /// The content, when the file is registered.
-    pub file: Option<i64>,
+    pub file: Option<FileId>,
     pub refusal: &'a Refusal,
 }
 
@@ -45,7 +45,7 @@ pub(crate) fn note(tx: &Connection, met: &Met<'_>, now: Timestamp) -> Result<boo
                 met.stage.name(),
                 r.code.as_str(),
                 ext_num(r.hdu).map_or(-1, i64::from),
-                met.file.unwrap_or(0),
+                met.file.map_or(0, FileId::get),
                 met.unit
             ],
             |row| Ok((row.get(0)?, row.get(1)?)),
@@ -115,7 +115,7 @@ fn values_of(met: &Met<'_>, times: u64) -> Result<[engine::Value; 15], ArchiveFa
     let number = |number: Option<i64>| number.map_or(Null, Integer);
     Ok([
         Integer(met.delivery),
-        number(met.file),
+        number(met.file.map(FileId::get)),
         number(met.unit),
         Text(r.file.clone()),
         Text(met.stage.name().to_owned()),
@@ -227,7 +227,7 @@ fn refused_again(stage: Stage) -> Cause {
     Cause::new(stage.name(), "refused again after a retry")
 }
 
-type Key = (String, ReportCode, Option<u16>, Option<i64>);
+type Key = (String, ReportCode, Option<u16>, Option<FileId>);
 
 /// A recorded refusal that is not resolved.
 struct Known {
@@ -261,7 +261,7 @@ fn known(tx: &Connection, met: &[Met<'_>]) -> Result<HashMap<Key, Known>, Archiv
             marks.join(", ")
         ))?;
         let rows = select.query_map(values, |r| {
-            let key: Key = (r.get(0)?, r.name(1)?, hdu(r.get(2)?), r.get(3)?);
+            let key: Key = (r.get(0)?, r.name(1)?, hdu(r.get(2)?), r.optional_id(3)?);
             Ok((key, Known { number: r.get(4)?, state: r.get(5)? }))
         })?;
         for row in rows {

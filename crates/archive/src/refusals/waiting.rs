@@ -7,7 +7,7 @@ use crate::product_names;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{RefusalState, Stage, move_refusal};
 use engine::Connection;
-use model::{Refusal, RefusalCode, SurveyName, UseCase};
+use model::{FileId, Refusal, RefusalCode, SurveyName, UseCase};
 use rusqlite::params;
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(crate) type RefusedImage<'a> = dyn Fn(&str, Option<&SurveyName>) -> Option<S
 /// An open or retried refusal of a waiting catalogue.
 struct Said {
     refusal: i64,
-    file: i64,
+    file: FileId,
     is_open: bool,
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn settle(
         {
             tx.execute(
                 "UPDATE refusal SET file_id = ?2 WHERE refusal_id = ?1 AND file_id = ?3",
-                [*refusal, *file, *of],
+                [*refusal, file.get(), of.get()],
             )?;
         }
         let is_news = before.is_none() && *code == IMAGE_ABSENT && is_awaited;
@@ -90,7 +90,7 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
     let rows = select.query_map(
         params![delivery, IMAGE_ABSENT.as_str(), METADATA_REFUSED.as_str()],
         |r| {
-            let said = Said { refusal: r.get(2)?, file: r.get(3)?, is_open: r.get(4)? };
+            let said = Said { refusal: r.get(2)?, file: r.id(3)?, is_open: r.get(4)? };
             Ok(((r.get(0)?, r.get(1)?), said))
         },
     )?;
@@ -106,7 +106,7 @@ struct Reason {
 }
 
 /// Name and reason by file.
-type Waiting = BTreeMap<i64, (String, Reason)>;
+type Waiting = BTreeMap<FileId, (String, Reason)>;
 
 /// Lists the current catalogue files that cannot be processed, with the reason.
 fn waiting(
@@ -132,7 +132,7 @@ fn waiting(
     ))?;
     let rows = select.query_map([delivery], |r| {
         Ok((
-            r.get::<i64>(0)?,
+            r.id::<FileId>(0)?,
             r.get::<String>(1)?,
             r.name_if_any::<SurveyName>(2)?,
             r.get::<Option<String>>(3)?,

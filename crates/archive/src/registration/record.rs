@@ -11,7 +11,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileKind, Night, SurveyName};
+use model::{DeliveryName, FileId, FileKind, Night, SurveyName};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -119,12 +119,13 @@ fn note_findings(
     tx: &Connection,
     delivery: i64,
     registration: &Registration<'_>,
-    names: &HashMap<String, i64>,
+    names: &HashMap<String, FileId>,
 ) -> Result<(), ArchiveFault> {
-    let arrived = registration.arrivals.iter().filter_map(|a| names.get(&a.name).copied());
+    let number = |name: &String| names.get(name).map(|file| file.get());
+    let arrived = registration.arrivals.iter().filter_map(|a| number(&a.name));
     findings::forget(tx, delivery, Some((Stage::Register, 1)), &arrived.collect())?;
     let found = registration.findings.iter().map(|finding| {
-        let file = names.get(&finding.file).copied().unwrap_or_default();
+        let file = number(&finding.file).unwrap_or_default();
         findings::Found { finding, members: [(file, finding.count)].into() }
     });
     findings::note(tx, delivery, Stage::Register, 0, found.collect())
@@ -463,11 +464,11 @@ fn revive(
 }
 
 /// Returns the latest content of each name of a delivery.
-fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, i64>, ArchiveFault> {
+fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, FileId>, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
         "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND {LATEST_OF_NAME}"
     ))?;
-    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.id(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

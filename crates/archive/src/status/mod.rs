@@ -6,8 +6,10 @@ pub(crate) mod reports;
 use crate::Timestamp;
 use crate::deliveries::DeliveryState;
 use model::advice::Target;
-use model::{DeliveryName, HostName, Night, ProgrammeName, RoundNumber, UnitState};
-use serde::Serialize;
+use model::{
+    DeliveryName, HostName, Night, ObjectId, ProgrammeId, ProgrammeName, RoundNumber, UnitState,
+};
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// All contents of `status`.
@@ -158,11 +160,17 @@ pub struct RoundStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProgrammeStatus {
     /// Identity.
-    pub programme_id: i32,
+    pub programme_id: ProgrammeId,
     /// Short name.
     pub name: ProgrammeName,
     /// Detections that the archive shows.
     pub detections: u64,
-    /// Last object id that was reserved.
-    pub last_obj_id: i64,
+    /// Last object id that was reserved; `None` when none was, which is 0 in JSON.
+    #[serde(serialize_with = "or_zero")]
+    pub last_obj_id: Option<ObjectId>,
+}
+
+/// Writes an object id, and 0 for none.
+fn or_zero<S: Serializer>(id: &Option<ObjectId>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_i64(id.map_or(0, ObjectId::get))
 }

@@ -193,9 +193,9 @@ fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFau
     )?;
     let rows = select.query_map([], |r| {
         Ok(ProgrammeStatus {
-            programme_id: r.get(0)?,
+            programme_id: r.id(0)?,
             name: r.name(1)?,
-            last_obj_id: r.get(2)?,
+            last_obj_id: if r.get::<i64>(2)? == 0 { None } else { Some(r.id(2)?) },
             detections: r.get(3)?,
         })
     })?;

@@ -6,6 +6,7 @@ use crate::status::StatusFilter;
 use crate::tests::plans::staging::{new_site, new_site_on_server};
 use crate::{Archive, Site};
 use engine::prepared::{Counted, counted};
+use model::MultiframeId;
 
 const ZEROS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -100,7 +101,7 @@ fn check(archive: &Archive) {
     let name = Some("f5000".to_owned());
     let asked = Asked { name, at_most: 10, ..Asked::default() };
     let facts = costs_at_most("explain a frame", 40, 60, || archive.facts_about(&asked).unwrap());
-    assert_eq!(facts.files[0].multiframe_id, Some(5000));
+    assert_eq!(facts.files[0].multiframe_id, MultiframeId::new(5000));
     let name = Some("20005000_v1".to_owned());
     let asked = Asked { name, at_most: 10, ..Asked::default() };
     let facts =

@@ -344,7 +344,7 @@ fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     };
     archive.record(&other, now()).unwrap();
     let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();
-    assert_eq!(facts.files[0].multiframe_id, Some(2), "another multiframe");
+    assert_eq!(facts.files[0].multiframe_id, model::MultiframeId::new(2), "another multiframe");
     assert_eq!(facts.files[0].same_content_as, Some((NIGHT.to_owned(), "a.fit".to_owned())));
     assert_eq!(
         archive.deliveries(Some(Night::new(20_071_011).unwrap())).unwrap(),

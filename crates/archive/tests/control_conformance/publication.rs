@@ -4,7 +4,7 @@ use super::Fresh;
 use super::staging::*;
 use archive::batches::{Receipt, RowsOfProgramme};
 use archive::{Archive, Reader};
-use model::{ProgrammeId, UnitKey, UnitState, UseCase};
+use model::{ObjectId, ProgrammeId, UnitKey, UnitState, UseCase};
 
 fn wanted(rows: u64) -> [RowsOfProgramme; 1] {
     [RowsOfProgramme { programme_id: ProgrammeId::new(7).unwrap(), rows }]
@@ -71,7 +71,10 @@ pub fn a_night_becomes_visible_once(fresh: &Fresh) {
     let night = &status.deliveries[0];
     assert_eq!((night.multiframes, night.previews, night.detections), (3, 3, 60));
     assert_eq!(night.state.name(), "complete");
-    assert_eq!((status.programmes[0].detections, status.programmes[0].last_obj_id), (60, 60));
+    assert_eq!(
+        (status.programmes[0].detections, status.programmes[0].last_obj_id),
+        (60, ObjectId::new(60))
+    );
     assert_eq!(
         archive.delivery_work(&NIGHT.parse().unwrap()).unwrap().images[0].programme,
         Some(7)
@@ -85,7 +88,7 @@ pub fn reserved_ids_stay(fresh: &Fresh) {
     publish(&mut archive, &metadata);
     let unit = stage_round(&mut archive, UseCase::Catalogue, 1);
     let first = archive.reserve(&unit, &wanted(40), now()).unwrap();
-    assert_eq!((first[0].first_obj_id, first[0].rows), (1, 40));
+    assert_eq!((first[0].first_obj_id.get(), first[0].rows), (1, 40));
     assert_eq!(archive.reserve(&unit, &wanted(40), now()).unwrap(), first);
     assert!(archive.reserve(&unit, &wanted(41), now()).unwrap_err().is_conflict());
     let unknown = [RowsOfProgramme { programme_id: ProgrammeId::new(8).unwrap(), rows: 1 }];
@@ -129,7 +132,11 @@ pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     assert_eq!(archive.staged_rounds().unwrap()[0].blocked, None);
     publish(&mut archive, &second);
     let programme = &archive.status().unwrap().programmes[0];
-    assert_eq!((programme.detections, programme.last_obj_id), (20, 40), "ids are not used twice");
+    assert_eq!(
+        (programme.detections, programme.last_obj_id),
+        (20, ObjectId::new(40)),
+        "ids are not used twice"
+    );
     assert!(archive.clear_abandoned().unwrap().is_empty());
     // What was loaded for a batch that is refused after all is removed, once.
     let third = open_round(&mut archive, UseCase::Catalogue, 1, &|i| i.name == "w00002.fit");
@@ -165,7 +172,10 @@ pub fn new_versions_replace_old_rows(fresh: &Fresh) {
         publish(&mut archive, &redone);
     }
     let status = archive.status().unwrap();
-    assert_eq!((status.deliveries[0].detections, status.programmes[0].last_obj_id), (40, 60));
+    assert_eq!(
+        (status.deliveries[0].detections, status.programmes[0].last_obj_id),
+        (40, ObjectId::new(60))
+    );
     // A newer image: each product of the old one ends with its own, its metadata with the last of them.
     record(&mut archive, &[arrival("w00001.fit", "newer image")]);
     let unit = open_round(&mut archive, UseCase::Metadata, 1, &|i| i.multiframe_id.get() == 3);

@@ -9,7 +9,7 @@ use archive::registration::Arrival;
 use archive::retraction::purge::{PurgeScope, Purged, PurgedRound};
 use archive::work::ImageWork;
 use archive::{Archive, Reader};
-use model::UseCase;
+use model::{ObjectId, UseCase};
 
 const SECOND: &str = "20071011_v2";
 
@@ -60,7 +60,7 @@ pub fn a_delivery_goes_and_comes_back(fresh: &Fresh) {
     assert!(fault.is_conflict(), "it would refer to nothing: {fault:?}");
     archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap();
     assert_eq!(shown(&archive), [(3, 3, 60)]);
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 60);
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, ObjectId::new(60));
 }
 
 pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
@@ -73,7 +73,11 @@ pub fn what_was_retracted_can_be_ingested_again(fresh: &Fresh) {
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive), [(2, 2, 40)]);
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80, "ids are not used twice");
+    assert_eq!(
+        archive.status().unwrap().programmes[0].last_obj_id,
+        ObjectId::new(80),
+        "ids are not used twice"
+    );
     let fault = archive.restore(&NIGHT.parse().unwrap(), &[], &cause(), now()).unwrap_err();
     assert!(fault.is_conflict(), "it would be there twice: {fault:?}");
     assert_eq!(shown(&archive), [(2, 2, 40)]);
@@ -128,7 +132,7 @@ pub fn purged_rows_do_not_exist(fresh: &Fresh) {
     }
     ingest_all(&mut archive, NIGHT);
     assert_eq!(shown(&archive)[0], (2, 2, 40));
-    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, 80);
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, ObjectId::new(80));
 }
 
 /// Checks that a purge of one of two retracted rounds of the same images leaves the other, which can be restored.
@@ -264,7 +268,7 @@ pub fn a_delivery_is_compressed_in_place(fresh: &Fresh) {
     let current = |archive: &Reader| -> Vec<(i64, u64)> {
         let sheets = ["w00000.fit", "w00000.fit.gz", "w00001.fit", "w00001.fit.gz"]
             .map(|name| archive.facts(name).unwrap().unwrap().files.remove(0));
-        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).to_vec()
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap().get(), sheet.detections)).to_vec()
     };
     let unit = stage_round(&mut archive, UseCase::Metadata, 1);
     super::publication::publish(&mut archive, &unit);
@@ -364,7 +368,8 @@ fn publish_hdus(archive: &mut Archive, delivery: &str, hdu: &dyn Fn(i64, i16) ->
 /// Lists the kept products: image, newer image, detectors, cause.
 fn kept(archive: &Reader) -> Vec<(i64, i64, Vec<i64>, Lack)> {
     let kept = archive.kept_products(None).unwrap();
-    let of = |k: KeptProduct| (k.multiframe_id, k.newer_multiframe_id, k.ext_nums, k.why);
+    let of =
+        |k: KeptProduct| (k.multiframe_id.get(), k.newer_multiframe_id.get(), k.ext_nums, k.why);
     kept.into_iter().filter(|k| k.use_case == UseCase::Catalogue).map(of).collect()
 }
 
@@ -458,7 +463,7 @@ pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     let versions = |archive: &Reader| -> Vec<(i64, u64)> {
         let files = (0..3).map(|n| format!("w{n:05}_cat.fits"));
         let sheets = files.flat_map(|file| archive.facts(&file).unwrap().unwrap().files);
-        sheets.map(|sheet| (sheet.multiframe_id.unwrap(), sheet.detections)).collect()
+        sheets.map(|sheet| (sheet.multiframe_id.unwrap().get(), sheet.detections)).collect()
     };
     assert_eq!(shown(&archive), [(3, 3, 60)]);
     let wanted = [(1, 10), (1, 10), (2, 10), (2, 10), (3, 0), (3, 20)];

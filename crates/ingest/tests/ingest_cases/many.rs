@@ -81,7 +81,7 @@ fn very_many_refusals_are_recorded_once_each() {
             drop(archive);
             assert_eq!(taken_by_a_child(&site, &directory, crash_at), crash_at.is_empty());
             assert!(taken_by_a_child(&site, &directory, ""), "{crash_at}");
-            assert_eq!(recorded(&site), "12001 12001 12001 taken", "{crash_at}");
+            assert_eq!(recorded(&site), "12001 12001 12001 accepted", "{crash_at}");
             let mut archive = reopen(&site);
             let result = stage::read_result(&directory, stage::ResultCheck::Lengths).unwrap();
             assert_eq!(archive.accept_result(&result, now()).unwrap(), Acceptance::Already);

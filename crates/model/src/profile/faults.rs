@@ -246,6 +246,18 @@ refused_rows_share = 5
     }
 
     #[test]
+    fn identities_count_from_1() {
+        let text = "name = \"x\"\nsurvey_id = 0\ntitle = \"X\"\nfallback = true\n\
+            [naming]\ndelivery = \"{night}_v{version}\"\nextensions = [\".fit\"]\n\
+            [[programme]]\nid = -3\nname = \"A\"\nproject = \"a\"\n";
+        let faults = SurveyProfile::parse(text).unwrap_err().to_string();
+        assert_eq!(
+            faults,
+            "line 2: survey_id: 0 is below 1\nline 9: programme.0.id: -3 is below 1"
+        );
+    }
+
+    #[test]
     fn syntax_has_a_line() {
         let faults = SurveyProfile::parse("name = \"x\"\nsurvey_id = \n").unwrap_err();
         assert_eq!(faults.0[0].line, 2, "{faults}");

@@ -28,11 +28,11 @@ pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
 pub use naming::{NamedDelivery, Naming, RunName, Stem};
 pub use pattern::{Glob, NamePattern};
 pub use preview::PreviewProfile;
-pub use programmes::{Assignment, Programme, ProjectRule, ProjectRules};
+pub use programmes::{Assignment, OfProject, Programme, ProjectRule, ProjectRules};
 pub use time::{DayUnit, TimeRules};
 
-use crate::SurveyName;
-use serde::Deserialize;
+use crate::{SurveyId, SurveyName};
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
 /// A header rule that selects the profile of a file: every keyword must fit.
@@ -75,7 +75,8 @@ pub struct SurveyProfile {
     /// Name, that of its file without `.toml`.
     pub name: SurveyName,
     /// `survey_id` of the archive.
-    pub survey_id: i32,
+    #[serde(deserialize_with = "from_one")]
+    pub survey_id: SurveyId,
     /// One line for human readers.
     pub title: String,
     /// Some sentences.
@@ -169,9 +170,6 @@ impl SurveyProfile {
         {
             fault("name", format!("{:?} is not a plain name", self.name));
         }
-        if self.survey_id < 1 {
-            fault("survey_id", format!("{} is below 1", self.survey_id));
-        }
         if self.matches.is_empty() && !self.fallback {
             fault("match", "without a [[match]] no file belongs to the profile".to_owned());
         }
@@ -187,9 +185,6 @@ impl SurveyProfile {
         for (n, filter) in self.filters.iter().enumerate().filter(|(_, f)| f.id < 1) {
             fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));
         }
-        for (n, programme) in self.programmes.iter().enumerate().filter(|(_, p)| p.id < 1) {
-            fault(&format!("programme.{n}.id"), format!("{} is below 1", programme.id));
-        }
         faults.extend(keywords::check(self));
         faults.extend(self.time.check());
         faults.extend(self.preview.check());
@@ -197,6 +192,12 @@ impl SurveyProfile {
         faults.extend(self.limits.check());
         faults
     }
+}
+
+/// Reads the identity of a survey or a programme.
+fn from_one<'de, D: Deserializer<'de>, T: TryFrom<i64>>(deserializer: D) -> Result<T, D::Error> {
+    let number = i32::deserialize(deserializer)?;
+    T::try_from(number.into()).map_err(|_| serde::de::Error::custom(format!("{number} is below 1")))
 }
 
 /// Returns the positions and values of repeated values.
@@ -260,8 +261,8 @@ mod tests {
     fn shipped_profiles_do_not_clash() {
         let profiles = profiles();
         assert!(doubles(profiles.iter().map(|p| p.survey_id)).is_empty());
-        let ids: Vec<i32> = profiles.iter().flat_map(|p| &p.programmes).map(|p| p.id).collect();
-        assert!(doubles(ids.into_iter()).is_empty());
+        let programmes = profiles.iter().flat_map(|p| &p.programmes);
+        assert!(doubles(programmes.map(|p| p.id)).is_empty());
         assert_eq!(profiles.iter().filter(|p| p.fallback).count(), 1);
     }
 

@@ -3,8 +3,8 @@
 //! The rules are those of the WSA's curation: survey names are searched for inside a noisy text, all others are
 //! compared whole, so that `u/05a/3` is never mistaken for `u/05a/37`.
 
-use crate::ProgrammeName;
 use crate::task::ProgrammeRef;
+use crate::{ProgrammeId, ProgrammeName};
 use serde::Deserialize;
 use std::cmp::Reverse;
 
@@ -13,7 +13,8 @@ use std::cmp::Reverse;
 #[serde(deny_unknown_fields)]
 pub struct Programme {
     /// `programme_id`, unique in the archive.
-    pub id: i32,
+    #[serde(deserialize_with = "super::from_one")]
+    pub id: ProgrammeId,
     /// Short name, e.g. `LAS`.
     pub name: ProgrammeName,
     /// The PROJECT text it is known by.
@@ -88,11 +89,29 @@ pub struct ProjectRule {
     pub find_registered: bool,
 }
 
+/// A programme that a PROJECT text can mean.
+pub trait OfProject {
+    /// Returns the PROJECT text that the programme is known by.
+    fn project(&self) -> &str;
+}
+
+impl OfProject for ProgrammeRef {
+    fn project(&self) -> &str {
+        &self.project
+    }
+}
+
+impl OfProject for String {
+    fn project(&self) -> &str {
+        self
+    }
+}
+
 /// The result of reading a PROJECT text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Assignment<'p> {
+pub enum Assignment<'p, P = ProgrammeRef> {
     /// The text means this programme.
-    Programme(&'p ProgrammeRef),
+    Programme(&'p P),
     /// The text names no project.
     Unnamed,
     /// The text names a project that is not registered.
@@ -101,7 +120,11 @@ pub enum Assignment<'p> {
 
 impl ProjectRules {
     /// Returns the programme that a PROJECT text means.
-    pub fn assign<'p>(&self, project: &str, programmes: &'p [ProgrammeRef]) -> Assignment<'p> {
+    pub fn assign<'p, P: OfProject>(
+        &self,
+        project: &str,
+        programmes: &'p [P],
+    ) -> Assignment<'p, P> {
         let text = project.trim().to_lowercase();
         if text.is_empty() {
             return Assignment::Unnamed;
@@ -121,7 +144,7 @@ impl ProjectRule {
         starts.or(equals).is_some() && starts.unwrap_or(true) && equals.unwrap_or(true)
     }
 
-    fn read<'p>(&self, text: &str, programmes: &'p [ProgrammeRef]) -> Option<&'p ProgrammeRef> {
+    fn read<'p, P: OfProject>(&self, text: &str, programmes: &'p [P]) -> Option<&'p P> {
         if let Some(other) = &self.becomes {
             return whole(&other.trim().to_lowercase(), programmes);
         }
@@ -143,21 +166,17 @@ impl ProjectRule {
     }
 }
 
-fn whole<'p>(text: &str, programmes: &'p [ProgrammeRef]) -> Option<&'p ProgrammeRef> {
-    programmes.iter().find(|p| p.project.trim().to_lowercase() == text)
+fn whole<'p, P: OfProject>(text: &str, programmes: &'p [P]) -> Option<&'p P> {
+    programmes.iter().find(|p| p.project().trim().to_lowercase() == text)
 }
 
 /// Returns, among the projects that begin with the prefix, the one whose remainder occurs earliest in the text's
 /// remainder; of several at one position, the longest.
-fn registered<'p>(
-    prefix: &str,
-    text: &str,
-    programmes: &'p [ProgrammeRef],
-) -> Option<&'p ProgrammeRef> {
+fn registered<'p, P: OfProject>(prefix: &str, text: &str, programmes: &'p [P]) -> Option<&'p P> {
     let rest = text.strip_prefix(prefix)?;
-    let mut best: Option<((usize, Reverse<usize>), &ProgrammeRef)> = None;
+    let mut best: Option<((usize, Reverse<usize>), &P)> = None;
     for programme in programmes {
-        let project = programme.project.trim().to_lowercase();
+        let project = programme.project().trim().to_lowercase();
         let Some(name) = project.strip_prefix(prefix).map(|n| n.trim_matches('/')) else {
             continue;
         };
@@ -202,7 +221,7 @@ mod tests {
             ("CAL", "CAL"),
         ];
         let refs = projects.iter().enumerate().map(|(n, (name, project))| ProgrammeRef {
-            programme_id: n as i32 + 1,
+            programme_id: ProgrammeId::new(n as i32 + 1).unwrap(),
             name: name.parse().unwrap(),
             project: (*project).to_owned(),
         });

@@ -30,6 +30,18 @@ impl From<model::MultiframeId> for Cell<'_> {
     }
 }
 
+impl From<model::ProgrammeId> for Cell<'_> {
+    fn from(id: model::ProgrammeId) -> Self {
+        Self::Int(id.into())
+    }
+}
+
+impl From<model::SurveyId> for Cell<'_> {
+    fn from(id: model::SurveyId) -> Self {
+        Self::Int(id.into())
+    }
+}
+
 impl From<i32> for Cell<'_> {
     fn from(value: i32) -> Self {
         Self::Int(i64::from(value))

@@ -3,7 +3,7 @@
 use fits::{FitsFile, Limits};
 use model::profile::{Programme, SurveyProfile, shipped};
 use model::task::{FileRef, TaskInput};
-use model::{MultiframeId, Sha256};
+use model::{MultiframeId, ProgrammeId, Sha256};
 use process::metadata::{Extractor, Products, Rows};
 
 /// The generic profile, with the programme that the files belong to.
@@ -11,7 +11,7 @@ pub fn profile() -> SurveyProfile {
     let text = shipped().iter().find(|(name, _)| *name == "generic").unwrap().1;
     let mut profile = SurveyProfile::parse(text).unwrap();
     profile.programmes.push(Programme {
-        id: 900,
+        id: ProgrammeId::new(900).unwrap(),
         name: "HUNT".parse().unwrap(),
         project: "HUNT".to_owned(),
         title: String::new(),

@@ -191,6 +191,7 @@ fn headers_stored_as_text() {
         let programmes = [(1, "ALL", "U/EC/10"), (2, "UFTI", "U/05A/20")].map(
             |(programme_id, name, project)| {
                 let (name, project) = (name.parse().unwrap(), project.to_owned());
+                let programme_id = model::ProgrammeId::new(programme_id).unwrap();
                 model::task::ProgrammeRef { programme_id, name, project }
             },
         );

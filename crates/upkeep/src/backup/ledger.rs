@@ -3,7 +3,7 @@
 use super::at;
 use archive::error::ArchiveFault;
 use archive::unfinished::LastEvent;
-use model::ProgrammeId;
+use model::{ObjectId, ProgrammeId};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -50,8 +50,8 @@ pub(super) struct Listed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rows {
     pub programme_id: ProgrammeId,
-    pub first_obj_id: i64,
-    pub last_obj_id: i64,
+    pub first_obj_id: ObjectId,
+    pub last_obj_id: ObjectId,
 }
 
 /// A partition with the range of its object ids.

@@ -143,10 +143,10 @@ fn due(
     }
     let counted: i64 = view.query_row(
         "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
-        [rows.programme_id.into(), rows.first_obj_id, rows.last_obj_id],
+        [rows.programme_id.into(), rows.first_obj_id.get(), rows.last_obj_id.get()],
         |r| r.get(0),
     )?;
-    let is_whole = counted == rows.last_obj_id - rows.first_obj_id + 1;
+    let is_whole = counted == rows.last_obj_id.get() - rows.first_obj_id.get() + 1;
     Ok(if is_whole { Due::Copied } else { Due::Damaged })
 }
 
@@ -160,7 +160,7 @@ fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
          ORDER BY programme_id, first_obj_id",
     )?;
     let rows = select.query_map([], |r| {
-        let rows = Rows { programme_id: r.id(1)?, first_obj_id: r.get(2)?, last_obj_id: r.get(3)? };
+        let rows = Rows { programme_id: r.id(1)?, first_obj_id: r.id(2)?, last_obj_id: r.id(3)? };
         Ok((r.get(0)?, rows))
     })?;
     Ok(rows.collect::<engine::Result<_>>()?)

@@ -33,7 +33,7 @@ use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
 use lake::Staged;
-use model::{BatchId, EventId, ProgrammeId};
+use model::{BatchId, EventId, ObjectId, ProgrammeId};
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
 use std::collections::BTreeMap;
@@ -182,7 +182,7 @@ struct Part {
     path: PathBuf,
     batch: BatchId,
     programme: ProgrammeId,
-    first: i64,
+    first: ObjectId,
     rows: u64,
     event: EventId,
     /// Number of rows of the same batch before its own.
@@ -201,7 +201,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
          FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
     )?;
     let rows = select.query_map([], |r| {
-        Ok((r.get(0)?, r.get::<String>(1)?, r.get(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.id(6)?))
+        Ok((r.get(0)?, r.get::<String>(1)?, r.id(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.id(6)?))
     })?;
     let mut parts = Vec::new();
     let mut before: BTreeMap<BatchId, u64> = BTreeMap::new();
@@ -209,7 +209,7 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
         let (file_id, name, first, rows, events, programme): (
             i64,
             String,
-            i64,
+            ObjectId,
             u64,
             (EventId, EventId),
             ProgrammeId,
@@ -243,7 +243,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     let wanted = Wanted {
         batch: part.batch,
         programme_id: part.programme,
-        base: part.first - 1,
+        base: part.first.get() - 1,
         event: part.event,
         staged: &staged,
         is_final: true,

@@ -173,7 +173,7 @@ pub(super) fn previews(
         let found = files::open_below(&site.previews(), &path).ok();
         match found.and_then(|file| Some(file.metadata().ok()?.len())) {
             None => {
-                let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
+                let (multiframe_id, delivery) = (row.id(0)?, row.name(3)?);
                 report.findings.push(VerifyFinding::PreviewMissing {
                     delivery,
                     multiframe_id,
@@ -181,7 +181,7 @@ pub(super) fn previews(
                 });
             }
             Some(found) if found != wanted => {
-                let (multiframe_id, delivery) = (row.get(0)?, row.name(3)?);
+                let (multiframe_id, delivery) = (row.id(0)?, row.name(3)?);
                 let finding =
                     VerifyFinding::PreviewLength { delivery, multiframe_id, path, found, wanted };
                 report.findings.push(finding);

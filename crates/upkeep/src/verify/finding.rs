@@ -1,7 +1,7 @@
 //! Findings of `verify`.
 
 use model::RefusalCode;
-use model::{DeliveryName, FileId};
+use model::{DeliveryName, FileId, MultiframeId};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -193,7 +193,7 @@ pub enum VerifyFinding {
         /// Delivery of the image.
         delivery: DeliveryName,
         /// Multiframe.
-        multiframe_id: i64,
+        multiframe_id: MultiframeId,
         /// The file.
         path: PathBuf,
     },
@@ -202,7 +202,7 @@ pub enum VerifyFinding {
         /// Delivery of the image.
         delivery: DeliveryName,
         /// Multiframe.
-        multiframe_id: i64,
+        multiframe_id: MultiframeId,
         /// The file.
         path: PathBuf,
         /// Its length.

@@ -223,7 +223,7 @@ fn content(
         Ok((RangeKey::new(values), r.get(0)?, r.get(1)?, r.get(2)?))
     })?;
     let stored: Vec<(RangeKey, u64, u64, i64)> = rows.collect::<Result<_, _>>()?;
-    let first_id = |range: &LakeRowRange| file.first_id + range.first_row.cast_signed();
+    let first_id = |range: &LakeRowRange| file.first_id.get() + range.first_row.cast_signed();
     let found: Vec<(RangeKey, u64, u64, i64)> = file
         .ranges
         .iter()

@@ -16,7 +16,11 @@ pub(super) fn tables(
     for partition in all.iter().filter(|p| p.is_published) {
         let wanted: i64 = c.query_row(
             "SELECT coalesce(sum(rows), 0) FROM detector_rows WHERE programme_id = ?1 AND first_obj_id BETWEEN ?2 AND ?3",
-            rusqlite::params![partition.programme_id.get(), partition.first_obj_id, partition.last_obj_id],
+            rusqlite::params![
+                partition.programme_id.get(),
+                partition.first_obj_id.get(),
+                partition.last_obj_id.get()
+            ],
             |r| r.get(0),
         )?;
         let (rows, first, last): (i64, Option<i64>, Option<i64>) = c.query_row(
@@ -25,8 +29,8 @@ pub(super) fn tables(
             |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?)),
         )?;
         // Purged rows left a gap.
-        let outside = first.is_some_and(|id| id < partition.first_obj_id)
-            || last.is_some_and(|id| id > partition.last_obj_id);
+        let outside = first.is_some_and(|id| id < partition.first_obj_id.get())
+            || last.is_some_and(|id| id > partition.last_obj_id.get());
         if rows != wanted || outside {
             let message = format!(
                 "{rows} rows with object ids {} to {}; the detectors of the partition have {wanted} from {} to {}",
@@ -71,8 +75,8 @@ fn detectors(
     );
     let bounds = rusqlite::params![
         partition.programme_id.get(),
-        partition.first_obj_id,
-        partition.last_obj_id
+        partition.first_obj_id.get(),
+        partition.last_obj_id.get()
     ];
     let (count, example): (i64, Option<i64>) =
         c.query_row(&sql, bounds, |r| Ok((r.get(0)?, r.get(1)?)))?;

@@ -4,7 +4,7 @@ use super::{Report, VerifyFinding};
 use archive::error::ArchiveError;
 use archive::history::Cause;
 use archive::{Archive, Reader, Timestamp};
-use model::DeliveryName;
+use model::{DeliveryName, MultiframeId};
 use std::path::Path;
 
 /// Repairs everything that can be repaired safely, and returns a line for each repair. In a rehearsal of the archive nothing is
@@ -117,14 +117,14 @@ pub fn request_lost_previews(
 pub fn lost_previews(
     archive: &Reader,
     deliveries: &[DeliveryName],
-) -> Result<Vec<i64>, ArchiveError> {
+) -> Result<Vec<MultiframeId>, ArchiveError> {
     let site = archive.site().clone();
     let report = archive.read("list lost previews", |c| {
         let mut report = Report::default();
         super::disk::previews(c, &site, &mut report)?;
         Ok(report)
     })?;
-    let mut lost: Vec<i64> = report
+    let mut lost: Vec<MultiframeId> = report
         .findings
         .iter()
         .filter(|f| f.delivery().is_some_and(|name| deliveries.iter().any(|d| d == name)))

@@ -36,6 +36,7 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
     }
     superseded(c, report)?;
     for Mixed { multiframe_id, ext_num, described, version } in mixed(c)? {
+        let multiframe_id = multiframe_id.get();
         let finding =
             VerifyFinding::CatalogueVersions { multiframe_id, ext_num, described, version };
         report.findings.push(finding);
@@ -50,6 +51,7 @@ pub(super) fn references(c: &Connection, report: &mut Report) -> Result<(), Arch
 fn superseded(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
     let mut seen = BTreeSet::new();
     for Misplaced { multiframe_id, use_case, should_show } in misplaced(c)? {
+        let multiframe_id = multiframe_id.get();
         let table = first_table(use_case).to_owned();
         seen.insert((multiframe_id, table.clone()));
         report.findings.push(if should_show {
