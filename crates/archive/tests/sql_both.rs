@@ -10,7 +10,6 @@ mod query;
 mod staging;
 
 use ::query::{SqlError, SqlLimits, SqlReader};
-use archive::work::ImageWork;
 use archive::{Archive, Site};
 use model::task::TaskResult;
 use model::{EventId, UseCase};
@@ -205,65 +204,6 @@ fn the_archive_as_of_an_event_stays_as_it_was() {
         let dir = tempfile::tempdir().unwrap();
         let (site, mut archive) = new_site(&dir.path().join("site"));
         remembers(&site, &mut archive);
-    });
-}
-
-/// A detector shows the zero point of no catalogue that the archive does not have: none while its HDU is refused, that of the
-/// version which covers it from then on.
-fn refused_hdus_calibrate_nothing(site: &Site, archive: &mut Archive) {
-    record(archive, &night(2));
-    let zero_points = |site: &Site| -> Vec<Cell> {
-        let reader = SqlReader::open_as_of(&as_reader(site), limits(), None).unwrap();
-        let sql = "SELECT phot_zp_cat FROM multiframe_detector ORDER BY multiframe_id, ext_num";
-        ask(&reader, sql).unwrap().into_iter().flatten().collect()
-    };
-    let of = |only: &'static str| move |image: &ImageWork| image.name.contains(only);
-    let catalogue = |archive: &mut Archive, only, hdu: &dyn Fn(i64, i16) -> Hdu| {
-        let unit = open_round(archive, UseCase::Catalogue, 1, &of(only));
-        for started in start_all(archive, &unit) {
-            archive.accept_result(&work_off_hdus(&started, hdu), now()).unwrap();
-        }
-        publish(archive, &unit);
-    };
-    let metadata = |archive: &mut Archive, only| {
-        let unit = open_round(archive, UseCase::Metadata, 1, &of(only));
-        for started in start_all(archive, &unit) {
-            archive.accept_result(&work_off(&started), now()).unwrap();
-        }
-        publish(archive, &unit);
-    };
-    let (none, first, second) = (Cell::Null, Cell::Real(21.0), Cell::Real(22.0));
-    metadata(archive, "w");
-    catalogue(archive, "w", &|multiframe, ext_num| match (multiframe, ext_num) {
-        (1, 3) | (2, _) => Hdu::Refused,
-        _ => Hdu::Whole,
-    });
-    let refused = [first.clone(), none.clone(), none.clone(), none];
-    assert_eq!(zero_points(site), refused);
-    // Metadata that are read again change nothing of that.
-    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Metadata, &cause(), now()).unwrap();
-    metadata(archive, "w");
-    assert_eq!(zero_points(site), refused);
-    // The HDUs of one image are accepted, and a newer catalogue of the other arrives.
-    archive.request_again(&NIGHT.parse().unwrap(), UseCase::Catalogue, &cause(), now()).unwrap();
-    catalogue(archive, "w", &|multiframe, _| {
-        [Hdu::Whole, Hdu::Refused][usize::from(multiframe == 2)]
-    });
-    let accepted = [first.clone(), first.clone(), refused[2].clone(), refused[3].clone()];
-    assert_eq!(zero_points(site), accepted);
-    record(archive, &[arrival("w00001_cat.fits", "newer rows")]);
-    metadata(archive, "w00001");
-    assert_eq!(zero_points(site), accepted, "its detections are not there yet");
-    catalogue(archive, "w00001", &|_, _| Hdu::Whole);
-    assert_eq!(zero_points(site), [first.clone(), first, second.clone(), second]);
-}
-
-#[test]
-fn a_refused_hdu_calibrates_nothing() {
-    on_both_engines(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let (site, mut archive) = new_site(&dir.path().join("site"));
-        refused_hdus_calibrate_nothing(&site, &mut archive);
     });
 }
 

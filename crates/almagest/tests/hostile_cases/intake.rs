@@ -247,7 +247,7 @@ fn a_file_that_no_profile_fits_stops_no_other() {
     assert_eq!(desk.count("SELECT count(*) FROM multiframe"), 2);
     desk.verified();
     std::fs::rename(&aside, &fallback).unwrap();
-    desk.at_site(&["refusals", "retry", "1"]).ended(0);
+    desk.at_site(&["refusals", "retry", "1", "--reason", "a profile fits"]).ended(0);
     desk.run(&delivery);
     let left: Vec<_> = desk.refusals().iter().map(|r| r["code"].clone()).collect();
     assert!(left.iter().all(|code| code != "no_profile"), "{left:?}");

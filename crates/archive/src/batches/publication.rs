@@ -354,12 +354,9 @@ pub(crate) fn publish(
     let rows = match unit.key.use_case.product().succession {
         Succession::Detector => {
             let (detections, are_described) = act.detections(&loaded.detections, &mut changes)?;
-            let are_described = are_described
-                && described::frames_agree(tx, (unit.id, DONE))?
-                && !described::shows_refused(tx, (unit.id, IMAGES))?;
-            let mut rows = match are_described {
+            let mut rows = match are_described && described::frames_agree(tx, (unit.id, DONE))? {
                 true => Counts::new(),
-                false => described::follow(tx, (unit.id, IMAGES), event)?,
+                false => described::follow(tx, (unit.id, DONE), event)?,
             };
             rows.insert("detection".to_owned(), detections);
             rows

@@ -6,8 +6,7 @@
 //! `multiframe_detector` names the version with which the row was read (`cat_version`). Where the published detections come from
 //! another version, a copy of the round's rows is stored in an event of its own, in which the copy begins and ends, and the
 //! published rows take the catalogue's values from the earlier rows ([`withhold`]). An act that publishes or restores detections
-//! begins the metadata rows again with the values of the detections' version ([`follow`]). A detector whose HDU was refused in
-//! every catalogue has no calibration: its catalogue values are NULL until a catalogue covers the detector.
+//! begins the metadata rows again with the values of the detections' version ([`follow`]).
 
 use crate::error::ArchiveFault;
 use crate::metadata::definition::versioned;
@@ -115,40 +114,7 @@ pub(crate) fn reads_another_version(
             return Ok(true);
         }
     }
-    Ok(!refused(tx, (unit, done))?.is_empty())
-}
-
-/// Detectors of images, by image and extension number.
-type DetectorsOfImages = BTreeSet<(i64, i64)>;
-
-/// Lists the detectors of some images whose catalogue HDU was read and never accepted. Their published metadata name an HDU of the
-/// catalogue, rounds of the image's catalogue are published and not retracted, and no detections of the detector ever were.
-fn refused(tx: &Connection, (id, of): Images<'_>) -> Result<DetectorsOfImages, ArchiveFault> {
-    let mut select = tx.prepare_cached(&format!(
-        "SELECT DISTINCT held.multiframe_id, held.ext_num FROM multiframe_detector_all AS held
-         WHERE held.multiframe_id IN ({of}) AND held.cat_ext_num IS NOT NULL
-             AND NOT EXISTS (SELECT * FROM product_detector AS known
-                             WHERE known.multiframe_id = held.multiframe_id AND known.ext_num = held.ext_num)
-             AND EXISTS (SELECT * FROM image JOIN file ON file.file_id = image.file_id
-                             JOIN unit ON unit.delivery_id = file.delivery_id AND unit.state <> 'retracted'
-                             JOIN hdu_rows ON hdu_rows.unit_id = unit.unit_id AND hdu_rows.multiframe_id = image.multiframe_id
-                         WHERE image.multiframe_id = held.multiframe_id)"
-    ))?;
-    let rows = select.query_map([id], |r| Ok((r.get(0)?, r.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Returns true when published metadata of some images show catalogue values of detectors whose HDU was never accepted.
-pub(crate) fn shows_refused(tx: &Connection, images: Images<'_>) -> Result<bool, ArchiveFault> {
-    let refused = refused(tx, images)?;
-    if refused.is_empty() {
-        return Ok(false);
-    }
-    let shown = described(tx, images)?;
-    let is_shown = |(image, ext_num): &(i64, i64)| {
-        shown.get(image).and_then(|frame| frame.detectors.get(ext_num)).is_some_and(Option::is_some)
-    };
-    Ok(refused.iter().any(is_shown))
+    Ok(false)
 }
 
 /// Stored rows whose catalogue values are to be published in place of the current ones.
@@ -158,30 +124,16 @@ struct Due {
     frames: BTreeMap<i64, Vec<i64>>,
     /// Frames by the event of their detectors' stored rows and the extension numbers of those detectors.
     detectors: BTreeMap<(i64, Vec<i64>), Vec<i64>>,
-    /// Frames by the extension numbers of their detectors that lose the catalogue values.
-    refused: BTreeMap<Vec<i64>, Vec<i64>>,
 }
 
 impl Due {
-    /// Finds the stored rows of some images. A detector without detections takes the version of its frame, unless its HDU was
-    /// refused.
+    /// Finds the stored rows of some images. A detector without detections takes the version of its frame.
     fn of(tx: &Connection, images: Images<'_>) -> Result<Self, ArchiveFault> {
         let mut due = Self::default();
         let published = versions(tx, images)?;
         let shown = described(tx, images)?;
-        let refused = refused(tx, images)?;
         let mut frames = Vec::new();
         let mut detectors = Vec::new();
-        for (multiframe, shown) in &shown {
-            let is_due = |(ext_num, version): &(&i64, &Option<i64>)| {
-                version.is_some() && refused.contains(&(*multiframe, **ext_num))
-            };
-            let ext_nums: Vec<i64> =
-                shown.detectors.iter().filter(is_due).map(|(ext_num, _)| *ext_num).collect();
-            if !ext_nums.is_empty() {
-                due.refused.entry(ext_nums).or_default().push(*multiframe);
-            }
-        }
         for (multiframe, detections) in &published {
             let Some(shown) = shown.get(multiframe) else { continue };
             let Some(&newest) = detections.values().max() else { continue };
@@ -190,9 +142,6 @@ impl Due {
             }
             for (&ext_num, &version) in &shown.detectors {
                 let wanted = *detections.get(&ext_num).unwrap_or(&newest);
-                if refused.contains(&(*multiframe, ext_num)) {
-                    continue;
-                }
                 if version != Some(wanted) {
                     detectors.push((*multiframe, ext_num, wanted));
                 }
@@ -222,8 +171,7 @@ impl Due {
     }
 
     fn frames(&self) -> BTreeSet<i64> {
-        let detectors = self.detectors.values().chain(self.refused.values());
-        self.frames.values().chain(detectors).flatten().copied().collect()
+        self.frames.values().chain(self.detectors.values()).flatten().copied().collect()
     }
 
     /// Lists the parts of frames. Each part has the event of the stored rows, and a condition that selects its rows in a table
@@ -239,18 +187,15 @@ impl Due {
         let detectors = self.detectors.iter().flat_map(|((event, ext_nums), all)| {
             all.chunks(UPDATED_AT_ONCE).map(|some| Part {
                 stored: *event,
-                is_mine: of_detectors(some, ext_nums),
+                is_mine: format!(
+                    "held.multiframe_id IN ({}) AND held.ext_num IN ({})",
+                    list(some),
+                    list(ext_nums)
+                ),
                 of_detectors: true,
             })
         });
         frames.chain(detectors)
-    }
-
-    /// Lists conditions for the rows, in a table with a row per detector, of the detectors that lose the catalogue values.
-    fn refused(&self) -> impl Iterator<Item = String> {
-        self.refused.iter().flat_map(|(ext_nums, all)| {
-            all.chunks(UPDATED_AT_ONCE).map(|some| of_detectors(some, ext_nums))
-        })
     }
 }
 
@@ -288,11 +233,6 @@ fn stored(
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Returns the condition for rows of `held` of some detectors of some frames.
-fn of_detectors(frames: &[i64], ext_nums: &[i64]) -> String {
-    format!("held.multiframe_id IN ({}) AND held.ext_num IN ({})", list(frames), list(ext_nums))
-}
-
 fn list(numbers: &[i64]) -> String {
     numbers.iter().map(i64::to_string).collect::<Vec<_>>().join(", ")
 }
@@ -312,24 +252,19 @@ pub(crate) fn withhold(
     rows: &mut Counts,
 ) -> Result<(), ArchiveFault> {
     let due = Due::of(tx, images)?;
-    let store = |table: &Table, is_mine: &str| {
-        let (name, columns) = (quoted(&format!("{}_all", table.name)), columns(table));
-        tx.execute(
-            &format!(
-                "INSERT INTO {name} ({columns}, begin_event, end_event)
-                 SELECT {columns}, CAST(?2 AS BIGINT), CAST(?2 AS BIGINT) FROM {name} AS held
-                 WHERE begin_event = ?1 AND {is_mine}"
-            ),
-            [event.get(), stored.get()],
-        )
-    };
     for part in due.parts() {
         for table in part.tables() {
-            store(table, &part.is_mine)?;
+            let (name, columns) = (quoted(&format!("{}_all", table.name)), columns(table));
+            tx.execute(
+                &format!(
+                    "INSERT INTO {name} ({columns}, begin_event, end_event)
+                     SELECT {columns}, CAST(?2 AS BIGINT), CAST(?2 AS BIGINT) FROM {name} AS held
+                     WHERE begin_event = ?1 AND {}",
+                    part.is_mine
+                ),
+                [event.get(), stored.get()],
+            )?;
         }
-    }
-    for is_mine in due.refused() {
-        store(detector_table()?, &is_mine)?;
     }
     take_values(tx, &due, event, rows)
 }
@@ -407,31 +342,6 @@ fn take_values(
             }
         }
     }
-    for is_mine in due.refused() {
-        forget_values(tx, &is_mine, event)?;
-    }
-    Ok(())
-}
-
-fn detector_table() -> Result<&'static Table, ArchiveFault> {
-    model::tables::table("multiframe_detector")
-        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detectors".to_owned()))
-}
-
-/// Sets the catalogue values of some detectors that begin in `event` to NULL, except for the number of the HDU, which is known.
-fn forget_values(tx: &Connection, is_mine: &str, event: EventId) -> Result<(), ArchiveFault> {
-    let lost = detector_table()?
-        .columns
-        .iter()
-        .filter(|column| column.is_of_catalogue() && column.name != "cat_ext_num");
-    let columns: Vec<String> = lost.map(|c| format!("{} = NULL", quoted(&c.name))).collect();
-    tx.execute(
-        &format!(
-            "UPDATE multiframe_detector_all AS held SET {} WHERE held.begin_event = ?1 AND {is_mine}",
-            columns.join(", ")
-        ),
-        [event.get()],
-    )?;
     Ok(())
 }
 

@@ -402,13 +402,7 @@ fn metadata(started: &Started, result: &mut TaskResult) {
         frames.push(row(frame.into_iter().chain(version("cat_version"))));
         for ext in DETECTORS {
             let detector = [("multiframe_id", id.clone()), ("ext_num", Value::Integer(ext.into()))];
-            let hdu = version("cat_version").map(|_| ("cat_ext_num", Value::Integer(ext.into())));
-            let zero_point = input
-                .catalogue
-                .as_ref()
-                .map(|c| ("phot_zp_cat", Value::Real(20.0 + f64::from(c.version))));
-            let of_catalogue = version("cat_version").into_iter().chain(hdu).chain(zero_point);
-            detectors.push(row(detector.into_iter().chain(of_catalogue)));
+            detectors.push(row(detector.into_iter().chain(version("cat_version"))));
         }
     }
     let programmes = started
