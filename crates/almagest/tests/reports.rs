@@ -88,7 +88,8 @@ fn a_retraction_and_a_move_report_to_programs() {
     let desk = Desk::new();
     desk.run(&desk.simulate(&small())).ended(0);
     let done = desk.at_site(&["retract", NIGHT, "--reason", "flat", "--json"]).json(0);
-    let keys = ["dry_run", "undo", "delivery", "event", "rounds", "rows", "shown_again"];
+    let keys = ["act", "dry_run", "undo", "delivery", "event", "rounds", "rows", "shown_again"];
+    let keys = [&keys[..], &["reason", "subject", "who"]].concat();
     has_keys(&done, &keys);
     assert_eq!((&done["undo"], done["rounds"].as_array().map(Vec::len)), (&false.into(), Some(3)));
     assert_eq!(done["event"], desk.value("SELECT max(event_id) FROM event"), "{done}");

@@ -45,7 +45,7 @@ pub struct Notice {
 pub enum NoticeKind {
     /// Open refusals of one code in a delivery.
     Refusals,
-    /// Older products that stay current beside a newer frame.
+    /// Older products that stay current despite a newer frame.
     Kept,
     /// A delivery or round that makes no progress.
     Stuck,

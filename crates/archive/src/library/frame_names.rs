@@ -28,7 +28,7 @@ pub const LATEST_OF_NAME: &str =
     IS DISTINCT FROM file.name";
 
 /// Makes the images of a delivery current that its source shows, and marks those that it no longer shows as superseded by another
-/// image of the same frame: by the one registered next, else by the latest that the source shows. An image that the source shows
+/// image of the same frame: by the one registered next, else by the latest that the source shows. An image that the source lists
 /// again under its earlier name is current again, and all its use cases are redone. `present` are the names that the source
 /// shows, sorted. Returns the superseded files.
 pub(crate) fn supersede(
