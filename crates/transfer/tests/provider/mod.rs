@@ -218,7 +218,7 @@ impl Desk {
             stall: self.stall,
             known: &|name| known.lock().expect("no panic").get(name).cloned().unwrap_or_default(),
             survey_of: &|_| transfer::SurveyRules {
-                survey: Some("wfcam".parse().unwrap()),
+                survey: "wfcam".parse().ok(),
                 ..Default::default()
             },
             unfinished: &self.unfinished,
