@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 /// Faults whose `fn code` returns text, in crates that know nothing of `model`.
 const FAULTS: [&str; 4] =
-    ["files/src/open.rs", "fits/src/error.rs", "fits/src/tile/mod.rs", "sky/src/wcs/fault.rs"];
+    ["files/src/open.rs", "fits/src/error.rs", "fits/src/codec/mod.rs", "sky/src/wcs/fault.rs"];
 /// Kinds of notes on coordinate systems, likewise.
 const NOTES: &str = "sky/src/wcs/note.rs";
 /// Names of checks of a batch, which become codes behind `batch_`: in `fn name` here, as `check: "…"` in the archive.
-const CHECKS: &str = "ingest/src/check.rs";
+const CHECKS: &str = "ingest/src/failure.rs";
 
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")

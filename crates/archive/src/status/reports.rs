@@ -272,7 +272,7 @@ fn count_products(
             }
         }
     }
-    count_kept(c, chosen, statuses)
+    count_kept(c, statuses)
 }
 
 /// A number in the status of a delivery.
@@ -340,22 +340,16 @@ fn counts(chosen: &Chosen) -> [(String, Field); 7] {
 /// Adds the kept products of each delivery to its findings.
 fn count_kept(
     c: &Connection,
-    chosen: &Chosen,
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
-    // For some deliveries, the query does not read the products of the others.
-    let kinds = match chosen {
-        Chosen::All => supersession::findings(c, None)?,
-        Chosen::Some(_) => {
-            let mut kinds = Vec::new();
-            for status in statuses.values() {
-                kinds.extend(supersession::findings(c, Some(&status.name))?);
-            }
-            kinds
-        }
+    // For a single delivery, the query does not read the products of the others. For several, one query for all is cheaper than
+    // one for each.
+    let only = match statuses.len() {
+        1 => statuses.values().next().map(|status| status.name.clone()),
+        _ => None,
     };
     let mut of_delivery: BTreeMap<DeliveryName, u64> = BTreeMap::new();
-    for kind in kinds {
+    for kind in supersession::findings(c, only.as_ref())? {
         *of_delivery.entry(kind.delivery).or_default() += 1;
     }
     for status in statuses.values_mut() {
