@@ -30,7 +30,7 @@ const FLUX: &str = "Isophotal_flux";
 const NO_FLUX: &str = "Isophotal_none";
 const ALL: [usize; 4] = [2, 3, 4, 5];
 
-/// What the current metadata say of the catalogues, and which version the detections are of.
+/// The values that the current metadata have from catalogues, and the version that the detections come from.
 const OF_CATALOGUES: &str = "SELECT file_name, multiframe.cat_version, cat_sha256, version, phot_zp_cat,
         (SELECT count(*) FROM header WHERE header.multiframe_id = multiframe.multiframe_id) AS headers, count(*) AS rows
     FROM detection JOIN multiframe USING (multiframe_id) JOIN multiframe_detector USING (multiframe_id, ext_num)
