@@ -1,5 +1,13 @@
 //! Catalogues: which tables are catalogues, how their columns are spelled, and how their rows are processed.
 
+mod photometry;
+mod position;
+mod quality;
+
+pub use photometry::{Distortion, MissingZeroPoint, PhotometryRules, ZeroPointFor};
+pub use position::{MissingPosition, PositionFrame, PositionRules, PositionSource, PositionUnit};
+pub use quality::QualityRules;
+
 use super::pattern::Glob;
 use crate::tables::{self, Table};
 use serde::Deserialize;
@@ -98,193 +106,6 @@ pub enum ZeroRows {
     Refuse,
     /// The catalogue is accepted; nothing was detected.
     Accept,
-}
-
-/// Rules for sky positions.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PositionRules {
-    /// Source of positions: columns, or recomputed.
-    pub source: PositionSource,
-    /// Unit of the columns.
-    pub unit: PositionUnit,
-    /// Reference frame of the columns.
-    pub frame: PositionFrame,
-    /// The treatment of rows whose position was never filled in (RA = DEC = 0) and of tables without the columns.
-    pub missing: MissingPosition,
-    /// Distance in pixels that x and y may be outside the detector before the row is refused.
-    pub margin_px: f64,
-    /// A finding is recorded when columns and WCS differ by more than this: in the median, or in single rows where the
-    /// positions are computed from the WCS.
-    pub disagreement_arcsec: f64,
-    /// An HDU is refused whose columns and WCS differ by more than this in the median.
-    pub refuse_above_arcsec: f64,
-}
-
-impl Default for PositionRules {
-    fn default() -> Self {
-        Self {
-            source: PositionSource::default(),
-            unit: PositionUnit::default(),
-            frame: PositionFrame::default(),
-            missing: MissingPosition::default(),
-            margin_px: 64.0,
-            disagreement_arcsec: 10.0,
-            refuse_above_arcsec: 30.0,
-        }
-    }
-}
-
-/// Source of sky positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionSource {
-    /// The columns RA and DEC, in their stored precision.
-    #[default]
-    Columns,
-    /// x and y, through the WCS of the image in double precision; the columns are compared with them. For an image
-    /// without a WCS, the columns.
-    Wcs,
-}
-
-/// Unit of the columns RA and DEC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionUnit {
-    /// The unit that TUNIT of each column declares, unless most values cannot be in it. Without a known TUNIT, the unit
-    /// that agrees with the WCS; without a WCS, radians where there is no TUNIT and the values can be in radians.
-    #[default]
-    Tunit,
-    /// Both in radians.
-    Radians,
-    /// Both in degrees.
-    Degrees,
-    /// RA in hours, DEC in degrees.
-    Hours,
-}
-
-/// Reference frame of the columns RA and DEC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionFrame {
-    /// The frame given by TUCD and the names of the columns (`pos.galactic.lon`, `GLON`, `ALPHA_J2000`), else by
-    /// RADESYS and EQUINOX of the table, else by those of the image, with the defaults of the standard.
-    #[default]
-    Header,
-    /// The ICRS.
-    Icrs,
-    /// The FK5 of 2000.0.
-    Fk5,
-    /// The FK4 of 1950.0.
-    Fk4,
-    /// Galactic longitude and latitude.
-    Galactic,
-    /// Supergalactic longitude and latitude.
-    Supergalactic,
-    /// Longitude and latitude in the ecliptic of 2000.0.
-    Ecliptic,
-}
-
-/// The treatment of a row without a position on the sky.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingPosition {
-    /// It is computed from x and y through the WCS of the image.
-    #[default]
-    Wcs,
-    /// The row is refused.
-    Refuse,
-}
-
-/// Rules for calibrating magnitudes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PhotometryRules {
-    /// The reference of the zero point.
-    pub zero_point: ZeroPointFor,
-    /// The treatment of a detector without a zero point.
-    pub missing_zero_point: MissingZeroPoint,
-    /// A zero point of at most this value means that there is none.
-    pub no_zero_point_up_to: f64,
-    /// Magnitudes per airmass when the header gives none.
-    pub default_extinction: f64,
-    /// Shortest accepted exposure in seconds; shorter ones count as this.
-    pub least_exposure_s: f64,
-    /// Correction for the change of pixel area across the field.
-    pub distortion: Distortion,
-}
-
-impl Default for PhotometryRules {
-    fn default() -> Self {
-        Self {
-            zero_point: ZeroPointFor::default(),
-            missing_zero_point: MissingZeroPoint::default(),
-            no_zero_point_up_to: 0.0,
-            default_extinction: 0.05,
-            least_exposure_s: 1.0,
-            distortion: Distortion::default(),
-        }
-    }
-}
-
-/// The reference of a zero point: the source whose magnitude it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ZeroPointFor {
-    /// One count per second at airmass 1 (CASU's MAGZPT): exposure and extinction are applied.
-    #[default]
-    Second,
-    /// One count in the frame itself (ESO's PHOTZP): exposure and extinction are included.
-    Frame,
-}
-
-/// The treatment of the catalogue of a detector without a zero point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingZeroPoint {
-    /// The catalogue waits for metadata with one.
-    #[default]
-    Park,
-    /// The catalogue is refused.
-    Refuse,
-    /// Its magnitudes are NULL, and a finding is recorded.
-    Null,
-}
-
-/// Correction for the change of pixel area across the field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Distortion {
-    /// None: the pipeline has applied it, or there is nothing to correct.
-    #[default]
-    None,
-    /// From the projection of the image (ZPN, TAN).
-    Wcs,
-}
-
-/// Quality bits determined by row data, and classes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QualityRules {
-    /// Value of a_prof2 to a_prof8 that marks a deblended image (bit 4).
-    pub deblended_profile: f32,
-    /// Bit 6: a row with more err_bits than this has bad pixels in its default aperture.
-    pub bad_pixels_above: f32,
-    /// Bit 7: a row with less average_conf than this has low confidence in its default aperture.
-    pub low_confidence_below: f32,
-    /// Classes that mean "not yet classified": class and class_stat are NULL.
-    pub unclassified: Vec<i16>,
-}
-
-impl Default for QualityRules {
-    fn default() -> Self {
-        Self {
-            deblended_profile: -1.0,
-            bad_pixels_above: 0.0,
-            low_confidence_below: 80.0,
-            unclassified: vec![100],
-        }
-    }
 }
 
 impl CatalogueProfile {
