@@ -3,14 +3,22 @@
 mod photometry;
 mod position;
 mod quality;
+mod spelling;
+mod unit;
 
-pub use photometry::{Distortion, MissingZeroPoint, PhotometryRules, ZeroPointFor};
+pub use photometry::{
+    Distortion, Epoch, ErrorFormula, MagAdd, Magnitudes, MissingZeroPoint, PhotometryRules,
+    ZeroPointFor,
+};
 pub use position::{MissingPosition, PositionFrame, PositionRules, PositionSource, PositionUnit};
 pub use quality::QualityRules;
+pub use spelling::{Addend, CellFormat, Spelling};
+pub use unit::unit_factor;
 
 use super::pattern::Glob;
 use crate::tables::{self, Table};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Rules for reading the catalogues of a survey.
@@ -30,9 +38,14 @@ pub struct CatalogueProfile {
     /// Columns of `detection` that the pipeline leaves at zero when it does not fill them: they are NULL where a whole
     /// HDU holds zeros.
     pub unfilled: Vec<Glob>,
-    /// Spellings of TTYPE by column of `detection`; the first one that is present counts. They replace the spelling of
-    /// the definition. The comparison ignores case.
-    pub spellings: BTreeMap<String, Vec<String>>,
+    /// Spellings by column of `detection`; the first one whose column is present counts. They replace the TTYPE of the
+    /// definition. Each is a TTYPE, or a table of the column and its conversion ([`Spelling`]). Example:
+    /// `pa = [{ column = "THETA_IMAGE", add = 90.0 }]`.
+    #[serde(deserialize_with = "spelling::by_column")]
+    pub spellings: BTreeMap<String, Vec<Spelling>>,
+    /// Values that mean unknown (NULL) in every column of floating-point numbers, as they are delivered. Default none.
+    /// Example: `unknown = [-99.0, 99.0]`.
+    pub unknown: Vec<f64>,
     /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is combined
     /// with `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and
     /// numbers in names or in different keywords are compared too.
@@ -75,6 +88,7 @@ impl Default for CatalogueProfile {
             blank: vec![Glob::new("Blank*")],
             unfilled: Vec::new(),
             spellings: BTreeMap::new(),
+            unknown: Vec::new(),
             pair_by: PAIR_BY.map(str::to_owned).to_vec(),
             pairing: Pairing::default(),
             zero_rows: ZeroRows::default(),
@@ -109,12 +123,17 @@ pub enum ZeroRows {
 }
 
 impl CatalogueProfile {
-    /// Returns the accepted TTYPEs of a column of `detection`, first choice first; empty when the column is computed.
-    pub fn spellings_of<'a>(&'a self, column: &'a tables::Column) -> Vec<&'a str> {
+    /// Returns the spellings of a column of `detection`, first choice first; empty when the column is computed.
+    pub fn spellings_of<'a>(&'a self, column: &tables::Column) -> Cow<'a, [Spelling]> {
         match self.spellings.get(&column.name) {
-            Some(list) => list.iter().map(String::as_str).collect(),
-            None => column.ttype.as_deref().into_iter().collect(),
+            Some(list) => Cow::Borrowed(list),
+            None => column.ttype.as_deref().map(Spelling::named).into_iter().collect(),
         }
+    }
+
+    /// Returns true when a required column of `detection` may be absent: a flux, where magnitudes are delivered.
+    pub fn is_dispensable(&self, column: &str) -> bool {
+        self.photometry.are_delivered() && column.contains("_flux")
     }
 
     /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER with EXTNAME.
@@ -145,14 +164,20 @@ impl CatalogueProfile {
             let key = format!("catalogue.spellings.{name}");
             match table.column(name) {
                 None => fault(key, format!("detection has no column {name:?}")),
-                Some(_) if list.iter().any(|s| s.trim().is_empty()) => {
-                    fault(key, "a spelling is empty".to_owned());
+                Some(column) => {
+                    let unread = self.not_read(column);
+                    let of_spelling = list.iter().filter_map(|spelling| spelling.fault(column));
+                    unread.into_iter().chain(of_spelling).for_each(|f| fault(key.clone(), f));
                 }
-                Some(column) if column.ttype.is_none() => {
-                    fault(key, format!("{name} is computed, not read"));
-                }
-                Some(_) => {}
             }
+        }
+        if self.photometry.are_delivered() && !self.spellings.keys().any(|name| is_magnitude(name))
+        {
+            let message = "no magnitude has spellings, e.g. kron_mag = [\"MAG_AUTO\"]".to_owned();
+            fault("catalogue.photometry.magnitudes".to_owned(), message);
+        }
+        for (n, value) in self.unknown.iter().enumerate().filter(|(_, v)| !v.is_finite()) {
+            fault(format!("catalogue.unknown.{n}"), format!("{value} is unknown without it"));
         }
         for name in ["seq_num", "x", "y"].iter().filter(|n| !self.required.iter().any(|r| r == *n))
         {
@@ -162,14 +187,15 @@ impl CatalogueProfile {
             );
         }
         let amounts = [
-            ("position.margin_px", self.position.margin_px),
-            ("position.disagreement_arcsec", self.position.disagreement_arcsec),
-            ("position.refuse_above_arcsec", self.position.refuse_above_arcsec),
             ("photometry.default_extinction", self.photometry.default_extinction),
             ("photometry.least_exposure_s", self.photometry.least_exposure_s),
         ];
-        for (key, value) in amounts.iter().filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+        let amounts = self.position.limits().into_iter().chain(amounts);
+        for (key, value) in amounts.filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             fault(format!("catalogue.{key}"), format!("{value} is below 0 or not a number"));
+        }
+        for (key, message) in self.photometry.check().into_iter().chain(self.quality.check()) {
+            fault(format!("catalogue.{key}"), message);
         }
         faults
     }
@@ -183,6 +209,25 @@ impl CatalogueProfile {
             Some(_) => None,
         }
     }
+
+    /// Returns the reason why a column of `detection` cannot have spellings.
+    fn not_read(&self, column: &tables::Column) -> Option<String> {
+        let name = &column.name;
+        if column.ttype.is_some() || (is_magnitude(name) && self.photometry.are_delivered()) {
+            return None;
+        }
+        let remedy = if is_magnitude(name) {
+            ": set catalogue.photometry.magnitudes = \"delivered\" to read magnitudes"
+        } else {
+            ""
+        };
+        Some(format!("{name} is computed, not read{remedy}"))
+    }
+}
+
+/// Returns true for a column of `detection` that holds magnitudes of sources, or their errors.
+pub fn is_magnitude(column: &str) -> bool {
+    column.contains("_mag") && column != "delta_mag"
 }
 
 #[cfg(test)]
@@ -195,7 +240,10 @@ mod tests {
             toml::from_str("spellings = { half_rad = [\"Half_radius\", \"Hall_radius\"] }")
                 .unwrap();
         let table = tables::table("detection").unwrap();
-        let of = |name| profile.spellings_of(table.column(name).unwrap());
+        let of = |name| {
+            let spellings = profile.spellings_of(table.column(name).unwrap()).into_owned();
+            spellings.into_iter().map(|spelling| spelling.column).collect::<Vec<_>>()
+        };
         assert_eq!(of("half_rad"), ["Half_radius", "Hall_radius"]);
         assert_eq!(of("kron_rad"), ["Kron_radius"]);
         assert!(of("kron_mag").is_empty());
