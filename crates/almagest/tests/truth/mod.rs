@@ -66,7 +66,8 @@ pub fn copied<'t>(profile: &SurveyProfile, hdu: &'t Value, radians: bool) -> Vec
     let mut copied = Vec::new();
     for column in &tables::table("detection").unwrap().columns {
         let spellings = profile.catalogue.spellings_of(column);
-        let known = spellings.iter().find_map(|s| known.iter().find(|k| k["name"] == *s));
+        let known =
+            spellings.iter().find_map(|s| known.iter().find(|k| k["name"] == s.column.as_str()));
         let Some(known) = known.filter(|_| !profile.catalogue.is_unfilled(&column.name)) else {
             continue;
         };

@@ -1,8 +1,24 @@
 //! Catalogues: which tables are catalogues, how their columns are spelled, and how their rows are processed.
 
+mod photometry;
+mod position;
+mod quality;
+mod spelling;
+mod unit;
+
+pub use photometry::{
+    Distortion, Epoch, ErrorFormula, MagAdd, Magnitudes, MissingZeroPoint, PhotometryRules,
+    ZeroPointFor,
+};
+pub use position::{MissingPosition, PositionFrame, PositionRules, PositionSource, PositionUnit};
+pub use quality::QualityRules;
+pub use spelling::{Addend, CellFormat, Spelling};
+pub use unit::unit_factor;
+
 use super::pattern::Glob;
 use crate::tables::{self, Table};
 use serde::Deserialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Rules for reading the catalogues of a survey.
@@ -22,9 +38,14 @@ pub struct CatalogueProfile {
     /// Columns of `detection` that the pipeline leaves at zero when it does not fill them: they are NULL where a whole
     /// HDU holds zeros.
     pub unfilled: Vec<Glob>,
-    /// Spellings of TTYPE by column of `detection`; the first one that is present counts. They replace the spelling of
-    /// the definition. The comparison ignores case.
-    pub spellings: BTreeMap<String, Vec<String>>,
+    /// Spellings by column of `detection`; the first one whose column is present counts. They replace the TTYPE of the
+    /// definition. Each is a TTYPE, or a table of the column and its conversion ([`Spelling`]). Example:
+    /// `pa = [{ column = "THETA_IMAGE", add = 90.0 }]`.
+    #[serde(deserialize_with = "spelling::by_column")]
+    pub spellings: BTreeMap<String, Vec<Spelling>>,
+    /// Values that mean unknown (NULL) in every column of floating-point numbers, as they are delivered. Default none.
+    /// Example: `unknown = [-99.0, 99.0]`.
+    pub unknown: Vec<f64>,
     /// Keywords that name HDUs: a catalogue belongs to the detector that has the same values. `EXTNAME` is combined
     /// with `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and
     /// numbers in names or in different keywords are compared too.
@@ -67,6 +88,7 @@ impl Default for CatalogueProfile {
             blank: vec![Glob::new("Blank*")],
             unfilled: Vec::new(),
             spellings: BTreeMap::new(),
+            unknown: Vec::new(),
             pair_by: PAIR_BY.map(str::to_owned).to_vec(),
             pairing: Pairing::default(),
             zero_rows: ZeroRows::default(),
@@ -100,200 +122,18 @@ pub enum ZeroRows {
     Accept,
 }
 
-/// Rules for sky positions.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PositionRules {
-    /// Source of positions: columns, or recomputed.
-    pub source: PositionSource,
-    /// Unit of the columns.
-    pub unit: PositionUnit,
-    /// Reference frame of the columns.
-    pub frame: PositionFrame,
-    /// The treatment of rows whose position was never filled in (RA = DEC = 0) and of tables without the columns.
-    pub missing: MissingPosition,
-    /// Distance in pixels that x and y may be outside the detector before the row is refused.
-    pub margin_px: f64,
-    /// A finding is recorded when columns and WCS differ by more than this: in the median, or in single rows where the
-    /// positions are computed from the WCS.
-    pub disagreement_arcsec: f64,
-    /// An HDU is refused whose columns and WCS differ by more than this in the median.
-    pub refuse_above_arcsec: f64,
-}
-
-impl Default for PositionRules {
-    fn default() -> Self {
-        Self {
-            source: PositionSource::default(),
-            unit: PositionUnit::default(),
-            frame: PositionFrame::default(),
-            missing: MissingPosition::default(),
-            margin_px: 64.0,
-            disagreement_arcsec: 10.0,
-            refuse_above_arcsec: 30.0,
-        }
-    }
-}
-
-/// Source of sky positions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionSource {
-    /// The columns RA and DEC, in their stored precision.
-    #[default]
-    Columns,
-    /// x and y, through the WCS of the image in double precision; the columns are compared with them. For an image
-    /// without a WCS, the columns.
-    Wcs,
-}
-
-/// Unit of the columns RA and DEC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionUnit {
-    /// The unit that TUNIT of each column declares, unless most values cannot be in it. Without a known TUNIT, the unit
-    /// that agrees with the WCS; without a WCS, radians where there is no TUNIT and the values can be in radians.
-    #[default]
-    Tunit,
-    /// Both in radians.
-    Radians,
-    /// Both in degrees.
-    Degrees,
-    /// RA in hours, DEC in degrees.
-    Hours,
-}
-
-/// Reference frame of the columns RA and DEC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PositionFrame {
-    /// The frame given by TUCD and the names of the columns (`pos.galactic.lon`, `GLON`, `ALPHA_J2000`), else by
-    /// RADESYS and EQUINOX of the table, else by those of the image, with the defaults of the standard.
-    #[default]
-    Header,
-    /// The ICRS.
-    Icrs,
-    /// The FK5 of 2000.0.
-    Fk5,
-    /// The FK4 of 1950.0.
-    Fk4,
-    /// Galactic longitude and latitude.
-    Galactic,
-    /// Supergalactic longitude and latitude.
-    Supergalactic,
-    /// Longitude and latitude in the ecliptic of 2000.0.
-    Ecliptic,
-}
-
-/// The treatment of a row without a position on the sky.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingPosition {
-    /// It is computed from x and y through the WCS of the image.
-    #[default]
-    Wcs,
-    /// The row is refused.
-    Refuse,
-}
-
-/// Rules for calibrating magnitudes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PhotometryRules {
-    /// The reference of the zero point.
-    pub zero_point: ZeroPointFor,
-    /// The treatment of a detector without a zero point.
-    pub missing_zero_point: MissingZeroPoint,
-    /// A zero point of at most this value means that there is none.
-    pub no_zero_point_up_to: f64,
-    /// Magnitudes per airmass when the header gives none.
-    pub default_extinction: f64,
-    /// Shortest accepted exposure in seconds; shorter ones count as this.
-    pub least_exposure_s: f64,
-    /// Correction for the change of pixel area across the field.
-    pub distortion: Distortion,
-}
-
-impl Default for PhotometryRules {
-    fn default() -> Self {
-        Self {
-            zero_point: ZeroPointFor::default(),
-            missing_zero_point: MissingZeroPoint::default(),
-            no_zero_point_up_to: 0.0,
-            default_extinction: 0.05,
-            least_exposure_s: 1.0,
-            distortion: Distortion::default(),
-        }
-    }
-}
-
-/// The reference of a zero point: the source whose magnitude it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ZeroPointFor {
-    /// One count per second at airmass 1 (CASU's MAGZPT): exposure and extinction are applied.
-    #[default]
-    Second,
-    /// One count in the frame itself (ESO's PHOTZP): exposure and extinction are included.
-    Frame,
-}
-
-/// The treatment of the catalogue of a detector without a zero point.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum MissingZeroPoint {
-    /// The catalogue waits for metadata with one.
-    #[default]
-    Park,
-    /// The catalogue is refused.
-    Refuse,
-    /// Its magnitudes are NULL, and a finding is recorded.
-    Null,
-}
-
-/// Correction for the change of pixel area across the field.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Distortion {
-    /// None: the pipeline has applied it, or there is nothing to correct.
-    #[default]
-    None,
-    /// From the projection of the image (ZPN, TAN).
-    Wcs,
-}
-
-/// Quality bits determined by row data, and classes.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct QualityRules {
-    /// Value of a_prof2 to a_prof8 that marks a deblended image (bit 4).
-    pub deblended_profile: f32,
-    /// Bit 6: a row with more err_bits than this has bad pixels in its default aperture.
-    pub bad_pixels_above: f32,
-    /// Bit 7: a row with less average_conf than this has low confidence in its default aperture.
-    pub low_confidence_below: f32,
-    /// Classes that mean "not yet classified": class and class_stat are NULL.
-    pub unclassified: Vec<i16>,
-}
-
-impl Default for QualityRules {
-    fn default() -> Self {
-        Self {
-            deblended_profile: -1.0,
-            bad_pixels_above: 0.0,
-            low_confidence_below: 80.0,
-            unclassified: vec![100],
-        }
-    }
-}
-
 impl CatalogueProfile {
-    /// Returns the accepted TTYPEs of a column of `detection`, first choice first; empty when the column is computed.
-    pub fn spellings_of<'a>(&'a self, column: &'a tables::Column) -> Vec<&'a str> {
+    /// Returns the spellings of a column of `detection`, first choice first; empty when the column is computed.
+    pub fn spellings_of<'a>(&'a self, column: &tables::Column) -> Cow<'a, [Spelling]> {
         match self.spellings.get(&column.name) {
-            Some(list) => list.iter().map(String::as_str).collect(),
-            None => column.ttype.as_deref().into_iter().collect(),
+            Some(list) => Cow::Borrowed(list),
+            None => column.ttype.as_deref().map(Spelling::named).into_iter().collect(),
         }
+    }
+
+    /// Returns true when a required column of `detection` may be absent: a flux, where magnitudes are delivered.
+    pub fn is_dispensable(&self, column: &str) -> bool {
+        self.photometry.are_delivered() && column.contains("_flux")
     }
 
     /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER with EXTNAME.
@@ -324,14 +164,20 @@ impl CatalogueProfile {
             let key = format!("catalogue.spellings.{name}");
             match table.column(name) {
                 None => fault(key, format!("detection has no column {name:?}")),
-                Some(_) if list.iter().any(|s| s.trim().is_empty()) => {
-                    fault(key, "a spelling is empty".to_owned());
+                Some(column) => {
+                    let unread = self.not_read(column);
+                    let of_spelling = list.iter().filter_map(|spelling| spelling.fault(column));
+                    unread.into_iter().chain(of_spelling).for_each(|f| fault(key.clone(), f));
                 }
-                Some(column) if column.ttype.is_none() => {
-                    fault(key, format!("{name} is computed, not read"));
-                }
-                Some(_) => {}
             }
+        }
+        if self.photometry.are_delivered() && !self.spellings.keys().any(|name| is_magnitude(name))
+        {
+            let message = "no magnitude has spellings, e.g. kron_mag = [\"MAG_AUTO\"]".to_owned();
+            fault("catalogue.photometry.magnitudes".to_owned(), message);
+        }
+        for (n, value) in self.unknown.iter().enumerate().filter(|(_, v)| !v.is_finite()) {
+            fault(format!("catalogue.unknown.{n}"), format!("{value} is unknown without it"));
         }
         for name in ["seq_num", "x", "y"].iter().filter(|n| !self.required.iter().any(|r| r == *n))
         {
@@ -341,14 +187,15 @@ impl CatalogueProfile {
             );
         }
         let amounts = [
-            ("position.margin_px", self.position.margin_px),
-            ("position.disagreement_arcsec", self.position.disagreement_arcsec),
-            ("position.refuse_above_arcsec", self.position.refuse_above_arcsec),
             ("photometry.default_extinction", self.photometry.default_extinction),
             ("photometry.least_exposure_s", self.photometry.least_exposure_s),
         ];
-        for (key, value) in amounts.iter().filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
+        let amounts = self.position.limits().into_iter().chain(amounts);
+        for (key, value) in amounts.filter(|(_, v)| !(v.is_finite() && *v >= 0.0)) {
             fault(format!("catalogue.{key}"), format!("{value} is below 0 or not a number"));
+        }
+        for (key, message) in self.photometry.check().into_iter().chain(self.quality.check()) {
+            fault(format!("catalogue.{key}"), message);
         }
         faults
     }
@@ -362,6 +209,25 @@ impl CatalogueProfile {
             Some(_) => None,
         }
     }
+
+    /// Returns the reason why a column of `detection` cannot have spellings.
+    fn not_read(&self, column: &tables::Column) -> Option<String> {
+        let name = &column.name;
+        if column.ttype.is_some() || (is_magnitude(name) && self.photometry.are_delivered()) {
+            return None;
+        }
+        let remedy = if is_magnitude(name) {
+            ": set catalogue.photometry.magnitudes = \"delivered\" to read magnitudes"
+        } else {
+            ""
+        };
+        Some(format!("{name} is computed, not read{remedy}"))
+    }
+}
+
+/// Returns true for a column of `detection` that holds magnitudes of sources, or their errors.
+pub fn is_magnitude(column: &str) -> bool {
+    column.contains("_mag") && column != "delta_mag"
 }
 
 #[cfg(test)]
@@ -374,7 +240,10 @@ mod tests {
             toml::from_str("spellings = { half_rad = [\"Half_radius\", \"Hall_radius\"] }")
                 .unwrap();
         let table = tables::table("detection").unwrap();
-        let of = |name| profile.spellings_of(table.column(name).unwrap());
+        let of = |name| {
+            let spellings = profile.spellings_of(table.column(name).unwrap()).into_owned();
+            spellings.into_iter().map(|spelling| spelling.column).collect::<Vec<_>>()
+        };
         assert_eq!(of("half_rad"), ["Half_radius", "Hall_radius"]);
         assert_eq!(of("kron_rad"), ["Kron_radius"]);
         assert!(of("kron_mag").is_empty());

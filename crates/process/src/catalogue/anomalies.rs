@@ -1,5 +1,6 @@
 //! Findings about positions, and the reasons to trust no position.
 
+use super::shift::Shift;
 use model::RefusalCode;
 
 /// An anomaly in the positions of an HDU.
@@ -12,7 +13,7 @@ pub(super) enum Anomaly {
     /// TUNIT is absent, and nothing confirms the usual unit.
     UnitAssumed { found: String },
     /// Columns and WCS differ in the median.
-    Disagreement { median_arcsec: f64 },
+    Disagreement { median_arcsec: f64, shift: Option<Shift> },
     /// Rows whose columns differ from the position by the WCS.
     RowsDisagree { rows: u64, largest_arcsec: f64, limit_arcsec: f64 },
     /// Rows without a position got one from the WCS, or could not be checked by their columns.
@@ -57,14 +58,16 @@ impl Anomaly {
             Self::UnitAssumed { found } => {
                 format!("TUNIT of RA and DEC is missing, {found} are assumed without confirmation")
             }
-            Self::Disagreement { median_arcsec } => {
+            Self::Disagreement { median_arcsec, shift } => {
+                let shift = shift.map_or(String::new(), |shift| format!("; {}", shifted(shift)));
                 format!(
-                    "RA and DEC are {median_arcsec:.2} arcsec in the median from where the WCS has x and y"
+                    "RA and DEC are {median_arcsec:.2} arcsec in the median from where the WCS has x and y{shift}"
                 )
             }
             Self::RowsDisagree { rows, largest_arcsec, limit_arcsec } => format!(
-                "in {rows} rows RA and DEC are more than {limit_arcsec} arcsec, up to {largest_arcsec:.2}, from where \
-                 the WCS has x and y; the WCS counts"
+                "in {rows} rows RA and DEC are more than {} arcsec, up to {largest_arcsec:.2}, from where \
+                 the WCS has x and y; the WCS counts",
+                (limit_arcsec * 1e4).round() / 1e4
             ),
             Self::FromWcs { rows } => {
                 format!("{rows} rows without RA and DEC have them from x and y through the WCS")
@@ -81,11 +84,19 @@ impl Anomaly {
     }
 }
 
+/// Formats a shift with the signs of both axes.
+fn shifted(shift: Shift) -> String {
+    let Shift { dx, dy, .. } = shift;
+    format!("x and y are shifted against them by dx = {dx:+.2}, dy = {dy:+.2} pixels")
+}
+
 /// The reason why no position of an HDU can be trusted.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Contradiction {
     /// Columns and WCS differ grossly in the median.
     Wcs { median_arcsec: f64, limit_arcsec: f64, unit: String, better: Option<String> },
+    /// x and y are shifted against the pixels of the columns. `origin` is that of the profile.
+    Pixels { shift: Shift, limit_px: f64, origin: u8 },
     /// The unit of a column is unknown, and there is no WCS to find it by.
     Unit { column: String, declared: String },
     /// The reference frame of the columns is unknown.
@@ -96,15 +107,22 @@ impl Contradiction {
     pub(super) fn code(&self) -> RefusalCode {
         match self {
             Self::Wcs { .. } => RefusalCode::POSITION_CONTRADICTS_WCS,
+            Self::Pixels { .. } => RefusalCode::PIXEL_SHIFT,
             Self::Unit { .. } => RefusalCode::POSITION_UNIT_UNKNOWN,
             Self::Frame { .. } => RefusalCode::POSITION_FRAME_UNKNOWN,
         }
+    }
+
+    /// Returns true for a shift by some pixels on the right detector.
+    pub(super) fn is_of_pixels(&self) -> bool {
+        matches!(self, Self::Pixels { .. })
     }
 
     /// Returns the column with the fault.
     pub(super) fn column(&self) -> &str {
         match self {
             Self::Wcs { .. } | Self::Frame { .. } => "RA",
+            Self::Pixels { .. } => "x",
             Self::Unit { column, .. } => column,
         }
     }
@@ -119,6 +137,12 @@ impl Contradiction {
                      has x and y; catalogue.position.refuse_above_arcsec is {limit_arcsec}{better}"
                 )
             }
+            Self::Pixels { shift, limit_px, origin } => format!(
+                "RA and DEC are not where the WCS of {image} has x and y: in the median {}; \
+                 catalogue.position.refuse_above_px is {limit_px}{}",
+                shifted(*shift),
+                origin_advice(*shift, *origin)
+            ),
             Self::Unit { column, declared } => format!(
                 "TUNIT of {column} is {declared:?}, no known unit of angle, and {image} has no WCS to determine the unit"
             ),
@@ -126,5 +150,22 @@ impl Contradiction {
                 "the reference frame of RA and DEC is not known: {reason}; set catalogue.position.frame of the profile"
             ),
         }
+    }
+}
+
+/// Returns the advice for a shift by one pixel in both axes.
+fn origin_advice(shift: Shift, origin: u8) -> String {
+    match (shift.one_pixel(), origin) {
+        (Some(-1), 1) => {
+            "; x and y count from 0: set catalogue.position.pixel_origin = 0".to_owned()
+        }
+        (Some(1), 0) => {
+            "; x and y count from 1: set catalogue.position.pixel_origin = 1".to_owned()
+        }
+        (Some(_), _) => format!(
+            "; catalogue.position.pixel_origin is {origin}, as x and y require if RA and DEC were computed from pixels \
+             with the wrong origin"
+        ),
+        (None, _) => String::new(),
     }
 }

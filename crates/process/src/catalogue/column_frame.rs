@@ -53,7 +53,10 @@ pub(super) fn column_frame(
     let image = Cards(&detector.wcs);
     let named = match layout.ra_dec {
         None => None,
-        Some((ra, dec)) => named_by_both(&table.columns()[ra], &table.columns()[dec], view)?,
+        Some((ra, dec)) => {
+            let [ra, dec] = [ra, dec].map(|delivered| &table.columns()[delivered.table]);
+            named_by_both(ra, dec, view)?
+        }
     };
     match named {
         Some(Named::Icrs) => Ok(ReferenceFrame::Icrs),

@@ -1,11 +1,12 @@
 //! The task: file by file, HDU by HDU, programme by programme.
 
+use super::anomalies::Contradiction;
 use super::batch::{Batch, detection};
 use super::column_frame::column_frame;
 use super::detectors::{Paired, Pairing, pair};
 use super::hdu::{Counts, HduContext, Judged, Workspace, judge};
 use super::layout::{Layout, NoCatalogue, has_required};
-use super::photometry::Calibration;
+use super::photometry::{Calibration, NoCalibration, mag_add};
 use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
 use super::wcs_cards::wcs;
@@ -386,15 +387,19 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             self.refuse_table(catalogue, table, Some(detector), reason);
             return Ok(());
         }
-        let Ok(calibration) = self.calibration(catalogue, table, detector) else { return Ok(()) };
+        let view = HeaderView::of_extension(table.hdu(), &file.hdus()[0]);
+        let Ok((calibration, mag_add)) = self.calibration((catalogue, table), view, detector)
+        else {
+            return Ok(());
+        };
         let wcs = wcs(detector, self.task.profile);
         if let Err(fault) = &wcs
             && rules.photometry.distortion == Distortion::Wcs
+            && !rules.photometry.are_delivered()
         {
             let message = format!("magnitudes are not corrected for distortion: {fault}");
             self.find(catalogue, table, RefusalCode::NO_WCS, fault.keyword(), 1, message);
         }
-        let view = HeaderView::of_extension(table.hdu(), &file.hdus()[0]);
         let context = HduContext {
             detector,
             programme_id: self.programme.get(),
@@ -403,6 +408,7 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             wcs: wcs.as_ref().ok(),
             frame: column_frame((table, view), layout, detector, rules.position.frame),
             calibration,
+            mag_add: mag_add.unwrap_or(f64::NAN),
         };
         let judged = judge(table, layout, &context, self.workspace);
         let judged = judged.map_err(|error| CatalogueError::Task(error.into()))?;
@@ -439,28 +445,41 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         self.write(catalogue, table, &context, &judged)
     }
 
-    /// Returns the calibration of a detector; `None` if the profile lets its magnitudes be NULL.
+    /// Returns the calibration of a detector's magnitudes, and the number to add to delivered ones. Both are `None` where there
+    /// is none and the profile lets magnitudes be NULL; delivered magnitudes have no calibration.
     ///
     /// # Errors
     /// Fails when the table is refused, as the report states.
     fn calibration(
         &mut self,
-        catalogue: &Catalogue<'_>,
-        table: &Table<'_>,
+        (catalogue, table): (&Catalogue<'_>, &Table<'_>),
+        view: HeaderView<'_>,
         detector: &Detector,
-    ) -> Result<Option<Calibration>, ()> {
+    ) -> Result<(Option<Calibration>, Option<f64>), ()> {
         let rules = &self.task.profile.catalogue.photometry;
-        let reason = match Calibration::of(&detector.photometry, rules) {
-            Ok(calibration) => return Ok(Some(calibration)),
+        let found = if rules.are_delivered() {
+            mag_add(rules, view).map(|mag_add| (None, Some(mag_add)))
+        } else {
+            let calibration = Calibration::of(&detector.photometry, detector.mjd, rules);
+            calibration.map(|calibration| (Some(calibration), None))
+        };
+        let reason = match found {
+            Ok(found) => return Ok(found),
             Err(reason) => reason,
         };
         if rules.missing_zero_point == MissingZeroPoint::Null {
-            self.find(catalogue, table, reason.code(), None, 1, reason.to_string());
-            return Ok(None);
+            let message = reason.to_string();
+            self.find(catalogue, table, reason.code(), reason.keyword(), 1, message);
+            return Ok((None, None));
         }
-        let parked = rules.missing_zero_point == MissingZeroPoint::Park;
-        let reason = Reason { code: reason.code(), message: reason.to_string(), parked };
-        self.refuse_table(catalogue, table, Some(detector), reason);
+        // Metadata do not change the catalogue's own headers.
+        let of_catalogue = matches!(reason, NoCalibration::MagAdd(_));
+        let parked = rules.missing_zero_point == MissingZeroPoint::Park && !of_catalogue;
+        let refused = Reason { code: reason.code(), message: reason.to_string(), parked };
+        self.refuse_table(catalogue, table, Some(detector), refused);
+        if let Some(refusal) = self.report.refusals.last_mut() {
+            refusal.keyword = reason.keyword().map(str::to_owned);
+        }
         Err(())
     }
 
@@ -648,7 +667,9 @@ fn is_placed(catalogue: &Catalogue<'_>, detector: &Detector, judged: &Judged<'_,
         .detectors
         .iter()
         .all(|other| other.ext_num == detector.ext_num || other.wcs != detector.wcs);
-    is_only && judged.is_compared() && judged.contradiction().is_none()
+    is_only
+        && judged.is_compared()
+        && judged.contradiction().is_none_or(Contradiction::is_of_pixels)
 }
 
 /// Returns true when all rows of a table are in the archive, as rows of this detector.

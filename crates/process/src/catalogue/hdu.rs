@@ -1,10 +1,11 @@
 //! One catalogue HDU: its rows are judged as a whole, then decoded block by block.
 
-use super::angle::{Axis, Declared};
+use super::angle::Axis;
 use super::anomalies::{Anomaly, Contradiction};
 use super::batch::{Batch, position};
+use super::cells::{angles, bits, doubles, singles, sums};
 use super::column_frame::ColumnFrame;
-use super::layout::{Delivered, Layout, may_be_undefined};
+use super::layout::{Delivered, Layout};
 use super::photometry::{self, Calibration};
 use super::positions::{Positions, SkyCells, Sources, is_text, positions};
 use super::quality::{self, Classes};
@@ -34,6 +35,8 @@ pub(super) struct HduContext<'a> {
     /// Frame of the columns RA and DEC.
     pub(super) frame: ColumnFrame,
     pub(super) calibration: Option<Calibration>,
+    /// The number to add to delivered magnitudes.
+    pub(super) mag_add: f64,
 }
 
 /// A catalogue's rows before they are made into detections.
@@ -65,6 +68,7 @@ pub(super) struct Counts {
 pub(super) struct Workspace {
     raw: Vec<u8>,
     class: Vec<f64>,
+    quality_bits: Vec<u64>,
     kept_f64: [Vec<f64>; 2],
     distortion: Vec<f64>,
     sky: SkyColumns,
@@ -97,12 +101,19 @@ pub(super) fn judge<'t, 'a>(
         let rows = table.read_rows(range, &mut workspace.raw)?;
         keys.add(table, layout, &rows)?;
         for (measure, unfilled) in layout.measures.iter().zip(&mut unfilled) {
-            *unfilled = *unfilled && all_zero(&rows, &table.columns()[measure.table]);
+            *unfilled = *unfilled && all_zero(&rows, layout.column(*measure, table.columns()));
         }
     }
+    let rules = &context.profile.catalogue.position;
+    keys.count_from_1(rules.pixel_offset());
     let sources = Sources {
         columns: layout.ra_dec.map(|(ra, dec)| SkyCells {
-            columns: [&table.columns()[ra], &table.columns()[dec]],
+            columns: [ra, dec].map(|axis| layout.column(axis, table.columns())),
+            in_degrees: [ra, dec].map(|axis| {
+                let conversion = layout.conversion(axis);
+                let is_written = is_text(&table.columns()[axis.table]);
+                conversion.map_or(is_written, |conversion| conversion.in_degrees)
+            }),
             ra: &keys.ra,
             dec: &keys.dec,
             frame: &context.frame,
@@ -112,7 +123,6 @@ pub(super) fn judge<'t, 'a>(
         y: &keys.y,
         wcs: context.wcs,
     };
-    let rules = &context.profile.catalogue.position;
     let positions = positions(&sources, rules);
     let found = faults(
         &Keys {
@@ -155,66 +165,47 @@ impl KeyColumns {
         layout: &Layout,
         rows: &Rows<'_>,
     ) -> Result<(), FitsError> {
-        let columns = table.columns();
-        let read = |at: usize, out: &mut Vec<f64>| doubles(&columns[at], rows, out);
-        read(layout.seq_num, &mut self.seq_num)
-            .and_then(|()| read(layout.x, &mut self.x))
-            .and_then(|()| read(layout.y, &mut self.y))
-            .and_then(|()| match layout.ra_dec {
-                None => Ok(()),
-                Some((ra, dec)) => {
-                    angles(&columns[ra], Axis::RightAscension, rows, &mut self.ra)?;
-                    angles(&columns[dec], Axis::Declination, rows, &mut self.dec)
-                }
-            })
-            .map_err(|fault| table.error(fault))
+        self.read(table.columns(), layout, rows).map_err(|fault| table.error(fault))
     }
-}
 
-/// Appends the values of a column, NaN where TNULL marks a value as undefined.
-fn doubles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f64>) -> Result<(), FitsFault> {
-    let first = out.len();
-    column.f64s(rows, out)?;
-    blank(column, rows, &mut out[first..], f64::NAN)
-}
-
-/// Appends the values of RA or DEC: numbers as in the file, text as degrees.
-fn angles(
-    column: &Column,
-    axis: Axis,
-    rows: &Rows<'_>,
-    out: &mut Vec<f64>,
-) -> Result<(), FitsFault> {
-    if !is_text(column) {
-        return doubles(column, rows, out);
+    fn read(
+        &mut self,
+        columns: &[Column],
+        layout: &Layout,
+        rows: &Rows<'_>,
+    ) -> Result<(), FitsFault> {
+        let first = rows.first();
+        match layout.seq_num {
+            None => self.seq_num.extend((0..rows.len() as u64).map(|row| (first + row + 1) as f64)),
+            Some(at) => match layout.conversion(at) {
+                Some(conversion) => conversion.numbers(rows, &mut self.seq_num)?,
+                None => doubles(&columns[at.table], rows, &mut self.seq_num)?,
+            },
+        }
+        for (at, out) in [(layout.x, &mut self.x), (layout.y, &mut self.y)] {
+            match layout.conversion(at) {
+                Some(conversion) => conversion.doubles(rows, out)?,
+                None => doubles(&columns[at.table], rows, out)?,
+            }
+        }
+        let Some((ra, dec)) = layout.ra_dec else { return Ok(()) };
+        for (at, axis, out) in
+            [(ra, Axis::RightAscension, &mut self.ra), (dec, Axis::Declination, &mut self.dec)]
+        {
+            match layout.conversion(at) {
+                Some(conversion) => conversion.doubles(rows, out)?,
+                None => angles(&columns[at.table], axis, rows, out)?,
+            }
+        }
+        Ok(())
     }
-    let declared = Declared::of(column.unit.as_deref(), axis);
-    let mut cells = Vec::new();
-    column.texts(rows, &mut cells)?;
-    out.extend(cells.iter().map(|cell| declared.degrees_of_text(cell, axis)));
-    Ok(())
-}
 
-fn singles(column: &Column, rows: &Rows<'_>, out: &mut Vec<f32>) -> Result<(), FitsFault> {
-    let first = out.len();
-    column.f32s(rows, out)?;
-    blank(column, rows, &mut out[first..], f32::NAN)
-}
-
-fn blank<T: Copy>(
-    column: &Column,
-    rows: &Rows<'_>,
-    values: &mut [T],
-    nothing: T,
-) -> Result<(), FitsFault> {
-    if may_be_undefined(column) {
-        let mut nulls = Vec::new();
-        column.nulls(rows, &mut nulls)?;
-        for (value, _) in values.iter_mut().zip(&nulls).filter(|(_, null)| **null) {
-            *value = nothing;
+    /// Adds the number to x and y that makes the centre of the first pixel 1.
+    fn count_from_1(&mut self, offset: f64) {
+        if offset != 0.0 {
+            self.x.iter_mut().chain(&mut self.y).for_each(|v| *v += offset);
         }
     }
-    Ok(())
 }
 
 impl Judged<'_, '_> {
@@ -261,7 +252,7 @@ impl Judged<'_, '_> {
         let mut raw = std::mem::take(&mut workspace.raw);
         // A table of one block was read a moment ago, and its rows are still in memory.
         let rows = self.table.read_rows(range, &mut raw)?;
-        self.decode(&rows, batch, workspace).map_err(|fault| self.table.error(fault))?;
+        self.decode(&rows, context, batch, workspace).map_err(|fault| self.table.error(fault))?;
         workspace.raw = raw;
         let rows = self.place(span, batch, context, workspace);
         self.tidy(context, batch, workspace, counts);
@@ -272,7 +263,7 @@ impl Judged<'_, '_> {
             counts.classes.unclassified += classes.unclassified;
             counts.classes.not_whole += classes.not_whole;
         }
-        quality::set_bits(batch, rows, quality);
+        quality::set_bits(batch, rows, quality, &workspace.quality_bits);
         calibrate(batch, rows, context, workspace);
         batch.finish_block(rows);
         Ok(rows)
@@ -282,12 +273,14 @@ impl Judged<'_, '_> {
     fn decode(
         &self,
         rows: &Rows<'_>,
+        context: &HduContext<'_>,
         batch: &mut Batch,
         workspace: &mut Workspace,
     ) -> Result<(), FitsFault> {
         let columns = self.table.columns();
         let row_bytes = self.table.row_bytes() as usize;
         workspace.class.clear();
+        workspace.quality_bits.clear();
         for first in (0..rows.len()).step_by(TILE_ROWS) {
             let count = TILE_ROWS.min(rows.len() - first);
             let bytes = &rows.bytes()[first * row_bytes..(first + count) * row_bytes];
@@ -297,20 +290,29 @@ impl Judged<'_, '_> {
                 self.layout.measures.iter().zip(&self.unfilled).filter(|(_, unfilled)| !**unfilled)
             {
                 let out = batch.column::<f32>(measure.archive);
-                singles(&columns[measure.table], &tile, out)?;
+                let more = if measure.is_magnitude { context.mag_add } else { 0.0 };
+                match self.layout.conversion(*measure) {
+                    Some(conversion) => conversion.singles(&tile, more, out)?,
+                    None if more == 0.0 => singles(&columns[measure.table], &tile, out)?,
+                    None => sums(&columns[measure.table], &tile, more, out)?,
+                }
             }
             if let Some(class) = self.layout.class {
-                doubles(&columns[class], &tile, &mut workspace.class)?;
+                match self.layout.conversion(class) {
+                    Some(conversion) => conversion.doubles(&tile, &mut workspace.class)?,
+                    None => doubles(&columns[class.table], &tile, &mut workspace.class)?,
+                }
+            }
+            if let Some(flags) = self.layout.quality_bits {
+                let column = self.layout.column(flags, columns);
+                bits(column, &tile, &mut workspace.quality_bits)?;
             }
         }
         let span = rows.first() as usize..rows.first() as usize + rows.len();
         if let Some(kept) = self.kept.get(span) {
             batch.keep(kept);
-            let mut row = 0;
-            workspace.class.retain(|_| {
-                row += 1;
-                kept[row - 1]
-            });
+            retain(&mut workspace.class, kept);
+            retain(&mut workspace.quality_bits, kept);
         }
         Ok(())
     }
@@ -408,6 +410,12 @@ impl Judged<'_, '_> {
     }
 }
 
+/// Removes the values of rows that are not kept, if there are any values.
+fn retain<T>(values: &mut Vec<T>, kept: &[bool]) {
+    let mut kept = kept.iter();
+    values.retain(|_| kept.next().is_some_and(|kept| *kept));
+}
+
 fn add(counts: &mut BTreeMap<usize, u64>, column: usize, count: u64) {
     if count > 0 {
         *counts.entry(column).or_default() += count;
@@ -475,6 +483,9 @@ fn constants(batch: &mut Batch, rows: usize, context: &HduContext<'_>, written: 
 fn calibrate(batch: &mut Batch, rows: usize, context: &HduContext<'_>, workspace: &mut Workspace) {
     let at = key_positions();
     let rules = &context.profile.catalogue.photometry;
+    if rules.are_delivered() {
+        return;
+    }
     let wcs = context.wcs.filter(|_| rules.distortion == Distortion::Wcs);
     if let Some(wcs) = wcs {
         let [x, y] = &mut workspace.kept_f64;

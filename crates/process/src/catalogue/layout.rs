@@ -1,19 +1,25 @@
 //! The assignment of a table's columns to the columns of `detection`.
 
 use super::batch::{detection, position};
+use super::cells::{Converted, is_number};
 use super::positions::is_text;
-use fits::{AsciiKind, Column, ColumnKind, Element, HduKind, Table};
+use fits::{Column, HduKind, Table};
 use model::RefusalCode;
-use model::profile::CatalogueProfile;
-use model::tables::ColumnType;
+use model::profile::{CatalogueProfile, Spelling, is_magnitude};
+use model::tables::{self, ColumnType};
+use std::borrow::Cow;
 
-/// A measure that is copied.
+/// A column that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Delivered {
     /// Position in `detection`.
     pub(super) archive: usize,
     /// Position in the table.
     pub(super) table: usize,
+    /// Position among the conversions of the layout; `None` when values are copied.
+    converted: Option<usize>,
+    /// True for a magnitude, to which the profile may add a number; false for its error.
+    pub(super) is_magnitude: bool,
 }
 
 /// The columns of a table that is a catalogue. Positions in the table count from 0.
@@ -21,11 +27,16 @@ pub(super) struct Delivered {
 pub(super) struct Layout {
     /// Single-precision measures.
     pub(super) measures: Vec<Delivered>,
-    pub(super) seq_num: usize,
-    pub(super) x: usize,
-    pub(super) y: usize,
-    pub(super) ra_dec: Option<(usize, usize)>,
-    pub(super) class: Option<usize>,
+    /// `None` for the number of the row.
+    pub(super) seq_num: Option<Delivered>,
+    pub(super) x: Delivered,
+    pub(super) y: Delivered,
+    pub(super) ra_dec: Option<(Delivered, Delivered)>,
+    pub(super) class: Option<Delivered>,
+    /// The column of quality bits, where the profile gives some of them a meaning.
+    pub(super) quality_bits: Option<Delivered>,
+    /// Conversions of columns.
+    converted: Vec<Converted>,
     /// TTYPEs that neither the archive nor the profile knows.
     pub(super) unknown: Vec<String>,
     /// TTYPEs that are known but do not hold one number per row.
@@ -92,57 +103,91 @@ impl Layout {
                 return Err(NoCatalogue::Foreign(name));
             }
         }
-        let found = found(columns, profile);
+        let mut converted = Vec::new();
+        let found = found(columns, profile, &mut converted);
+        let is_usable = |d: &Delivered| match d.converted {
+            Some(n) => converted[n].is_usable,
+            None => is_number(&columns[d.table]) || is_written_angle(d, columns),
+        };
+        let rows_are_numbered = found.iter().all(|d| d.archive != position("seq_num"))
+            && spellings(position("seq_num"), profile).iter().any(|spelling| spelling.row);
         for name in &profile.required {
-            let at = found.iter().find(|d| d.archive == position(name));
-            let at = at.ok_or_else(|| NoCatalogue::Missing(spelled(name, profile)))?;
-            let column = &columns[at.table];
-            if !is_number(column) {
+            let Some(at) = found.iter().find(|d| d.archive == position(name)) else {
+                if (rows_are_numbered && name == "seq_num") || profile.is_dispensable(name) {
+                    continue;
+                }
+                return Err(NoCatalogue::Missing(spelled(name, profile)));
+            };
+            // RA and DEC may be text where a spelling says how they are written.
+            if !is_usable(at) || (at.converted.is_none() && !is_number(&columns[at.table])) {
+                let column = &columns[at.table];
                 let (ttype, tform) = (column.label(), column.tform.clone());
                 return Err(NoCatalogue::Format { ttype, tform });
             }
         }
-        let (usable, unusable): (Vec<Delivered>, Vec<Delivered>) = found
-            .iter()
-            .partition(|d| is_number(&columns[d.table]) || is_written_angle(d, columns));
-        let at = |name: &str| usable.iter().find(|d| d.archive == position(name)).map(|d| d.table);
+        let (usable, unusable): (Vec<Delivered>, Vec<Delivered>) =
+            found.iter().copied().partition(is_usable);
+        let at = |name: &str| usable.iter().copied().find(|d| d.archive == position(name));
         let must =
             |name: &str| at(name).ok_or_else(|| NoCatalogue::Missing(spelled(name, profile)));
         let single = |d: &&Delivered| detection().columns[d.archive].kind == ColumnType::F32;
         Ok(Self {
             measures: usable.iter().filter(single).copied().collect(),
-            seq_num: must("seq_num")?,
+            seq_num: if rows_are_numbered { None } else { Some(must("seq_num")?) },
             x: must("x")?,
             y: must("y")?,
             ra_dec: at("ra").zip(at("dec")),
             class: at("class"),
+            quality_bits: at("err_bits").filter(|_| profile.quality.has_bits()),
             unknown: unknown(columns, &found, profile),
             unusable: unusable.iter().map(|d| columns[d.table].label()).collect(),
+            converted,
         })
+    }
+
+    /// Returns the conversion of a column; `None` when its values are copied.
+    pub(super) fn conversion(&self, delivered: Delivered) -> Option<&Converted> {
+        Some(&self.converted[delivered.converted?])
+    }
+
+    /// Returns the column of a table that is read: itself, or one element of it.
+    pub(super) fn column<'c>(&'c self, delivered: Delivered, columns: &'c [Column]) -> &'c Column {
+        self.conversion(delivered).map_or(&columns[delivered.table], |c| &c.column)
     }
 }
 
 /// Returns true when a table has at least one of the required columns.
 pub(super) fn has_required(columns: &[Column], profile: &CatalogueProfile) -> bool {
-    let found = found(columns, profile);
+    let found = found(columns, profile, &mut Vec::new());
     profile.required.iter().any(|name| found.iter().any(|d| d.archive == position(name)))
 }
 
-/// Returns every column of `detection` that the table has under one of its spellings, the first spelling first.
-fn found(columns: &[Column], profile: &CatalogueProfile) -> Vec<Delivered> {
-    let named = |ttype: &str| {
-        columns.iter().position(|column| {
-            column
-                .name
-                .as_deref()
-                .is_some_and(|name| name.trim().eq_ignore_ascii_case(ttype.trim()))
-        })
-    };
-    let deliver = |(archive, column): (usize, &model::tables::Column)| {
-        let table = profile.spellings_of(column).into_iter().find_map(named)?;
-        Some(Delivered { archive, table })
+/// Returns every column of `detection` that the table has under one of its spellings, the first spelling first. Conversions
+/// are appended to `converted`.
+fn found(
+    columns: &[Column],
+    profile: &CatalogueProfile,
+    converted: &mut Vec<Converted>,
+) -> Vec<Delivered> {
+    let deliver = |(archive, column): (usize, &tables::Column)| {
+        let spellings = profile.spellings_of(column);
+        // The spellings after the number of the row cannot count.
+        let (table, conversion) = spellings
+            .iter()
+            .take_while(|spelling| !spelling.row)
+            .find_map(|spelling| Converted::of(columns, spelling, column, &profile.unknown))?;
+        let converted = conversion.map(|conversion| {
+            converted.push(conversion);
+            converted.len() - 1
+        });
+        let is_magnitude = is_magnitude(&column.name) && !column.name.ends_with("_err");
+        Some(Delivered { archive, table, converted, is_magnitude })
     };
     detection().columns.iter().enumerate().filter_map(deliver).collect()
+}
+
+fn spellings(archive: usize, profile: &CatalogueProfile) -> Cow<'_, [Spelling]> {
+    profile.spellings_of(&detection().columns[archive])
 }
 
 fn unknown(columns: &[Column], found: &[Delivered], profile: &CatalogueProfile) -> Vec<String> {
@@ -157,27 +202,12 @@ fn unknown(columns: &[Column], found: &[Delivered], profile: &CatalogueProfile) 
 
 /// Lists the spellings of a column of `detection` in a catalogue.
 fn spelled(name: &str, profile: &CatalogueProfile) -> String {
-    detection().column(name).map_or_else(String::new, |c| profile.spellings_of(c).join(" or "))
+    let spellings = spellings(position(name), profile);
+    spellings.iter().map(Spelling::label).collect::<Vec<_>>().join(" or ")
 }
 
 /// Returns true when a column holds right ascension or declination as text.
 fn is_written_angle(delivered: &Delivered, columns: &[Column]) -> bool {
     let name = detection().columns[delivered.archive].name.as_str();
     matches!(name, "ra" | "dec") && is_text(&columns[delivered.table])
-}
-
-/// Returns true when a column holds one number per row.
-fn is_number(column: &Column) -> bool {
-    match column.kind {
-        ColumnKind::Cells(element) => {
-            column.repeat == 1 && (element.is_integer() || element.is_float())
-        }
-        ColumnKind::Ascii(kind) => kind != AsciiKind::Text,
-        ColumnKind::Arrays { .. } => false,
-    }
-}
-
-/// Returns true when TNULL may occur in a column.
-pub(super) fn may_be_undefined(column: &Column) -> bool {
-    column.tnull.is_some() && column.element().is_none_or(Element::is_integer)
 }

@@ -12,6 +12,7 @@
 mod angle;
 mod anomalies;
 mod batch;
+mod cells;
 mod column_frame;
 mod detectors;
 mod extract;
@@ -23,6 +24,7 @@ mod positions;
 mod quality;
 mod report;
 mod rows;
+mod shift;
 mod wcs_cards;
 
 pub use extract::{CatalogueError, CatalogueTask, DetectionSink, extract};

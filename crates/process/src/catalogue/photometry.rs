@@ -4,18 +4,21 @@
 //! zero    = zero point - (airmass - 1) extinction + 2.5 log10(exposure)
 //! airmass = AIRMASS if present, else mean of AMSTART and AMEND, else 1
 //! mag     = zero + delta_mag - aperture correction - 2.5 log10(flux)
-//! mag err = 2.5 log10(1 + flux err / flux)
+//! mag err = 2.5 log10(1 + flux err / flux), or 2.5 / ln(10) flux err / flux by Pogson's formula
 //! delta_mag    = distort_corr - percentage correction
 //! distort_corr = -2.5 log10(factor of the projection at x, y)
 //! ```
 //!
-//! A flux that is not positive keeps its value and has neither magnitude nor error.
+//! A flux that is not positive keeps its value and has neither magnitude nor error. Magnitudes that the profile reads from
+//! columns are not computed; [`mag_add`] is the number to add to them.
 
 use super::batch::{Batch, position};
-use super::logarithm::{mag_of_excess, mag_of_ratio};
+use super::logarithm::{MAG_PER_LN, mag_of_excess, mag_of_ratio};
+use crate::header_view::HeaderView;
 use model::RefusalCode;
 use model::detector::Photometry;
-use model::profile::{PhotometryRules, ZeroPointFor};
+use model::profile::{ErrorFormula, MagAdd, PhotometryRules, ZeroPointFor};
+use sky::Keywords;
 use std::sync::OnceLock;
 
 /// The terms that are added to the instrumental magnitudes of a detector.
@@ -25,32 +28,60 @@ pub(super) struct Calibration {
     pub(super) zero_mag: f64,
     /// Aperture corrections, 0 where there is none.
     pub(super) aperture_mag: [f64; 7],
+    /// The formula of the errors.
+    pub(super) errors: ErrorFormula,
 }
 
 /// The reason why a detector has no calibration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoCalibration {
     #[error("the metadata have no zero point (phot_zp_cat, phot_zp_ext)")]
     ZeroPoint,
+    #[error(
+        "the metadata have no start of the exposure (mjd_obs) to compare with fixed_zero_point_epoch"
+    )]
+    Epoch,
+    #[error(
+        "the headers of the catalogue have no number {0} to add to its magnitudes (catalogue.photometry.mag_add)"
+    )]
+    MagAdd(String),
     #[error("the metadata have no exposure time (exp_time) to scale the zero point with")]
     Exposure,
 }
 
 impl NoCalibration {
-    pub(super) fn code(self) -> RefusalCode {
+    pub(super) fn code(&self) -> RefusalCode {
         match self {
-            Self::ZeroPoint => RefusalCode::NO_ZERO_POINT,
+            Self::ZeroPoint | Self::Epoch | Self::MagAdd(_) => RefusalCode::NO_ZERO_POINT,
             Self::Exposure => RefusalCode::NO_EXPOSURE_TIME,
+        }
+    }
+
+    /// Returns the keyword of the catalogue at fault.
+    pub(super) fn keyword(&self) -> Option<&str> {
+        match self {
+            Self::MagAdd(keyword) => Some(keyword),
+            Self::ZeroPoint | Self::Epoch | Self::Exposure => None,
         }
     }
 }
 
 impl Calibration {
-    pub(super) fn of(facts: &Photometry, rules: &PhotometryRules) -> Result<Self, NoCalibration> {
-        let zero_point = facts
-            .zero_point
-            .filter(|zp| zp.is_finite() && *zp > rules.no_zero_point_up_to)
-            .ok_or(NoCalibration::ZeroPoint)?;
+    /// Returns the calibration of a detector that was exposed at `mjd`.
+    pub(super) fn of(
+        facts: &Photometry,
+        mjd: Option<f64>,
+        rules: &PhotometryRules,
+    ) -> Result<Self, NoCalibration> {
+        let of_header = || {
+            let zero_point = facts.zero_point.filter(|zp| zp.is_finite());
+            let zero_point = zero_point.filter(|zp| *zp > rules.no_zero_point_up_to);
+            zero_point.ok_or(NoCalibration::ZeroPoint)
+        };
+        let zero_point = match rules.fixed_zero_point_mag.zip(rules.fixed_zero_point_epoch) {
+            Some((mag, epoch)) if mjd.ok_or(NoCalibration::Epoch)? >= epoch.mjd => mag,
+            _ => of_header()?,
+        };
         let zero_mag = match rules.zero_point {
             ZeroPointFor::Frame => zero_point,
             ZeroPointFor::Second => {
@@ -62,7 +93,22 @@ impl Calibration {
             }
         };
         let aperture_mag = facts.aperture_corrections.map(|c| c.unwrap_or(0.0));
-        Ok(Self { zero_mag, aperture_mag })
+        Ok(Self { zero_mag, aperture_mag, errors: rules.error_formula })
+    }
+}
+
+/// Returns the number to add to delivered magnitudes, 0 where the profile has none.
+///
+/// # Errors
+/// The keyword that the headers of the catalogue do not have, or not as a finite number.
+pub(super) fn mag_add(rules: &PhotometryRules, view: HeaderView<'_>) -> Result<f64, NoCalibration> {
+    match &rules.mag_add {
+        None => Ok(0.0),
+        Some(MagAdd::Number(number)) => Ok(*number),
+        Some(MagAdd::Keyword(keyword)) => {
+            let number = view.number(keyword.trim()).filter(|number| number.is_finite());
+            number.ok_or_else(|| NoCalibration::MagAdd(keyword.trim().to_owned()))
+        }
     }
 }
 
@@ -147,7 +193,7 @@ pub(super) fn calibrate(
     base.iter_mut().for_each(|v| *v += calibration.zero_mag);
     for flux in fluxes() {
         if batch.block::<f32>(flux.flux).is_some() {
-            magnitudes(batch, flux, &calibration.aperture_mag, scratch);
+            magnitudes(batch, flux, calibration, scratch);
         }
     }
 }
@@ -165,7 +211,7 @@ fn delta_columns() -> &'static DeltaColumns {
     })
 }
 
-fn magnitudes(batch: &mut Batch, columns: &Flux, aperture_mag: &[f64; 7], scratch: &mut Scratch) {
+fn magnitudes(batch: &mut Batch, columns: &Flux, calibration: &Calibration, scratch: &mut Scratch) {
     let mut mag = batch.lend::<f32>(columns.mag);
     let mut uncorrected = columns.corrected.map(|(_, column)| batch.lend::<f32>(column));
     let mut mag_err = columns.mag_err.map(|column| batch.lend::<f32>(column));
@@ -178,11 +224,23 @@ fn magnitudes(batch: &mut Batch, columns: &Flux, aperture_mag: &[f64; 7], scratc
             uncorrected.as_mut().unwrap_or(&mut mag),
         );
         if let Some((aperture, _)) = columns.corrected {
-            push_mags(&scratch.base_mag, &scratch.log_mag, aperture_mag[aperture], &mut mag);
+            push_mags(
+                &scratch.base_mag,
+                &scratch.log_mag,
+                calibration.aperture_mag[aperture],
+                &mut mag,
+            );
         }
     }
     if let (Some(err_column), Some(mag_err)) = (columns.flux_err, &mut mag_err) {
-        push_errors(batch, columns.flux, err_column, mag_err);
+        match calibration.errors {
+            ErrorFormula::Casu => {
+                push_errors(batch, columns.flux, err_column, mag_err, mag_of_excess);
+            }
+            ErrorFormula::Pogson => {
+                push_errors(batch, columns.flux, err_column, mag_err, |ratio| MAG_PER_LN * ratio);
+            }
+        }
     }
     batch.put(columns.mag, mag);
     if let (Some((_, column)), Some(values)) = (columns.corrected, uncorrected) {
@@ -210,14 +268,20 @@ fn push_mags(base_mag: &[f64], log_mag: &[f64], correction_mag: f64, mags: &mut 
 }
 
 /// Appends errors of magnitudes from a flux and its error, NaN where there is no magnitude.
-fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Vec<f32>) {
+fn push_errors(
+    batch: &mut Batch,
+    flux: usize,
+    flux_err: usize,
+    mag_err: &mut Vec<f32>,
+    formula: impl Fn(f64) -> f64,
+) {
     let fluxes = batch.lend::<f32>(flux);
     if let Some(errors) = batch.block::<f32>(flux_err) {
         let known = &fluxes[fluxes.len() - errors.len()..];
         mag_err.extend(known.iter().zip(errors).map(|(flux, err)| {
             let (flux, err) = (f64::from(*flux), f64::from(*err));
             let ratio = err / flux;
-            let mag = mag_of_excess(ratio) as f32;
+            let mag = formula(ratio) as f32;
             let usable = flux > 0.0 && flux.is_finite() && (0.0..f64::INFINITY).contains(&ratio);
             if usable { mag } else { f32::NAN }
         }));
@@ -228,6 +292,10 @@ fn push_errors(batch: &mut Batch, flux: usize, flux_err: usize, mag_err: &mut Ve
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn calibration(zero_mag: f64, aperture_mag: [f64; 7]) -> Calibration {
+        Calibration { zero_mag, aperture_mag, errors: ErrorFormula::Casu }
+    }
 
     fn facts(zero_point: f64) -> Photometry {
         Photometry { zero_point: Some(zero_point), ..Photometry::default() }
@@ -333,7 +401,7 @@ mod tests {
         let cases = worked_out_elsewhere();
         for (n, (what, facts, (flux, err), wanted)) in cases.into_iter().enumerate() {
             let rules = PhotometryRules { zero_point: what, ..PhotometryRules::default() };
-            let calibration = Calibration::of(&facts, &rules).unwrap();
+            let calibration = Calibration::of(&facts, None, &rules).unwrap();
             let percentage = facts.percentage_correction.unwrap_or(0.0);
             let (flux, err) = ([flux], [err]);
             let column = calibrated(&flux, &err, percentage, None, Some(&calibration));
@@ -350,7 +418,7 @@ mod tests {
 
     #[test]
     fn rows_without_magnitude() {
-        let calibration = Calibration { zero_mag: 25.0, aperture_mag: [0.0; 7] };
+        let calibration = calibration(25.0, [0.0; 7]);
         let (inf, nan) = (f32::INFINITY, f32::NAN);
         // (flux, error) -> (has a magnitude, has an error)
         let cases = [
@@ -381,7 +449,7 @@ mod tests {
 
     #[test]
     fn single_precision_to_the_last_place() {
-        let calibration = Calibration { zero_mag: 23.456_789, aperture_mag: [0.1; 7] };
+        let calibration = calibration(23.456_789, [0.1; 7]);
         let flux: Vec<f32> = (0..20_000).map(|n| 1.01_f32.powi(n % 3000 - 500)).collect();
         let err: Vec<f32> =
             flux.iter().enumerate().map(|(n, f)| f * 1.3_f32.powi(-(n as i32 % 60))).collect();
@@ -399,7 +467,7 @@ mod tests {
 
     #[test]
     fn distortion_is_part_of_every_magnitude() {
-        let calibration = Calibration { zero_mag: 25.0, aperture_mag: [0.0; 7] };
+        let calibration = calibration(25.0, [0.0; 7]);
         // The factor on K fluxes 0.45 degrees off the axis of WFCAM, and a row without one.
         let factors = [1.0 / 0.985_236_687_858_645_9, 1.0, f64::NAN];
         let flux = [1000.0_f32; 3];
@@ -420,13 +488,48 @@ mod tests {
         let rules = PhotometryRules::default();
         for zero_point in [None, Some(0.0), Some(-1.0), Some(f64::NAN)] {
             let facts = Photometry { zero_point, exposure_s: Some(1.0), ..Photometry::default() };
-            assert_eq!(Calibration::of(&facts, &rules), Err(NoCalibration::ZeroPoint));
+            assert_eq!(Calibration::of(&facts, None, &rules), Err(NoCalibration::ZeroPoint));
         }
-        assert_eq!(Calibration::of(&facts(22.0), &rules), Err(NoCalibration::Exposure));
+        assert_eq!(Calibration::of(&facts(22.0), None, &rules), Err(NoCalibration::Exposure));
         let frame = PhotometryRules { zero_point: ZeroPointFor::Frame, ..rules };
-        assert_eq!(Calibration::of(&facts(22.0), &frame).unwrap().zero_mag, 22.0);
+        assert_eq!(Calibration::of(&facts(22.0), None, &frame).unwrap().zero_mag, 22.0);
         let column = calibrated(&[1.0], &[1.0], 0.01, None, None);
         assert_eq!(column("delta_mag").unwrap(), [-0.01]);
         assert!(column("aper_mag3").is_none() && column("aper_mag3_err").is_none());
+    }
+
+    #[test]
+    fn errors_by_pogsons_formula() {
+        let errors = ErrorFormula::Pogson;
+        let calibration = Calibration { errors, ..calibration(25.0, [0.0; 7]) };
+        let (flux, err) = ([1000.0, 1000.0, 50.0, -1.0], [10.0, 0.0, 5.0, 1.0]);
+        let column = calibrated(&flux, &err, 0.0, None, Some(&calibration));
+        let found = column("aper_mag3_err").unwrap();
+        let wanted = [0.010_857_362, 0.0, 0.108_573_62];
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert!((found - wanted).abs() <= wanted * f32::EPSILON, "{found} {wanted}");
+        }
+        assert!(found[3].is_nan());
+    }
+
+    #[test]
+    fn a_fixed_zero_point_holds_from_its_epoch() {
+        let text = "zero_point = \"frame\"\nfixed_zero_point_mag = 25.0\n\
+            fixed_zero_point_epoch = \"2015-04-12\"";
+        let profile = format!(
+            "name = \"x\"\nsurvey_id = 1\ntitle = \"X\"\nfallback = true\n[naming]\n\
+             delivery = \"{{night}}_v{{version}}\"\nextensions = [\".fit\"]\n[catalogue.photometry]\n{text}"
+        );
+        let profile = model::profile::SurveyProfile::parse(&profile).unwrap();
+        let rules = &profile.catalogue.photometry;
+        let of = |zero_point, mjd| {
+            let facts = Photometry { zero_point, ..Photometry::default() };
+            Calibration::of(&facts, mjd, rules).map(|calibration| calibration.zero_mag)
+        };
+        assert_eq!(of(None, Some(57_124.0)), Ok(25.0));
+        assert_eq!(of(Some(22.0), Some(57_125.5)), Ok(25.0), "instead of the header's");
+        assert_eq!(of(Some(22.0), Some(57_123.9)), Ok(22.0));
+        assert_eq!(of(None, Some(57_123.9)), Err(NoCalibration::ZeroPoint));
+        assert_eq!(of(Some(22.0), None), Err(NoCalibration::Epoch));
     }
 }

@@ -7,6 +7,7 @@
 use super::angle::{AngleUnit, Axis, Declared};
 use super::anomalies::{Anomaly, Contradiction};
 use super::column_frame::{ColumnFrame, UnknownFrame};
+use super::shift::{Pixels, Shift, median_shift};
 use fits::Column;
 use model::profile::{MissingPosition, PositionRules, PositionSource, PositionUnit};
 use sky::{ReferenceFrame, SkyPosition, ToIcrs, Wcs, angular_distance_deg};
@@ -29,6 +30,8 @@ pub(super) struct Positions {
 #[derive(Clone, Copy)]
 pub(super) struct SkyCells<'a> {
     pub(super) columns: [&'a Column; 2],
+    /// True for values that are degrees, whatever the headers declare: text, and those that a spelling converts.
+    pub(super) in_degrees: [bool; 2],
     pub(super) ra: &'a [f64],
     pub(super) dec: &'a [f64],
     pub(super) frame: &'a ColumnFrame,
@@ -40,6 +43,7 @@ pub(super) struct SkyCells<'a> {
 #[derive(Clone, Copy)]
 struct Placed<'a> {
     columns: [&'a Column; 2],
+    in_degrees: [bool; 2],
     ra: &'a [f64],
     dec: &'a [f64],
     frame: ReferenceFrame,
@@ -51,9 +55,10 @@ struct Placed<'a> {
 impl<'a> SkyCells<'a> {
     fn placed(&self) -> Result<Placed<'a>, &'a UnknownFrame> {
         let frame = *self.frame.as_ref()?;
-        let SkyCells { columns, ra, dec, keeps_fk5_2000, .. } = *self;
+        let SkyCells { columns, in_degrees, ra, dec, keeps_fk5_2000, .. } = *self;
         Ok(Placed {
             columns,
+            in_degrees,
             ra,
             dec,
             frame,
@@ -121,7 +126,8 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
             match cells {
                 Some(Ok(cells)) => {
                     let units = units(sources, &cells, rules, &mut out);
-                    check_rows(&cells, units, rules.disagreement_arcsec, &mut out);
+                    let limit_arcsec = rules.disagreement_limit_arcsec(pixel_arcsec(wcs));
+                    check_rows(&cells, units, limit_arcsec, &mut out);
                 }
                 Some(Err(unknown)) => {
                     out.anomalies.push(Anomaly::FrameUnknown { reason: unknown.0.clone() });
@@ -244,8 +250,9 @@ fn units(
     let declared = declared(cells, rules);
     let known = |d: &Declared| if let Declared::Unit(unit) = d { Some(*unit) } else { None };
     let fixed = [known(&declared[0]), known(&declared[1])];
+    let limit_arcsec = rules.refusal_limit_arcsec();
     let distance = |units: Units| median_distance_arcsec(sources, cells, units);
-    let agrees = |units: &Units| distance(*units).is_some_and(|d| d <= rules.refuse_above_arcsec);
+    let agrees = |units: &Units| distance(*units).is_some_and(|d| d <= limit_arcsec);
     let units = match fixed {
         [Some(ra), Some(dec)] => possible(cells, [ra, dec], rules, out),
         _ => match candidates(fixed).find(agrees) {
@@ -261,19 +268,59 @@ fn units(
             None => without_wcs(sources, cells, &declared, fixed, out),
         },
     };
-    let Some(median_arcsec) = distance(units) else { return units };
+    let Some((median_arcsec, wcs)) = distance(units).zip(sources.wcs) else { return units };
     out.compared = true;
-    if median_arcsec > rules.refuse_above_arcsec {
+    if median_arcsec > limit_arcsec {
         out.contradiction.get_or_insert_with(|| Contradiction::Wcs {
             median_arcsec,
-            limit_arcsec: rules.refuse_above_arcsec,
+            limit_arcsec,
             unit: cells.name(units),
-            better: better(sources, cells, units, rules.refuse_above_arcsec),
+            better: better(sources, cells, units, limit_arcsec),
         });
-    } else if rules.source == PositionSource::Columns && median_arcsec > rules.disagreement_arcsec {
-        out.anomalies.push(Anomaly::Disagreement { median_arcsec });
+        return units;
+    }
+    let shift = shift(sources, cells, units, wcs);
+    let too_far = |limit_px: &f64| shift.is_some_and(|shift| shift.reaches(*limit_px));
+    if let Some((shift, limit_px)) = shift.zip(rules.refusal_limit_px().filter(too_far)) {
+        let origin = rules.pixel_origin;
+        out.contradiction.get_or_insert(Contradiction::Pixels { shift, limit_px, origin });
+    } else if rules.source == PositionSource::Columns
+        && median_arcsec > rules.disagreement_limit_arcsec(pixel_arcsec(wcs))
+    {
+        out.anomalies.push(Anomaly::Disagreement { median_arcsec, shift });
     }
     units
+}
+
+/// Returns the size of a pixel at the reference point.
+fn pixel_arcsec(wcs: &Wcs) -> f64 {
+    let [[a, b], [c, d]] = wcs.matrix_deg();
+    (a * d - b * c).abs().sqrt() * 3600.0
+}
+
+/// Returns the shift of x and y against the pixels of the columns.
+fn shift(sources: &Sources<'_>, cells: &Placed<'_>, units: Units, wcs: &Wcs) -> Option<Shift> {
+    // A column of single precision is at most half a step from the position that was computed.
+    let step_deg = |axis: usize, values: &[f64]| {
+        let is_single = cells.columns[axis].element() == Some(fits::Element::Float);
+        let largest =
+            values.iter().fold(0.0, |a: f64, b| a.max(b.abs() * f64::from(b.is_finite())));
+        if is_single { largest * units[axis].degrees * f64::from(f32::EPSILON) / 2.0 } else { 0.0 }
+    };
+    let rounding_deg = step_deg(0, cells.ra).max(step_deg(1, cells.dec));
+    let seen = sampled(cells).filter_map(|row| {
+        let (ra, dec) = cells.degrees(row, units);
+        let (x, y) = wcs.sky_to_pixel(SkyPosition::new(ra, dec)?)?;
+        Some(Pixels { delivered: [sources.x[row], sources.y[row]], of_wcs: [x, y] })
+    });
+    median_shift(seen, rounding_deg * 3600.0 / pixel_arcsec(wcs))
+}
+
+/// Returns the rows that are compared with the WCS, those without a position left out.
+fn sampled(cells: &Placed<'_>) -> impl Iterator<Item = usize> {
+    let step = cells.ra.len().div_ceil(SAMPLE).max(1);
+    let is_placed = |row: &usize| !is_missing(cells.ra[*row], cells.dec[*row]);
+    (0..cells.ra.len()).step_by(step).filter(is_placed)
 }
 
 /// Returns the change that would agree with the WCS, and the setting of the profile for it: other units, or another frame.
@@ -309,8 +356,7 @@ fn declared(cells: &Placed<'_>, rules: &PositionRules) -> [Declared; 2] {
     std::array::from_fn(|n| {
         let column = cells.columns[n];
         let unit = match rules.unit {
-            // Text has been converted to degrees.
-            _ if is_text(column) => AngleUnit::DEGREES,
+            _ if cells.in_degrees[n] => AngleUnit::DEGREES,
             PositionUnit::Tunit => return Declared::of(column.unit.as_deref(), axes[n]),
             PositionUnit::Radians => AngleUnit::RADIANS,
             PositionUnit::Hours if n == 0 => AngleUnit::HOURS,
@@ -395,10 +441,7 @@ fn mostly_impossible(cells: &Placed<'_>, units: Units) -> bool {
 /// Returns the median over some rows of the distance between columns and WCS; `None` without a WCS or rows to compare.
 fn median_distance_arcsec(sources: &Sources<'_>, cells: &Placed<'_>, units: Units) -> Option<f64> {
     let wcs = sources.wcs?;
-    let step = cells.ra.len().div_ceil(SAMPLE).max(1);
-    let mut distances: Vec<f64> = (0..cells.ra.len())
-        .step_by(step)
-        .filter(|&row| !is_missing(cells.ra[row], cells.dec[row]))
+    let mut distances: Vec<f64> = sampled(cells)
         .filter_map(|row| {
             let wcs = wcs.pixel_to_sky(sources.x[row], sources.y[row])?;
             let (ra, dec) = cells.degrees(row, units);
@@ -481,6 +524,7 @@ mod tests {
         let sources = Sources {
             columns: Some(SkyCells {
                 columns: [&columns[0], &columns[1]],
+                in_degrees: [false; 2],
                 ra: &ra,
                 dec: &dec,
                 frame: &Ok(ReferenceFrame::Icrs),
@@ -500,6 +544,11 @@ mod tests {
             .map(model::RefusalCode::as_str)
             .collect();
         (found.ra_deg.into_iter().zip(found.dec_deg).collect(), codes)
+    }
+
+    /// Limits in arcsec alone.
+    fn arcsec() -> PositionRules {
+        PositionRules { disagreement_arcsec: Some(10.0), ..PositionRules::default() }
     }
 
     #[test]
@@ -555,7 +604,7 @@ mod tests {
 
     #[test]
     fn columns_far_from_the_wcs() {
-        let rules = PositionRules::default();
+        let rules = arcsec();
         let off = |arcsec: f64| (2.0, 1.0 + arcsec / 3600.0);
         for (arcsec, codes) in [
             (0.5, &[][..]),
@@ -576,7 +625,7 @@ mod tests {
     fn positions_of_the_wcs_are_checked_by_the_columns() {
         let rules = PositionRules {
             source: PositionSource::Wcs,
-            disagreement_arcsec: 0.1,
+            disagreement_arcsec: Some(0.1),
             ..PositionRules::default()
         };
         let off = |arcsec: f64| (2.0, 1.0 + arcsec / 3600.0);
@@ -595,11 +644,45 @@ mod tests {
     }
 
     #[test]
+    fn half_a_pixel_is_the_limit_without_keys() {
+        let rules = PositionRules::default();
+        // Pixels of 0.36 arcsec.
+        let off = |px: f64| (2.0, 1.0 + px * 1e-4);
+        let wcs = PositionRules { source: PositionSource::Wcs, ..PositionRules::default() };
+        for (px, codes) in [
+            (0.0, &[][..]),
+            (0.4, &[]),
+            (-0.4, &[]),
+            (0.6, &["pixel_shift"]),
+            (-1.0, &["pixel_shift"]),
+            (100.0, &["position_contradicts_wcs"]),
+        ] {
+            assert_eq!(run(Some("deg"), &[off(px); 5], true, &rules).1, codes, "{px}");
+            let (_, reported) = run(Some("deg"), &[off(px); 5], true, &wcs);
+            let differ = codes.iter().map(|_| "position_disagrees_with_wcs");
+            assert_eq!(reported, differ.chain(codes.iter().copied()).collect::<Vec<_>>(), "{px}");
+        }
+        // Positions that scatter around x and y are a finding.
+        let rows = [off(2.0), off(-2.0), off(2.0), off(-2.0), off(0.1)];
+        let found = run(Some("deg"), &rows, true, &rules).1;
+        assert_eq!(found, ["position_disagrees_with_wcs"]);
+        let lenient = PositionRules { refuse_above_px: Some(3.0), ..PositionRules::default() };
+        let found = run(Some("deg"), &[off(2.0); 3], true, &lenient).1;
+        assert_eq!(found, ["position_disagrees_with_wcs"]);
+        // The columns are in single precision: half a step is no shift, at RA 2 a thousandth of a pixel.
+        assert_eq!(
+            run(Some("deg"), &[off(0.500_9); 3], true, &rules).1,
+            ["position_disagrees_with_wcs"]
+        );
+        assert_eq!(run(Some("deg"), &[off(0.501_5); 3], true, &rules).1, ["pixel_shift"]);
+    }
+
+    #[test]
     fn rows_without_a_position() {
         let rows = [(2.0, 1.0), (0.0, 0.0), (f64::NAN, 1.0), (0.0, 1.0)];
         let rules = PositionRules {
-            disagreement_arcsec: 1e9,
-            refuse_above_arcsec: 1e9,
+            disagreement_arcsec: Some(1e9),
+            refuse_above_arcsec: Some(1e9),
             ..PositionRules::default()
         };
         let (found, reported) = run(Some("deg"), &rows, true, &rules);

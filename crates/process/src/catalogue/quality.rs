@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 pub(super) const DEBLENDED: i32 = 1 << 4;
 pub(super) const BAD_PIXELS: i32 = 1 << 6;
 pub(super) const LOW_CONFIDENCE: i32 = 1 << 7;
+const SATURATED: i32 = 1 << 16;
 
 struct Columns {
     profiles: [usize; 7],
@@ -30,27 +31,45 @@ fn columns() -> &'static Columns {
     })
 }
 
-/// Fills `pp_err_bits` of the block. Unknown measures set no bit.
-pub(super) fn set_bits(batch: &mut Batch, rows: usize, rules: &QualityRules) {
+/// Fills `pp_err_bits` of the block. Unknown measures set no bit. `flags` are the bits of `err_bits` of the rows; empty where
+/// the profile gives none of them a meaning, or the table does not have them.
+pub(super) fn set_bits(batch: &mut Batch, rows: usize, rules: &QualityRules, flags: &[u64]) {
     let at = columns();
     let mut bits = vec![0_i32; rows];
-    if let Some(first) = batch.block::<f32>(at.profiles[0]) {
-        let marker = rules.deblended_profile;
-        set(&mut bits, first, DEBLENDED, |v| v == marker);
-        for &profile in &at.profiles[1..] {
-            match batch.block::<f32>(profile) {
-                Some(values) => unset(&mut bits, values, DEBLENDED, |v| v != marker),
-                None => bits.iter_mut().for_each(|b| *b &= !DEBLENDED),
-            }
-        }
+    if rules.blended_bits.is_empty() {
+        set_deblended(batch, &mut bits, rules.deblended_profile);
     }
-    if let Some(values) = batch.block::<f32>(at.err_bits) {
+    if rules.bad_bits.is_empty()
+        && let Some(values) = batch.block::<f32>(at.err_bits)
+    {
         set(&mut bits, values, BAD_PIXELS, |v| v > rules.bad_pixels_above);
     }
     if let Some(values) = batch.block::<f32>(at.average_conf) {
         set(&mut bits, values, LOW_CONFIDENCE, |v| v < rules.low_confidence_below);
     }
+    for (given, bit) in [
+        (&rules.blended_bits, DEBLENDED),
+        (&rules.bad_bits, BAD_PIXELS),
+        (&rules.saturated_bits, SATURATED),
+    ] {
+        let mask = QualityRules::mask(given);
+        for (bits, flags) in bits.iter_mut().zip(flags) {
+            *bits |= bit & -i32::from(flags & mask != 0);
+        }
+    }
     batch.column::<i32>(at.bits).extend_from_slice(&bits);
+}
+
+fn set_deblended(batch: &mut Batch, bits: &mut [i32], marker: f32) {
+    let at = columns();
+    let Some(first) = batch.block::<f32>(at.profiles[0]) else { return };
+    set(bits, first, DEBLENDED, |v| v == marker);
+    for &profile in &at.profiles[1..] {
+        match batch.block::<f32>(profile) {
+            Some(values) => unset(bits, values, DEBLENDED, |v| v != marker),
+            None => bits.iter_mut().for_each(|b| *b &= !DEBLENDED),
+        }
+    }
 }
 
 fn set(bits: &mut [i32], values: &[f32], bit: i32, holds: impl Fn(f32) -> bool) {
@@ -126,16 +145,50 @@ mod tests {
             batch.column::<f32>(at.err_bits).push(err_bits);
             batch.column::<f32>(at.average_conf).push(conf);
         }
-        set_bits(&mut batch, cases.len(), &QualityRules::default());
+        set_bits(&mut batch, cases.len(), &QualityRules::default(), &[]);
         let bits = batch.block::<i32>(at.bits).unwrap().to_vec();
         assert_eq!(bits, cases.map(|(_, bits)| bits));
+    }
+
+    #[test]
+    fn bits_of_the_catalogue_by_their_meaning() {
+        let rules = QualityRules {
+            blended_bits: vec![0, 1],
+            bad_bits: vec![4, 40],
+            saturated_bits: vec![2],
+            ..QualityRules::default()
+        };
+        let cases = [
+            (0, 0),
+            (1, DEBLENDED),
+            (3, DEBLENDED),
+            (4, SATURATED),
+            (8, 0),
+            (1 << 40, BAD_PIXELS),
+            (u64::MAX, DEBLENDED | BAD_PIXELS | SATURATED),
+        ];
+        let mut batch = Batch::new();
+        let at = columns();
+        for (flags, _) in cases {
+            // Neither the threshold nor the profiles count beside the bits.
+            batch.column::<f32>(at.err_bits).push(flags as f32);
+            at.profiles.iter().for_each(|p| batch.column::<f32>(*p).push(-1.0));
+        }
+        set_bits(&mut batch, cases.len(), &rules, &cases.map(|(flags, _)| flags));
+        assert_eq!(batch.block::<i32>(at.bits).unwrap(), cases.map(|(_, bits)| bits));
+        // The others keep their rules.
+        let only = QualityRules { saturated_bits: vec![2], ..QualityRules::default() };
+        let mut batch = Batch::new();
+        batch.column::<f32>(at.err_bits).extend([4.0_f32, 0.0]);
+        set_bits(&mut batch, 2, &only, &[4, 0]);
+        assert_eq!(batch.block::<i32>(at.bits).unwrap(), [SATURATED | BAD_PIXELS, 0]);
     }
 
     #[test]
     fn without_the_columns_no_bit_is_set() {
         let mut batch = Batch::new();
         batch.column::<f32>(columns().profiles[0]).push(-1.0);
-        set_bits(&mut batch, 1, &QualityRules::default());
+        set_bits(&mut batch, 1, &QualityRules::default(), &[]);
         assert_eq!(batch.block::<i32>(columns().bits).unwrap(), &[0]);
     }
 

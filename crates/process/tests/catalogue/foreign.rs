@@ -7,9 +7,10 @@ use process::catalogue::{CatalogueTask, DetectionSink, extract};
 use stage::{StageError, StagedWriter};
 use std::path::PathBuf;
 
-struct Staged {
-    dir: PathBuf,
-    writer: Option<StagedWriter>,
+/// A sink that writes `detection.parquet` into a directory.
+pub struct Staged {
+    pub dir: PathBuf,
+    pub writer: Option<StagedWriter>,
 }
 
 impl DetectionSink for Staged {

@@ -8,3 +8,4 @@ mod layouts;
 mod made;
 mod real;
 mod refusals;
+mod spellings;
