@@ -3,7 +3,7 @@
 //! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has none.
 //! Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain the detector's
 //! name ([`related`]). The place in the file counts for all other tables: their order, in files with as many catalogues as
-//! detectors, or the HDU if the profile sets this. Numbers in names, or in different keywords, confirm or replace the place. If
+//! detectors, or the HDU or a keyword if the profile sets this. Numbers in names, or in different keywords, confirm or replace the place. If
 //! all of them are the images' numbers plus a constant, one file counts from another number, and the positions of the rows
 //! decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to several images, or to different ones by
 //! different keywords, belongs to none.
@@ -14,6 +14,9 @@ mod related;
 #[cfg(test)]
 mod tests;
 
+use crate::header_view::HeaderView;
+use crate::ldac::CellHeaders;
+use fits::Hdu;
 use model::RefusalCode;
 use model::profile::{CatalogueProfile, Pairing};
 use std::collections::BTreeSet;
@@ -35,11 +38,18 @@ pub(crate) struct Identity {
     version: Option<String>,
     /// Values of [`other_keywords`], in their order.
     others: Vec<Option<String>>,
+    /// Value of the keyword of [`Pairing::Keyword`].
+    key: Option<String>,
 }
 
 impl Identity {
     /// Reads the identity of an HDU; `own` returns the value of a keyword of its own header.
-    pub(crate) fn of(hdu: u16, pair_by: &[String], own: impl Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn of(
+        hdu: u16,
+        rules: &CatalogueProfile,
+        own: impl Fn(&str) -> Option<String>,
+    ) -> Self {
+        let pair_by = rules.pair_by.as_slice();
         let value =
             |keyword: &str| own(keyword).map(|text| normal(&text)).filter(|t| !t.is_empty());
         let by_name = pair_by.iter().any(|keyword| keyword == NAME);
@@ -48,7 +58,23 @@ impl Identity {
             name: value(NAME).filter(|_| by_name),
             version: value(VERSION).filter(|_| by_name),
             others: other_keywords(pair_by).map(value).collect(),
+            key: rules.pairing_keyword().and_then(value),
         }
+    }
+
+    /// Reads the identity of a catalogue HDU. The names and numbers in a header before it (FITS_LDAC) are the image's own and
+    /// count first: the name of the table says nothing then.
+    pub(crate) fn of_table(hdu: &Hdu, rules: &CatalogueProfile, cells: &CellHeaders) -> Self {
+        let own = HeaderView::new(hdu);
+        let Some(cell) = cells.before(hdu.index.0).filter(|_| rules.pairing == Pairing::Ldac)
+        else {
+            return Self::of(hdu.index.0, rules, |keyword| own.own_written(keyword));
+        };
+        let cell = HeaderView::of_header(cell);
+        Self::of(hdu.index.0, rules, |keyword| {
+            let is_name = [NAME, VERSION].contains(&keyword);
+            cell.own_written(keyword).or_else(|| own.own_written(keyword).filter(|_| !is_name))
+        })
     }
 
     /// Returns the values of all keywords but EXTVER.
@@ -131,7 +157,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) tables: &'a [Identity],
     /// HDUs of the image file that hold an image or may hold one, usable or not, ascending.
     pub(crate) image_hdus: &'a [u16],
-    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending; used by [`Pairing::Order`].
+    /// HDUs of the other file that hold a catalogue or may hold one, usable or not, ascending; not used by
+    /// [`Pairing::Hdu`].
     pub(crate) table_hdus: &'a [u16],
     /// True when neither file has another table or image, usable or not.
     pub(crate) alone: bool,
@@ -144,7 +171,12 @@ type Opinion = Option<BTreeSet<usize>>;
 pub(crate) fn pair(sides: &Sides<'_>, rules: &CatalogueProfile) -> Vec<Pair> {
     let opinions = opinions(sides, &rules.pair_by);
     let contained = related::contained(sides);
-    let numbers = if sides.alone { Vec::new() } else { related::numbers(sides, &rules.pair_by) };
+    let is_by_keyword = rules.pairing_keyword().is_some();
+    let numbers = if sides.alone || is_by_keyword {
+        Vec::new()
+    } else {
+        related::numbers(sides, &rules.pair_by)
+    };
     let places: Vec<Pair> =
         (0..sides.tables.len()).map(|table| by_place(sides, rules, table)).collect();
     let is_shifted = is_shifted(&numbers, &places);
@@ -347,15 +379,16 @@ fn claimed_twice(sides: &Sides<'_>, image: usize, table: usize, rival: usize) ->
 /// Returns the image at the place of a table.
 fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
     let hdu = sides.tables[table].hdu;
-    let image = match rules.pairing {
+    let image = match &rules.pairing {
+        Pairing::Keyword(keyword) => return by_keyword(sides, keyword, table),
         Pairing::Hdu if sides.alone && sides.images.len() == 1 && sides.tables.len() == 1 => {
             Some(0)
         }
         Pairing::Hdu => sides.images.iter().position(|image| image.hdu == hdu),
-        Pairing::Order if sides.image_hdus.len() != sides.table_hdus.len() => {
+        Pairing::Order | Pairing::Ldac if sides.image_hdus.len() != sides.table_hdus.len() => {
             return Pair::Apart(uneven(sides));
         }
-        Pairing::Order => {
+        Pairing::Order | Pairing::Ldac => {
             let order = sides.table_hdus.iter().position(|of_table| *of_table == hdu);
             let theirs = order.and_then(|n| sides.image_hdus.get(n));
             sides.images.iter().position(|image| theirs == Some(&image.hdu))
@@ -371,6 +404,41 @@ fn by_place(sides: &Sides<'_>, rules: &CatalogueProfile, table: usize) -> Pair {
         sides.image_name
     );
     Pair::Apart(Unpaired { code: RefusalCode::NO_DETECTOR, message, by_identity: false })
+}
+
+/// Returns the image that has the value of a keyword in the header of a table.
+fn by_keyword(sides: &Sides<'_>, keyword: &str, table: usize) -> Pair {
+    let apart = |code, message| {
+        Pair::Apart(Unpaired { code, message, by_identity: code != RefusalCode::NO_DETECTOR })
+    };
+    let file = sides.image_name;
+    let is_lone = sides.alone && sides.images.len() == 1 && sides.tables.len() == 1;
+    let Some(key) = &sides.tables[table].key else {
+        let message = format!(
+            "the header of the table has no {keyword}, which identifies the detector of {file} by catalogue.pairing of the profile"
+        );
+        return match is_lone {
+            true => Pair::With { image: 0, ground: Ground::Place },
+            false => apart(RefusalCode::PAIRING_AMBIGUOUS, message),
+        };
+    };
+    let with_key = |n: &usize| sides.images[*n].key.as_ref() == Some(key);
+    let found: Vec<usize> = (0..sides.images.len()).filter(with_key).collect();
+    match found.as_slice() {
+        [image] => Pair::With { image: *image, ground: Ground::Identity },
+        [] if is_lone && sides.images[0].key.is_none() => {
+            Pair::With { image: 0, ground: Ground::Place }
+        }
+        [] => {
+            let message = format!("{keyword} {} is that of no usable image of {file}", brief(key));
+            apart(RefusalCode::NO_DETECTOR, message)
+        }
+        several => {
+            let message =
+                format!("{keyword} {} is that of {} images of {file}", brief(key), several.len());
+            apart(RefusalCode::PAIRING_AMBIGUOUS, message)
+        }
+    }
 }
 
 /// Returns the reason why the order of the tables is no reason for a pair.

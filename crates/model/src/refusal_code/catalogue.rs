@@ -17,6 +17,8 @@ codes! { PREVIEWS "Previews"
 
 codes! { TABLES "Catalogues"
     NO_TABLE = "no_table", Refusal, Repaired => "The catalogue file has no table.";
+    TABLE_IN_IMAGE = "table_in_image", Finding, Words("set `catalogue.where` of the survey's profile to `\"image\"`, or give the table a role in `[[hdu]]`: `\"catalogue\"`, or `\"ignored\"` if it is none")
+        => "A table in an image file has the columns of a catalogue, and is not used.";
     ZERO_ROWS = "zero_rows", Refusal, Profile => "The catalogue of a detector has no rows.";
     NO_METADATA = "no_metadata", Refusal, ImageRefusal => "The archive lacks the metadata of the catalogue's image.";
     NO_PROGRAMME = "no_programme", Refusal, ImageRefusal => "The image of the catalogue belongs to no programme.";

@@ -7,7 +7,7 @@ type Side<'a> = &'a [(u16, &'a [(&'a str, &'a str)])];
 
 fn identities(side: Side<'_>, rules: &CatalogueProfile) -> Vec<Identity> {
     let identity = |(hdu, cards): &(u16, &[(&str, &str)])| {
-        Identity::of(*hdu, &rules.pair_by, |keyword| {
+        Identity::of(*hdu, rules, |keyword| {
             cards.iter().find(|(k, _)| *k == keyword).map(|(_, value)| (*value).to_owned())
         })
     };
@@ -86,6 +86,28 @@ fn uninformative_names_defer_to_the_position() {
     assert_eq!(paired(images, &[(2, &table)], &order), ["pairing_ambiguous"]);
     let three: Side<'_> = &[(1, &table), (2, &table), (3, &table)];
     assert_eq!(paired(images, three, &order), ["pairing_ambiguous"; 3]);
+}
+
+#[test]
+fn a_keyword_pairs() {
+    let rules = CatalogueProfile {
+        pairing: Pairing::Keyword("QUADRANT".to_owned()),
+        ..CatalogueProfile::default()
+    };
+    let quadrant = |number: &'static str| [("QUADRANT", number)];
+    let images: Side<'_> = &[(1, &quadrant("3")), (2, &quadrant("1")), (4, &quadrant("2"))];
+    let tables: Side<'_> =
+        &[(1, &quadrant("1")), (2, &quadrant("02")), (3, &quadrant("3")), (4, &quadrant("4"))];
+    assert_eq!(paired(images, tables, &rules), ["2", "4", "1", "no_detector"]);
+    let tables: Side<'_> = &[(1, &[]), (2, &quadrant("3")), (3, &quadrant("3"))];
+    assert_eq!(paired(images, tables, &rules), ["pairing_ambiguous"; 3]);
+    let twice: Side<'_> = &[(1, &quadrant("3")), (2, &quadrant("3"))];
+    assert_eq!(paired(twice, &[(1, &quadrant("3"))], &rules), ["pairing_ambiguous"]);
+    assert_eq!(paired(&[(0, &[])], &[(1, &[])], &rules), ["0"]);
+    // Names of HDUs count first.
+    let named = |name: &'static str| [("EXTNAME", name), ("QUADRANT", "1")];
+    let images: Side<'_> = &[(1, &named("NORTH")), (2, &named("SOUTH"))];
+    assert_eq!(paired(images, &[(1, &named("SOUTH"))], &rules), ["2"]);
 }
 
 #[test]
