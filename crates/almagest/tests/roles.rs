@@ -382,5 +382,17 @@ fn a_real_ldac_file_is_paired_or_refused() {
         }
         let refusals = desk.refusals();
         assert_eq!(refusals.len(), refused, "{pairing}: {refusals:?}");
+        if pairing == "\"hdu\"" {
+            let misplaced: Vec<&str> = refusals
+                .iter()
+                .filter(|r| r["code"] == json!("pairing_contradicted"))
+                .map(|r| r["message"].as_str().unwrap())
+                .collect();
+            assert_eq!(misplaced.len(), 2, "{refusals:?}");
+            assert!(
+                misplaced.iter().any(|m| m.contains("fit ext_num 2: set catalogue.pairing")),
+                "{misplaced:?}"
+            );
+        }
     }
 }

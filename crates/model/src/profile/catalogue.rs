@@ -34,6 +34,7 @@ pub struct CatalogueProfile {
     pub place: CatalogueWhere,
     /// The detector of a catalogue whose HDU is not named: `"hdu"`, `"order"` (the default), `"ldac"` or
     /// `{ keyword = "…" }`. Names and numbers of HDUs (`pair_by`) count first. Example: `pairing = { keyword = "CCDNUM" }`.
+    /// In every case a catalogue is refused whose RA and DEC, or x and y, do not fit its detector.
     pub pairing: Pairing,
     /// The treatment of a catalogue without rows.
     pub zero_rows: ZeroRows,

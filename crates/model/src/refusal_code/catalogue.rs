@@ -25,6 +25,7 @@ codes! { TABLES "Catalogues"
     NO_DETECTOR = "no_detector", Refusal, ImageRefusal => "The image has no detector for the table.";
     PAIRING_AMBIGUOUS = "pairing_ambiguous", Refusal, Profile => "Names and numbers do not identify the detector of the table.";
     PAIRING_CONTRADICTORY = "pairing_contradictory", Refusal, Profile => "Names or numbers of the table belong to another detector than its place, or than the metadata state.";
+    PAIRING_CONTRADICTED = "pairing_contradicted", Refusal, Profile => "The positions of the rows do not fit the detector that the table was paired with, and fit another one of the image.";
     PAIRING_BY_POSITION = "pairing_by_position", Finding, Words("name the extensions of image and catalogue alike, or set `catalogue.pair_by` of the survey's profile")
         => "The table was paired by its place in the file, and nothing confirms the pair.";
     DETECTOR_WITHOUT_CATALOGUE = "detector_without_catalogue", Finding, Words("deliver the catalogue of the detector, or settle its refusal")

@@ -444,6 +444,9 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             }
             self.report_renumbered(catalogue, table, detector, &otherwise);
         }
+        if self.refuse_misplaced(catalogue, (table, layout, view), detector, &judged) {
+            return Ok(());
+        }
         if let Some(found) = judged.contradiction() {
             let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
             let reason =
@@ -460,6 +463,45 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             return Ok(());
         }
         self.write(catalogue, table, &context, &judged)
+    }
+
+    /// Refuses a table whose positions do not fit its detector and fit another one of the image. Returns `false` when there is no
+    /// such detector.
+    fn refuse_misplaced(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        (table, layout, view): (&Table<'_>, &Layout, HeaderView<'_>),
+        detector: &Detector,
+        judged: &Judged<'_, '_>,
+    ) -> bool {
+        if !judged.is_misplaced() {
+            return false;
+        }
+        let profile = self.task.profile;
+        let rule = profile.catalogue.position.frame;
+        let mut others = catalogue.detectors.iter().filter(|d| d.ext_num != detector.ext_num);
+        let fitting = others.find(|other| {
+            let frame = column_frame((table, view), layout, other, rule);
+            judged.fits(other, wcs(other, profile).ok().as_ref(), &frame, profile)
+        });
+        let Some(other) = fitting else { return false };
+        let columns = if judged.contradiction().is_some() { "RA and DEC" } else { "x and y" };
+        let message = format!(
+            "{columns} of the rows do not fit ext_num {} of {}, with which the table was paired, and fit ext_num {}: set \
+             catalogue.pairing of the profile",
+            detector.ext_num, catalogue.image_name, other.ext_num
+        );
+        let code = RefusalCode::PAIRING_CONTRADICTED;
+        self.refuse_table(
+            catalogue,
+            table,
+            Some(detector),
+            Reason { code, message, parked: false },
+        );
+        if let Some(refusal) = self.report.refusals.last_mut() {
+            refusal.column = Some(columns.split(' ').next().unwrap_or_default().to_owned());
+        }
+        true
     }
 
     /// Returns the calibration of a detector; `None` if the profile lets its magnitudes be NULL.
