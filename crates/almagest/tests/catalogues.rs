@@ -215,11 +215,19 @@ fn the_wrong_chip_is_refused_by_its_positions() {
         };
         let mut refused: Vec<Value> = desk.refusals().iter().map(with_detector).collect();
         refused.sort_by_key(|r| r[1].as_i64());
-        let one =
-            |ext_num: i64, zp: f64| json!(["position_contradicts_wcs", ext_num, "RA", 10, zp]);
-        assert_eq!(refused, [one(2, 23.0), one(3, 24.0)]);
-        let message = desk.refusals()[0]["message"].as_str().unwrap().to_owned();
-        for part in ["629.", "ext_num 2 of field_st.fits", "refuse_above_arcsec"] {
+        // The rows of the first table are those of the other chip, the rows of the second fit none.
+        let one = |code, ext_num: i64, zp: f64| json!([code, ext_num, "RA", 10, zp]);
+        let wanted =
+            [one("pairing_contradicted", 2, 23.0), one("position_contradicts_wcs", 3, 24.0)];
+        assert_eq!(refused, wanted);
+        let refusals = desk.refusals();
+        let of = |code| refusals.iter().find(|r| r["code"] == json!(code)).unwrap();
+        let message = of("pairing_contradicted")["message"].as_str().unwrap();
+        for part in ["ext_num 2 of field_st.fits", "fit ext_num 3", "catalogue.pairing"] {
+            assert!(message.contains(part), "{message}");
+        }
+        let message = of("position_contradicts_wcs")["message"].as_str().unwrap();
+        for part in ["629.", "ext_num 3 of field_st.fits", "refuse_above_arcsec"] {
             assert!(message.contains(part), "{message}");
         }
     }

@@ -74,6 +74,13 @@ pub struct TaskInput {
     pub catalogue: Option<CatalogueRef>,
 }
 
+impl TaskInput {
+    /// Returns true when the catalogue is in the image file.
+    pub fn has_catalogue_in_image(&self) -> bool {
+        self.catalogue.as_ref().is_some_and(|catalogue| catalogue.file.name == self.image.name)
+    }
+}
+
 /// A programme as a node needs it to assign PROJECT (domain rules in `profile::programmes`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgrammeRef {

@@ -18,6 +18,11 @@ impl<'a> HeaderView<'a> {
         Self { header: &hdu.header, compressed, primary: None }
     }
 
+    /// Views a header that is in no HDU.
+    pub fn of_header(header: &'a Header) -> Self {
+        Self { header, compressed: false, primary: None }
+    }
+
     /// Views an extension, which inherits from the primary header the keywords that describe the whole exposure ([`is_own`]
     /// returns true for the others).
     pub fn of_extension(hdu: &'a Hdu, primary: &'a Hdu) -> Self {

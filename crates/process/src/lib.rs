@@ -10,10 +10,13 @@
 
 pub mod catalogue;
 pub mod header_view;
+mod ldac;
 pub mod metadata;
 mod pairing;
 pub mod preview;
 mod reading;
+mod roles;
 mod task;
 
+pub use roles::uses;
 pub use task::{TaskFault, files_opened, limits};

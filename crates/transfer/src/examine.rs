@@ -1,8 +1,8 @@
 //! Kind of a file by its content: image, catalogue or other; and the integrity of its bytes.
 
 use fits::checksum::{self, Verdict};
-use fits::{CardFault, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
-use model::profile::StaleChecksum;
+use fits::{CardFault, FitsError, FitsFault, FitsFile, Hdu, HduKind, Header, Limits};
+use model::profile::{HduUse, StaleChecksum};
 use model::{FileKind, Finding, Refusal, RefusalCode, SurveyName, one_line};
 use std::path::Path;
 
@@ -11,10 +11,32 @@ use std::path::Path;
 pub struct HduFact {
     /// Primary = 0.
     pub hdu: u16,
-    /// True when it has pixels.
+    /// True when it is a detector.
     pub is_image: bool,
-    /// Number of rows of a binary table; `None` for other HDUs.
+    /// Number of rows of a binary table that is a catalogue, or may be one; `None` for other HDUs.
     pub rows: Option<u64>,
+}
+
+/// A file as far as it has been read when its survey is looked up.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// Name within the delivery.
+    pub name: &'a str,
+    /// Its primary header.
+    pub primary: &'a Header,
+    /// The file; `None` until all its headers have been read.
+    pub file: Option<&'a FitsFile>,
+}
+
+impl<'a> Sample<'a> {
+    /// Returns the header of the first image extension, in a file without images that of the first table.
+    pub fn first_extension(&self) -> Option<&'a Header> {
+        let hdus = self.file?.hdus().get(1..)?;
+        let of = |kinds: &[HduKind]| hdus.iter().find(|hdu| kinds.contains(&hdu.kind));
+        let table = || of(&[HduKind::BinTable, HduKind::AsciiTable, HduKind::CompressedTable]);
+        let image = of(&[HduKind::Image, HduKind::CompressedImage]);
+        image.or_else(table).map(|hdu| &hdu.header)
+    }
 }
 
 /// The settings of a file's survey.
@@ -28,6 +50,8 @@ pub struct SurveyRules {
     pub stale_checksum: StaleChecksum,
     /// Numbers of detectors that its files may have; empty for any.
     pub detectors: Vec<u16>,
+    /// The use of each HDU; empty before the whole file is known.
+    pub uses: Vec<HduUse>,
 }
 
 /// The result of the examination of a file.
@@ -63,6 +87,11 @@ impl Content {
         self.refusals.iter().filter_map(|r| r.hdu).collect()
     }
 
+    /// Returns true when the file holds a catalogue, alone or with the image that it is of.
+    pub fn has_catalogue(&self) -> bool {
+        self.hdus.iter().any(|h| h.rows.is_some())
+    }
+
     /// Returns the number of rows of its tables: the size of the work for a catalogue.
     pub fn rows(&self) -> u64 {
         self.hdus.iter().filter_map(|h| h.rows).sum()
@@ -83,11 +112,10 @@ impl Content {
 /// Examines the file at `path` that was delivered as `name`. Damage to the structure of a file refuses all of it. Data that do
 /// not fit their DATASUM refuse their HDU, unless the survey accepts them. An image or catalogue that no survey profile fits is
 /// refused. An edited header, texts that had to be cleaned and bytes after the last HDU are findings.
-pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRules) -> Content {
+pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Sample<'_>) -> SurveyRules) -> Content {
     let mut content = Content::other();
-    let limits_of = |header: &Header| survey_of(header).limits;
-    let fits = match FitsFile::open_choosing(path, &Limits::default(), &limits_of) {
-        Ok(fits) => fits,
+    let (fits, rules) = match open(path, name, survey_of) {
+        Ok(opened) => opened,
         Err(error) => {
             let claims = crate::names::claims_fits(name);
             let foreign = matches!(
@@ -101,10 +129,13 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
             return content;
         }
     };
-    let rules = fits.hdus().first().map(|primary| survey_of(&primary.header)).unwrap_or_default();
     let mut is_summed = true;
-    for hdu in fits.hdus() {
-        content.hdus.push(fact(hdu));
+    for (n, hdu) in fits.hdus().iter().enumerate() {
+        let used = rules.uses.get(n).copied();
+        content.hdus.push(fact(hdu, used));
+        if used == Some(HduUse::UnusedTable) {
+            content.findings.push(table_in_image(hdu, name));
+        }
         is_summed &= hdu.data_bytes == 0 || hdu.header.value("DATASUM").is_some();
         if let Some(fault) = &hdu.fault {
             content
@@ -134,7 +165,7 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
         };
         let is_foreign = content.kind != FileKind::Other && rules.survey.is_none();
         let foreign = is_foreign.then(|| {
-            let message = "no survey profile of the site fits the file's primary header";
+            let message = "no survey profile of the site fits the file's headers and name";
             (RefusalCode::NO_PROFILE, message.to_owned())
         });
         let lack = cut.or(foreign).or_else(|| no_data(&fits).filter(|_| nothing));
@@ -147,6 +178,33 @@ pub fn examine(path: &Path, name: &str, survey_of: &dyn Fn(&Header) -> SurveyRul
     }
     content.survey = rules.survey;
     content
+}
+
+/// Opens a file with the settings of its survey. The primary header chooses the limits; other headers may choose another survey,
+/// with whose limits the file is opened again.
+fn open(
+    path: &Path,
+    name: &str,
+    survey_of: &dyn Fn(&Sample<'_>) -> SurveyRules,
+) -> Result<(FitsFile, SurveyRules), FitsError> {
+    let limits_of = |primary: &Header| survey_of(&Sample { name, primary, file: None }).limits;
+    let fits = FitsFile::open_choosing(path, &Limits::default(), &limits_of)?;
+    let Some(first) = fits.hdus().first() else { return Ok((fits, SurveyRules::default())) };
+    let rules = survey_of(&Sample { name, primary: &first.header, file: Some(&fits) });
+    if rules.limits == limits_of(&first.header) {
+        return Ok((fits, rules));
+    }
+    Ok((FitsFile::open_choosing(path, &Limits::default(), &|_| rules.limits)?, rules))
+}
+
+/// Returns the finding for a table that could be the catalogue of the image in its file.
+fn table_in_image(hdu: &Hdu, name: &str) -> Finding {
+    let message = format!(
+        "ext_num {}: the table has the columns of a catalogue and is not used: the survey's profile expects catalogues in other \
+         files",
+        model::ext_num_of(hdu.index.0)
+    );
+    finding(RefusalCode::TABLE_IN_IMAGE, name, Some(hdu.index.0), Some("XTENSION"), message)
 }
 
 fn finding(
@@ -250,10 +308,12 @@ fn kind_of(hdus: &[HduFact]) -> FileKind {
     }
 }
 
-fn fact(hdu: &Hdu) -> HduFact {
-    let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage);
+fn fact(hdu: &Hdu, used: Option<HduUse>) -> HduFact {
+    let is_image = matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage)
+        && used.is_none_or(|used| used == HduUse::Detector);
     // A packed table is a table too: a catalogue that cannot be read is refused as such, not stored unnoticed.
-    let is_table = matches!(hdu.kind, HduKind::BinTable | HduKind::CompressedTable);
+    let is_table = matches!(hdu.kind, HduKind::BinTable | HduKind::CompressedTable)
+        && used.is_none_or(|used| used == HduUse::Catalogue);
     let rows =
         is_table.then(|| hdu.header.integer("NAXIS2").ok().flatten().unwrap_or(0).unsigned_abs());
     HduFact { hdu: hdu.index.0, is_image, rows }

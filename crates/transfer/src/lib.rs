@@ -26,7 +26,7 @@ mod space;
 mod stall;
 mod unfinished;
 
-pub use examine::{Content, HduFact, SurveyRules};
+pub use examine::{Content, HduFact, Sample, SurveyRules};
 pub use landing::Landed;
 pub use pace::{Pace, Stall};
 pub use source::{Entry, Source, SourceFault};
@@ -88,8 +88,8 @@ pub struct Request<'a> {
     pub stall: Stall,
     /// Function from a name to its known contents, oldest first.
     pub known: &'a (dyn Fn(&str) -> Vec<Known> + Sync),
-    /// Function from a primary header to the survey profile that fits: its name, and its settings for such files.
-    pub survey_of: &'a (dyn Fn(&fits::Header) -> SurveyRules + Sync),
+    /// Function from a file to the survey profile that fits: its name, and its settings for such files.
+    pub survey_of: &'a (dyn Fn(&Sample<'_>) -> SurveyRules + Sync),
     /// Rule that finds files which another program is still writing.
     pub unfinished: &'a Unfinished,
     /// Length in bytes of the longest file that is accepted.

@@ -25,10 +25,14 @@ pub struct Arguments {
 /// without a site those of the profiles that every new site gets.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let profiles = profiles_of(site)?;
-    let limits_of = |header: &fits::Header| {
-        profile_of(&profiles, header).map(process::limits).unwrap_or_default()
+    let inspect = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let limits_of = |primary: &fits::Header| {
+            let sample = transfer::Sample { name: &name, primary, file: None };
+            profile_of(&profiles, &sample).map(process::limits).unwrap_or_default()
+        };
+        inspect_choosing(path, &fits::Limits::default(), &limits_of)
     };
-    let inspect = |path: &Path| inspect_choosing(path, &fits::Limits::default(), &limits_of);
     let mut refused = false;
     let many = arguments.files.len();
     if arguments.json {

@@ -9,7 +9,7 @@ use crate::explain::found;
 use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
 use crate::product_names;
 use crate::products::{self, supersession};
-use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState};
+use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState, Stage};
 use crate::retraction::can_come_back;
 use crate::retraction::purge::{PurgedRound, purged_rounds};
 use crate::site::Site;
@@ -216,7 +216,7 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     let Some(multiframe) = sheet.multiframe_id else { return Ok(()) };
     match sheet.kind {
         Some(FileKind::Catalogue) => add_image(c, file, multiframe, sheet)?,
-        _ => add_catalogue(c, multiframe, filter, sheet)?,
+        _ => add_catalogue(c, file, multiframe, filter, sheet)?,
     }
     add_waiting(c, file, multiframe, sheet)?;
     // A catalogue is explained by its own versions, an image by those of all its catalogues.
@@ -253,6 +253,7 @@ fn add_image(
 /// Adds the catalogue of an image, with its refusals: they explain why the image has fewer detections than expected.
 fn add_catalogue(
     c: &Connection,
+    file: i64,
     multiframe: MultiframeId,
     filter: RefusalFilter,
     sheet: &mut FileFactsheet,
@@ -273,11 +274,18 @@ fn add_catalogue(
     sheet.partner = Some(name);
     let mut refusals = refusals::list(c, &filter)?;
     refusals.retain(|r| r.file_id.is_none_or(|of| of.get() == catalogue));
-    let of_content = || refusals.iter().filter(|r| r.file_id.map(FileId::get) == Some(catalogue));
+    let is_in_image = catalogue == file;
+    let is_of_tables = |r: &&RefusalRecord| match r.stage {
+        Stage::Task(use_case) => !is_in_image || use_case.product().is_of_catalogue(),
+        _ => !is_in_image,
+    };
+    let of_content = refusals.iter().filter(|r| r.file_id.map(FileId::get) == Some(catalogue));
     if !is_in_archive {
-        sheet.catalogue_refused = refusal_of_all(of_content(), hdus).cloned();
+        sheet.catalogue_refused = refusal_of_all(of_content.filter(is_of_tables), hdus).cloned();
     }
-    sheet.refusals.extend(refusals);
+    if !is_in_image {
+        sheet.refusals.extend(refusals);
+    }
     Ok(())
 }
 

@@ -612,6 +612,8 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
             out.lines.push("the image of the catalogue has not arrived".to_owned())
         }
         (Some(FileKind::Image), Some(catalogue)) => {
+            let is_same = *catalogue == file.name;
+            let catalogue = if is_same { "in the same file" } else { catalogue };
             out.lines.push(match &file.catalogue_refused {
                 Some(r) => format!(
                     "the catalogue of the image is {catalogue}, which was refused (refusal {}: {})",

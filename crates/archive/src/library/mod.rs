@@ -20,10 +20,12 @@ pub struct Content {
     pub format: String,
     /// Name of the survey profile that fits, for images and catalogues.
     pub survey: Option<SurveyName>,
-    /// HDUs with pixels (image) or rows (catalogue).
+    /// Detectors of an image, HDUs with rows of a catalogue.
     pub hdus: u32,
     /// Rows of a catalogue, all HDUs.
     pub rows: u64,
+    /// True for an image whose catalogue is in the same file.
+    pub has_catalogue: bool,
 }
 
 /// One content that arrived under a file's name.

@@ -127,7 +127,8 @@ fn waiting(
                  WHERE i.multiframe_id = catalogue.multiframe_id AND f.state = 'current')
              LEFT JOIN image ON image.multiframe_id = catalogue.multiframe_id
              LEFT JOIN file AS of_image ON of_image.file_id = image.file_id
-         WHERE file.delivery_id = ?1 AND file.state = 'current' AND file.kind = 'catalogue'",
+         WHERE file.delivery_id = ?1 AND file.state = 'current'
+             AND (file.kind = 'catalogue' OR catalogue.file_id IS NOT NULL)",
         describing = product_names::describing()
     ))?;
     let rows = select.query_map([delivery], |r| {

@@ -4,7 +4,7 @@ use crate::deliveries::{delivery_id, origins};
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::history::{self, Cause};
 use crate::library::frame_names::{self, LATEST_OF_NAME};
-use crate::library::{KnownFile, request_all};
+use crate::library::{Content, KnownFile, request_all};
 use crate::refusals::{self, Stage, met, waiting};
 use crate::registration::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
 use crate::site::Site;
@@ -310,7 +310,7 @@ fn record_file(
                 tx.query_row("SELECT coalesce(max(file_id), 0) + 1 FROM file", [], |r| r.get(0))?;
             supersede(tx, delivery, &arrival.name, file_id, recorded, now)?;
             insert_file(tx, delivery, file_id, arrival, now)?;
-            identify(tx, file_id, arrival.content.kind, recorded)?;
+            identify(tx, file_id, &arrival.content, recorded)?;
         }
     }
     let cause = Cause::new("register", "a good copy arrived");
@@ -319,19 +319,27 @@ fn record_file(
     Ok(reexamined)
 }
 
-/// Assigns an identity to an image.
+/// Assigns an identity to an image; a catalogue in the same file is the first version of its catalogue.
 fn identify(
     tx: &Connection,
     file_id: i64,
-    kind: FileKind,
+    content: &Content,
     recorded: &mut Recorded,
 ) -> Result<(), ArchiveFault> {
-    match kind {
+    match content.kind {
         FileKind::Image => {
             let multiframe = history::next(tx, "multiframe")?;
             tx.prepare_cached("INSERT INTO image (multiframe_id, file_id) VALUES (?1, ?2)")?
                 .execute([multiframe, file_id])?;
             recorded.images += 1;
+            if content.has_catalogue {
+                tx.prepare_cached(
+                    "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
+                     SELECT CAST(?1 AS BIGINT), 1, file_id, sha256 FROM file WHERE file_id = ?2",
+                )?
+                .execute([multiframe, file_id])?;
+                recorded.catalogues += 1;
+            }
         }
         FileKind::Catalogue => recorded.catalogues += 1,
         FileKind::Other => recorded.others += 1,
@@ -365,7 +373,7 @@ fn become_usable(
             content.rows
         ])?;
     if changed > 0 {
-        identify(tx, file_id, content.kind, recorded)?;
+        identify(tx, file_id, content, recorded)?;
     }
     Ok(())
 }

@@ -108,7 +108,7 @@ pub struct DeliveryStatus {
     pub images: u64,
     /// HDUs with pixels of the current images.
     pub detectors: u64,
-    /// Current catalogue files.
+    /// Current catalogues: files, and those in image files.
     pub catalogues: u64,
     /// Current files that are neither image nor catalogue.
     pub others: u64,

@@ -236,7 +236,9 @@ fn count_files(
     statuses: &mut BTreeMap<i64, DeliveryStatus>,
 ) -> Result<(), ArchiveFault> {
     let mut select = c.prepare(&format!(
-        "SELECT delivery_id, kind, state, count(*), sum(bytes), sum(hdus) FROM file WHERE {} GROUP BY 1, 2, 3",
+        "SELECT delivery_id, kind, state, count(*), sum(bytes), sum(hdus),
+             count(CASE WHEN kind = 'image' THEN (SELECT min(version) FROM catalogue WHERE catalogue.file_id = file.file_id) END)
+         FROM file WHERE {} GROUP BY 1, 2, 3",
         chosen.condition("delivery_id")
     ))?;
     let mut rows = select.query([])?;
@@ -249,9 +251,11 @@ fn count_files(
             continue;
         }
         status.bytes += bytes;
+        // A catalogue in an image file is one too.
+        status.catalogues += row.get::<u64>(6)?;
         match kind.as_str() {
             "image" => (status.images, status.detectors) = (files, hdus),
-            "catalogue" => status.catalogues = files,
+            "catalogue" => status.catalogues += files,
             _ => status.others = files,
         }
     }

@@ -157,6 +157,7 @@ pub fn arrival(name: &str, text: &str) -> Arrival {
             survey: Some("wfcam".parse().unwrap()),
             hdus: if kind == FileKind::Other { 0 } else { 2 },
             rows: if kind == FileKind::Catalogue { 20 } else { 0 },
+            has_catalogue: false,
         },
         arrived: now(),
         transfer_seconds: 0.5,

@@ -15,7 +15,7 @@ use crate::sources::{self, Origin};
 use archive::Reader;
 use archive::library::{Holding, Soundness};
 use model::DeliveryName;
-use model::profile::SurveyProfile;
+use model::profile::{Identifying, SurveyProfile};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -415,7 +415,7 @@ fn with_request<T>(
         pace: &fetch.origin.pace,
         stall: fetch.origin.settings.stall(),
         known: &|file| known.get(file).cloned().unwrap_or_default(),
-        survey_of: &|header| survey_of(profiles, header),
+        survey_of: &|sample| survey_of(profiles, sample),
         unfinished: &unfinished,
         // The survey of a file is known only after the fetch.
         max_file_bytes: profiles.iter().map(|p| p.limits.file_bytes).max().unwrap_or(u64::MAX),
@@ -482,24 +482,29 @@ pub fn came_from(
     Ok(places)
 }
 
-/// Returns the rules of the profile that fits a primary header.
-fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
+/// Returns the rules of the profile that fits a file.
+fn survey_of(profiles: &[SurveyProfile], sample: &transfer::Sample<'_>) -> transfer::SurveyRules {
     let rules = |profile: &SurveyProfile| transfer::SurveyRules {
         survey: Some(profile.name.clone()),
         limits: process::limits(profile),
         stale_checksum: profile.limits.stale_checksum,
         detectors: profile.limits.detectors.clone(),
+        uses: sample.file.map(|file| process::uses(file, profile)).unwrap_or_default(),
     };
-    profile_of(profiles, header).map(rules).unwrap_or_default()
+    profile_of(profiles, sample).map(rules).unwrap_or_default()
 }
 
-/// Returns the profile that fits a primary header.
+/// Returns the profile that fits a file.
 pub fn profile_of<'p>(
     profiles: &'p [SurveyProfile],
-    header: &fits::Header,
+    sample: &transfer::Sample<'_>,
 ) -> Option<&'p SurveyProfile> {
-    let keyword = |name: &str| header.value(name).map(|value| value_text(&value));
-    model::profile::choose(profiles, &keyword)
+    let first = sample.first_extension();
+    let keyword = |name: &str| {
+        let value = sample.primary.value(name).or_else(|| first?.value(name));
+        value.map(|value| value_text(&value))
+    };
+    model::profile::choose(profiles, &Identifying { file: sample.name, keyword: &keyword })
 }
 
 fn value_text(value: &fits::Value) -> String {

@@ -50,7 +50,12 @@ pub struct CatalogueProfile {
     /// with `EXTVER` where names are not unique. Names that contain the detector's name (`CCD2_CAT`, `CATNORTH`) and
     /// numbers in names or in different keywords are compared too.
     pub pair_by: Vec<String>,
-    /// The detector of a catalogue whose HDU is not named.
+    /// The file of the catalogue of an image: `"beside"` (the default) or `"image"`. Example: `where = "image"`.
+    #[serde(rename = "where")]
+    pub place: CatalogueWhere,
+    /// The detector of a catalogue whose HDU is not named: `"hdu"`, `"order"` (the default), `"ldac"` or
+    /// `{ keyword = "…" }`. Names and numbers of HDUs (`pair_by`) count first. Example: `pairing = { keyword = "CCDNUM" }`.
+    /// In every case a catalogue is refused whose RA and DEC, or x and y, do not fit its detector.
     pub pairing: Pairing,
     /// The treatment of a catalogue without rows.
     pub zero_rows: ZeroRows,
@@ -90,6 +95,7 @@ impl Default for CatalogueProfile {
             spellings: BTreeMap::new(),
             unknown: Vec::new(),
             pair_by: PAIR_BY.map(str::to_owned).to_vec(),
+            place: CatalogueWhere::default(),
             pairing: Pairing::default(),
             zero_rows: ZeroRows::default(),
             position: PositionRules::default(),
@@ -99,8 +105,21 @@ impl Default for CatalogueProfile {
     }
 }
 
-/// The detector of a catalogue HDU, determined by the positions of HDUs in the two files.
+/// The file of the catalogue of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatalogueWhere {
+    /// Another file, whose name is that of the image. Of the image file itself, tables whose role is `"catalogue"` by
+    /// `[[hdu]]` are catalogues; a finding names other tables that have the required columns.
+    #[default]
+    Beside,
+    /// The image file: its tables whose role is `"catalogue"`, and those without a role that have the required columns.
+    Image,
+}
+
+/// The detector of a catalogue HDU that names do not determine. Detectors and catalogues alone count, by their roles and by the
+/// required columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Pairing {
     /// The detector in the same HDU. A lone catalogue belongs to a lone detector in any HDU.
@@ -109,6 +128,12 @@ pub enum Pairing {
     /// lack the required columns do not count.
     #[default]
     Order,
+    /// As `order`, and the names and numbers of a catalogue (`LDAC_OBJECTS`) are those in the header of its image, which the
+    /// cell of the table before it holds (`LDAC_IMHEAD`). That header is a source of keywords for the columns of
+    /// `multiframe_detector` that describe the catalogue, after the header of the catalogue itself.
+    Ldac,
+    /// The detector with the same value of this keyword in its header.
+    Keyword(String),
 }
 
 /// The treatment of a catalogue without rows.
@@ -136,9 +161,20 @@ impl CatalogueProfile {
         self.photometry.are_delivered() && column.contains("_flux")
     }
 
-    /// Returns the keywords that pairing reads: those of [`Self::pair_by`], and EXTVER with EXTNAME.
+    /// Returns the keyword that pairs catalogues with detectors by [`Pairing::Keyword`].
+    pub fn pairing_keyword(&self) -> Option<&str> {
+        match &self.pairing {
+            Pairing::Keyword(keyword) => Some(keyword),
+            Pairing::Hdu | Pairing::Order | Pairing::Ldac => None,
+        }
+    }
+
+    /// Returns the keywords that pairing reads: those of [`Self::pair_by`], EXTVER with EXTNAME, and that of
+    /// [`Self::pairing`].
     pub fn name_keywords(&self) -> Vec<String> {
         let mut keywords = self.pair_by.clone();
+        let further = self.pairing_keyword().map(str::to_owned);
+        keywords.extend(further.filter(|keyword| !self.pair_by.contains(keyword)));
         if keywords.iter().any(|keyword| keyword == "EXTNAME") {
             keywords.push("EXTVER".to_owned());
         }
@@ -185,6 +221,9 @@ impl CatalogueProfile {
                 "catalogue.required".to_owned(),
                 format!("{name} is missing: every row needs the column"),
             );
+        }
+        if let Some(message) = self.pairing_keyword().and_then(super::not_a_keyword) {
+            fault("catalogue.pairing".to_owned(), message);
         }
         let amounts = [
             ("photometry.default_extinction", self.photometry.default_extinction),
@@ -247,6 +286,20 @@ mod tests {
         assert_eq!(of("half_rad"), ["Half_radius", "Hall_radius"]);
         assert_eq!(of("kron_rad"), ["Kron_radius"]);
         assert!(of("kron_mag").is_empty());
+    }
+
+    #[test]
+    fn pairing_is_a_word_or_a_keyword() {
+        let pairing = |text: &str| toml::from_str::<CatalogueProfile>(&format!("pairing = {text}"));
+        assert_eq!(pairing("\"ldac\"").unwrap().pairing, Pairing::Ldac);
+        let by_keyword = pairing("{ keyword = \"CCDNUM\" }").unwrap();
+        assert_eq!(by_keyword.pairing_keyword(), Some("CCDNUM"));
+        assert_eq!(by_keyword.name_keywords().iter().filter(|k| *k == "CCDNUM").count(), 1);
+        let other = pairing("{ keyword = \"QUADRANT\" }").unwrap();
+        assert!(other.name_keywords().contains(&"QUADRANT".to_owned()));
+        let fault = &pairing("{ keyword = \"ccdnum\" }").unwrap().check()[0];
+        assert_eq!(fault.0, "catalogue.pairing");
+        assert!(pairing("\"extname\"").is_err());
     }
 
     #[test]

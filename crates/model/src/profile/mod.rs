@@ -11,6 +11,7 @@ mod astrometry;
 mod catalogue;
 mod faults;
 mod frames;
+mod hdus;
 mod keywords;
 mod limits;
 mod naming;
@@ -23,6 +24,7 @@ pub use astrometry::{AstrometryRules, Fk5Rule};
 pub use catalogue::*;
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
+pub use hdus::{HduContent, HduFacts, HduRole, HduRule, HduUse};
 pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
 pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
 pub use naming::{NamedDelivery, Naming, RunName, Stem};
@@ -35,10 +37,41 @@ use crate::{SurveyId, SurveyName};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
-/// A header rule that selects the profile of a file: every keyword must fit.
+/// A rule that selects the profile of a file: every condition must fit.
+///
+/// A condition is a keyword with a glob: `INSTRUME = "fa*"`. The keyword is looked up in the primary header, then in the header
+/// of the first image extension, or of the first table in a file without images. The key `file`, in lower case, is a glob on
+/// the file's name without directories: `file = "*-e91.fits*"`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct MatchRule(pub BTreeMap<String, Glob>);
+
+/// The key of a [`MatchRule`] for the name of the file.
+const FILE_KEY: &str = "file";
+
+/// A file as the rules see it that select its profile.
+#[derive(Clone, Copy)]
+pub struct Identifying<'a> {
+    /// Name within the delivery.
+    pub file: &'a str,
+    /// Returns the text of a keyword.
+    pub keyword: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl MatchRule {
+    /// Returns the keywords of its conditions.
+    pub fn keywords(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str).filter(|key| *key != FILE_KEY)
+    }
+
+    fn fits(&self, file: &Identifying<'_>) -> bool {
+        let name = file.file.rsplit('/').next().unwrap_or_default();
+        self.0.iter().all(|(key, glob)| match key.as_str() {
+            FILE_KEY => glob.fits(name),
+            keyword => (file.keyword)(keyword).is_some_and(|text| glob.fits(&text)),
+        })
+    }
+}
 
 /// A passband of a survey.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -85,7 +118,8 @@ pub struct SurveyProfile {
     /// True when this profile takes the files that fit no other profile.
     #[serde(default)]
     pub fallback: bool,
-    /// A file belongs to this profile when one of these fits the primary header of its image (else its own).
+    /// A file belongs to this profile when one of these fits its headers and its name. Of the rules of all profiles the one
+    /// with most conditions counts, then the order of the profiles.
     #[serde(default, rename = "match")]
     pub matches: Vec<MatchRule>,
     /// File and directory names.
@@ -93,6 +127,11 @@ pub struct SurveyProfile {
     /// Rules for frame types; the first matching rule applies.
     #[serde(default, rename = "frame_type")]
     pub frame_types: Vec<FrameType>,
+    /// Roles of HDUs; the first rule that fits an HDU gives its role. Without a rule an image is a detector, and a table
+    /// that has the required columns is a catalogue. Images of another role than `"image"` are no detectors: they are not
+    /// counted, and have no previews and no metadata. Tables of another role than `"catalogue"` are no catalogues.
+    #[serde(default, rename = "hdu")]
+    pub hdus: Vec<HduRule>,
     /// Passbands.
     #[serde(default, rename = "filter")]
     pub filters: Vec<Filter>,
@@ -140,13 +179,9 @@ impl SurveyProfile {
         faults::parse(text, Self::check)
     }
 
-    /// Returns the number of keywords of the largest rule that fits a header; `keyword` returns a keyword's text.
-    /// `None`: no rule fits.
-    pub fn fit(&self, keyword: &dyn Fn(&str) -> Option<String>) -> Option<usize> {
-        let fits = |rule: &&MatchRule| {
-            rule.0.iter().all(|(name, glob)| keyword(name).is_some_and(|text| glob.fits(&text)))
-        };
-        self.matches.iter().filter(fits).map(|rule| rule.0.len()).max()
+    /// Returns the number of conditions of the largest rule that fits a file. `None`: no rule fits.
+    pub fn fit(&self, file: &Identifying<'_>) -> Option<usize> {
+        self.matches.iter().filter(|rule| rule.fits(file)).map(|rule| rule.0.len()).max()
     }
 
     /// Returns the filter that a FILTER keyword means.
@@ -176,6 +211,14 @@ impl SurveyProfile {
         for (n, rule) in self.matches.iter().enumerate().filter(|(_, rule)| rule.0.is_empty()) {
             fault(&format!("match.{n}"), format!("{:?} would match every file", rule.0));
         }
+        for (n, rule) in self.matches.iter().enumerate() {
+            for keyword in rule.keywords() {
+                if let Some(message) = not_a_keyword(keyword) {
+                    let message = format!("{message}; `{FILE_KEY}` is the name of the file");
+                    fault(&format!("match.{n}.{keyword}"), message);
+                }
+            }
+        }
         for (n, double) in doubles(self.filters.iter().map(|f| f.id)) {
             fault(&format!("filter.{n}.id"), format!("filter {double} is defined twice"));
         }
@@ -185,6 +228,7 @@ impl SurveyProfile {
         for (n, filter) in self.filters.iter().enumerate().filter(|(_, f)| f.id < 1) {
             fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));
         }
+        faults.extend(hdus::check(&self.hdus));
         faults.extend(keywords::check(self));
         faults.extend(self.time.check());
         faults.extend(self.preview.check());
@@ -198,6 +242,12 @@ impl SurveyProfile {
 fn from_one<'de, D: Deserializer<'de>, T: TryFrom<i64>>(deserializer: D) -> Result<T, D::Error> {
     let number = i32::deserialize(deserializer)?;
     T::try_from(number.into()).map_err(|_| serde::de::Error::custom(format!("{number} is below 1")))
+}
+
+/// Returns the reason why a text cannot be a keyword of a header.
+fn not_a_keyword(text: &str) -> Option<String> {
+    let fault = format!("{text:?} is no keyword, which has upper-case letters alone");
+    (text.is_empty() || text.chars().any(|c| c.is_lowercase())).then_some(fault)
 }
 
 /// Returns the positions and values of repeated values.
@@ -223,16 +273,15 @@ pub fn shipped() -> &'static [(&'static str, &'static str)] {
     ]
 }
 
-/// Returns the profile a file belongs to, from its image's (else its own) primary header; `keyword` returns a keyword's
-/// text. The rule with most keywords wins, then the profile's place in the list. When no rule fits, the fallback is
-/// used.
+/// Returns the profile a file belongs to. The rule with most conditions wins, then the profile's place in the list. When no
+/// rule fits, the fallback is used.
 pub fn choose<'p>(
     profiles: impl IntoIterator<Item = &'p SurveyProfile>,
-    keyword: &dyn Fn(&str) -> Option<String>,
+    file: &Identifying<'_>,
 ) -> Option<&'p SurveyProfile> {
     let mut best: Option<(usize, &SurveyProfile)> = None;
     for profile in profiles {
-        let fit = profile.fit(keyword).or(profile.fallback.then_some(0));
+        let fit = profile.fit(file).or(profile.fallback.then_some(0));
         if let Some(keywords) = fit
             && best.is_none_or(|(most, _)| keywords > most)
         {
@@ -280,7 +329,36 @@ mod tests {
             let keyword = |name: &str| {
                 cards.iter().find(|(k, _)| *k == name).map(|(_, text)| (*text).to_owned())
             };
-            assert_eq!(choose(&profiles, &keyword).unwrap().name, wanted, "{cards:?}");
+            let file = Identifying { file: "a.fits", keyword: &keyword };
+            assert_eq!(choose(&profiles, &file).unwrap().name, wanted, "{cards:?}");
         }
+    }
+
+    #[test]
+    fn names_of_files_are_conditions() {
+        let profile = |name: &str, rules: &str| {
+            let text =
+                format!("name = \"{name}\"\nsurvey_id = 9\ntitle = \"X\"\nnaming = {{}}\n{rules}");
+            SurveyProfile::parse(&text)
+        };
+        let camera = profile("camera", "[[match]]\nINSTRUME = \"fa*\"\n").unwrap();
+        let reduced = "[[match]]\nINSTRUME = \"fa*\"\nfile = \"*-E91.fits*\"\n";
+        let reduced = profile("reduced", reduced).unwrap();
+        let profiles = [camera, reduced];
+        let keyword = |name: &str| (name == "INSTRUME").then(|| "fa15".to_owned());
+        let chosen = |file: &str| {
+            let found = choose(&profiles, &Identifying { file, keyword: &keyword });
+            found.map(|profile| profile.name.to_string())
+        };
+        assert_eq!(chosen("day/a-e91.fits.fz").as_deref(), Some("reduced"));
+        assert_eq!(chosen("a-e91.fits/a-e00.fits").as_deref(), Some("camera"));
+        let nothing = |_: &str| None;
+        let unknown = Identifying { file: "a-e91.fits", keyword: &nothing };
+        assert!(choose(&profiles, &unknown).is_none());
+        let faults = profile("x", "[[match]]\nFile = \"*\"\n").unwrap_err().to_string();
+        assert!(
+            faults.starts_with("line 6: match.0.File: ") && faults.contains("`file`"),
+            "{faults}"
+        );
     }
 }

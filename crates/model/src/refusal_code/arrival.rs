@@ -37,7 +37,7 @@ codes! { TRANSFER "Listing and transfer"
     IO = "io", Refusal, Disk => "Reading the file in the library stopped with an error of the system.";
     CHANGED_WHILE_READ = "changed_while_read", Refusal, Settled => "The file changed each time while it was read.";
     MISSING_FROM_DELIVERY = "missing_from_delivery", Refusal, Deliver => "The provider's list names the file, and the delivery does not have it.";
-    NO_PROFILE = "no_profile", Refusal, NewProfile => "No survey profile of the site fits the primary header of the file, and none is the fallback.";
+    NO_PROFILE = "no_profile", Refusal, NewProfile => "No survey profile of the site fits the headers and the name of the file, and none is the fallback.";
     SIZE_NOT_AS_STATED = "size_not_as_stated", Refusal, Repaired => "The length of the file differs from the provider's list.";
     CHECKSUM_NOT_AS_STATED = "checksum_not_as_stated", Refusal, Repaired => "The checksum of the file differs from the provider's list.";
     LIST_TOO_LONG = "list_too_long", Refusal, Repaired => "A list of files or checksums is longer than the limit, and was not used.";

@@ -17,12 +17,15 @@ codes! { PREVIEWS "Previews"
 
 codes! { TABLES "Catalogues"
     NO_TABLE = "no_table", Refusal, Repaired => "The catalogue file has no table.";
+    TABLE_IN_IMAGE = "table_in_image", Finding, Words("set `catalogue.where` of the survey's profile to `\"image\"`, or give the table a role in `[[hdu]]`: `\"catalogue\"`, or `\"ignored\"` if it is none")
+        => "A table in an image file has the columns of a catalogue, and is not used.";
     ZERO_ROWS = "zero_rows", Refusal, Profile => "The catalogue of a detector has no rows.";
     NO_METADATA = "no_metadata", Refusal, ImageRefusal => "The archive lacks the metadata of the catalogue's image.";
     NO_PROGRAMME = "no_programme", Refusal, ImageRefusal => "The image of the catalogue belongs to no programme.";
     NO_DETECTOR = "no_detector", Refusal, ImageRefusal => "The image has no detector for the table.";
     PAIRING_AMBIGUOUS = "pairing_ambiguous", Refusal, Profile => "Names and numbers do not identify the detector of the table.";
     PAIRING_CONTRADICTORY = "pairing_contradictory", Refusal, Profile => "Names or numbers of the table belong to another detector than its place, or than the metadata state.";
+    PAIRING_CONTRADICTED = "pairing_contradicted", Refusal, Profile => "The positions of the rows do not fit the detector that the table was paired with, and fit another one of the image.";
     PAIRING_BY_POSITION = "pairing_by_position", Finding, Words("name the extensions of image and catalogue alike, or set `catalogue.pair_by` of the survey's profile")
         => "The table was paired by its place in the file, and nothing confirms the pair.";
     DETECTOR_WITHOUT_CATALOGUE = "detector_without_catalogue", Finding, Words("deliver the catalogue of the detector, or settle its refusal")

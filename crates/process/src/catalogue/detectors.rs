@@ -43,7 +43,7 @@ pub(super) fn pair<'d>(given: &Pairing<'_, 'd>) -> Vec<Result<Paired<'d>, Unpair
     let Pairing { image_name, tables, detectors, image_hdus, table_hdus, alone, rules } = *given;
     let identity = |detector: &&Detector| {
         let own = |keyword: &str| detector.names.get(keyword).cloned();
-        Identity::of(detector.ext_num.hdu(), &rules.pair_by, own)
+        Identity::of(detector.ext_num.hdu(), rules, own)
     };
     let images: Vec<Identity> = detectors.iter().map(identity).collect();
     let sides = Sides { image_name, images: &images, tables, image_hdus, table_hdus, alone };
@@ -122,7 +122,7 @@ mod tests {
         let detectors: Vec<&Detector> = detectors.iter().collect();
         let identity = |(hdu, name): &(u16, Option<&str>)| {
             let own = |keyword: &str| name.filter(|_| keyword == "EXTNAME").map(str::to_owned);
-            Identity::of(*hdu, &rules.pair_by, own)
+            Identity::of(*hdu, &rules, own)
         };
         let tables: Vec<Identity> = tables.iter().map(identity).collect();
         let alone = tables.len() == 1 && detectors.len() == 1;
@@ -163,7 +163,7 @@ mod tests {
             (&[(2, Some("A1"))], &named, Place::Order, &[Ok(2)]),
         ];
         for (tables, detectors, place, wanted) in cases {
-            assert_eq!(paired(tables, detectors, place), wanted, "{tables:?} {place:?}");
+            assert_eq!(paired(tables, detectors, place.clone()), wanted, "{tables:?} {place:?}");
         }
     }
 

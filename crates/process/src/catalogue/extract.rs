@@ -11,13 +11,15 @@ use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
 use super::wcs_cards::wcs;
 use crate::header_view::HeaderView;
+use crate::ldac::CellHeaders;
 use crate::pairing::{Identity, Unpaired};
+use crate::roles;
 use crate::task::{self, Opened, TaskFault};
 use arrow_array::RecordBatch;
-use fits::{FitsError, FitsFile, Hdu, HduKind, Table};
+use fits::{FitsError, FitsFile, Hdu, HduIndex, Table};
 use model::detector::Detector;
 use model::profile::{
-    CatalogueProfile, Distortion, MissingZeroPoint, Pairing as Rule, SurveyProfile, ZeroRows,
+    Distortion, HduRole, MissingZeroPoint, Pairing as Rule, SurveyProfile, ZeroRows,
 };
 use model::task::{CatalogueRef, DetectorRows, DoneHdu, HduReport, KeptDetector, TaskInput};
 use model::{ExtNum, MultiframeId, ProgrammeId, RefusalCode};
@@ -107,6 +109,8 @@ struct Catalogue<'a> {
     image_name: &'a str,
     /// HDUs of the image that were refused.
     refused_images: &'a [u16],
+    /// True when the catalogue is in the image file.
+    of_image: bool,
     detectors: Vec<&'a Detector>,
 }
 
@@ -115,10 +119,18 @@ impl Catalogue<'_> {
         self.detectors.iter().filter_map(|d| d.catalogue_rows).sum()
     }
 
-    /// Returns the HDUs of the image's detectors, refused or not, ascending.
-    fn image_hdus(&self) -> Vec<u16> {
+    /// Returns the HDUs of the image's detectors, refused or not, ascending. Of the refused HDUs of an image in another file than
+    /// the catalogue, the role is not known.
+    fn image_hdus(&self, file: &FitsFile, profile: &SurveyProfile) -> Vec<u16> {
         let usable = self.detectors.iter().map(|d| d.ext_num.hdu());
-        let all: BTreeSet<u16> = usable.chain(self.refused_images.iter().copied()).collect();
+        let is_detector = |hdu: &u16| {
+            !self.of_image
+                || file
+                    .hdu(HduIndex(*hdu))
+                    .is_ok_and(|hdu| roles::is_detector(hdu, profile) || hdu.fault.is_some())
+        };
+        let refused = self.refused_images.iter().copied().filter(is_detector);
+        let all: BTreeSet<u16> = usable.chain(refused).collect();
         all.into_iter().collect()
     }
 }
@@ -157,7 +169,9 @@ fn by_programme<'a>(
         };
         let multiframe_id = first.multiframe_id;
         let refused_images = input.image.refused_hdus.as_slice();
-        let ready = Catalogue { multiframe_id, catalogue, image_name, refused_images, detectors };
+        let of_image = input.has_catalogue_in_image();
+        let ready =
+            Catalogue { multiframe_id, catalogue, image_name, refused_images, of_image, detectors };
         programmes.entry(programme).or_default().push(ready);
     }
     for catalogues in programmes.values_mut() {
@@ -223,22 +237,23 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         file: &FitsFile,
         tables: &[(Table<'_>, Layout)],
     ) -> Vec<Result<Paired<'d>, Unpaired>> {
-        let rules = &self.task.profile.catalogue;
-        let identity = |(table, _): &(Table<'_>, Layout)| {
-            let view = HeaderView::new(table.hdu());
-            Identity::of(table.hdu().index.0, &rules.pair_by, |keyword| view.own_written(keyword))
-        };
+        let profile = self.task.profile;
+        let rules = &profile.catalogue;
+        let of_image = catalogue.of_image;
+        let cells = CellHeaders::of(file, profile, of_image);
+        let identity =
+            |(table, _): &(Table<'_>, Layout)| Identity::of_table(table.hdu(), rules, &cells);
         let identities: Vec<Identity> = tables.iter().map(identity).collect();
-        let all_tables = file.hdus().iter().filter(|hdu| may_be_catalogue(hdu)).count();
+        let is_candidate = |hdu: &&Hdu| roles::is_candidate(file, hdu, profile, of_image);
+        let all_tables = file.hdus().iter().filter(is_candidate).count();
+        let image_hdus = catalogue.image_hdus(file, profile);
         pair(&Pairing {
             image_name: catalogue.image_name,
             tables: &identities,
             detectors: &catalogue.detectors,
-            image_hdus: &catalogue.image_hdus(),
-            table_hdus: &catalogue_hdus(file, rules),
-            alone: all_tables == 1
-                && catalogue.refused_images.is_empty()
-                && catalogue.detectors.len() == 1,
+            image_hdus: &image_hdus,
+            table_hdus: &catalogue_hdus(file, profile, of_image),
+            alone: all_tables == 1 && image_hdus.len() == 1 && catalogue.detectors.len() == 1,
             rules,
         })
     }
@@ -253,15 +268,19 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let mut tables = Vec::new();
         let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
         // The HDU alone does not identify tables between the catalogues (`LDAC_IMHEAD`).
-        let rules = &self.task.profile.catalogue;
-        let may_be_between = |table: &Table<'_>| {
-            rules.pairing == Rule::Order && !has_required(table.columns(), rules)
-        };
+        let profile = self.task.profile;
+        let rules = &profile.catalogue;
+        let is_candidate = |hdu: &Hdu| roles::is_candidate(file, hdu, profile, catalogue.of_image);
+        let mut declared = BTreeSet::new();
+        let may_be_between =
+            |table: &Table<'_>| rules.pairing != Rule::Hdu && !has_required(table.columns(), rules);
         let mut between = BTreeSet::new();
         for hdu in file.hdus().iter().filter(|hdu| !source.refused_hdus.contains(&hdu.index.0)) {
-            if !may_be_catalogue(hdu) {
+            if !is_candidate(hdu) {
                 continue;
             }
+            let is_declared = roles::declared(hdu, profile) == Some(HduRole::Catalogue);
+            declared.extend(is_declared.then_some(hdu.index.0));
             match file.table(hdu.index) {
                 Err(error) => self.refuse_hdu(catalogue, hdu.index.0, &error),
                 Ok(table) => match Layout::of_table(&table, rules) {
@@ -274,11 +293,12 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             }
         }
         let is_expected = |hdu: u16| {
-            !between.contains(&hdu)
-                && catalogue
-                    .detectors
-                    .iter()
-                    .any(|d| d.catalogue_hdu.unwrap_or(d.ext_num.hdu()) == hdu)
+            declared.contains(&hdu)
+                || !between.contains(&hdu)
+                    && catalogue
+                        .detectors
+                        .iter()
+                        .any(|d| d.catalogue_hdu.unwrap_or(d.ext_num.hdu()) == hdu)
         };
         let none = tables.is_empty();
         for (hdu, rows, reason) in others.into_iter().filter(|(hdu, ..)| none || is_expected(*hdu))
@@ -290,9 +310,12 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             self.report.refusals.push(refusal);
             self.account(catalogue, hdu, None, (rows, 0), BTreeMap::new());
         }
-        if file.hdus().iter().all(|hdu| !may_be_catalogue(hdu)) {
+        if !file.hdus().iter().any(is_candidate) {
             let place = Place { file: &source.name, hdu: None };
-            let message = "the file has no table".to_owned();
+            let message = match catalogue.of_image {
+                true => "no table of the image file is its catalogue, by the profile".to_owned(),
+                false => "the file has no table".to_owned(),
+            };
             self.report.refusals.push(place.refusal(RefusalCode::NO_TABLE, message));
         }
         tables
@@ -427,6 +450,9 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             }
             self.report_renumbered(catalogue, table, detector, &otherwise);
         }
+        if self.refuse_misplaced(catalogue, (table, layout, view), detector, &judged) {
+            return Ok(());
+        }
         if let Some(found) = judged.contradiction() {
             let image = format!("ext_num {} of {}", detector.ext_num, catalogue.image_name);
             let reason =
@@ -443,6 +469,45 @@ impl<S: DetectionSink> Run<'_, '_, S> {
             return Ok(());
         }
         self.write(catalogue, table, &context, &judged)
+    }
+
+    /// Refuses a table whose positions do not fit its detector and fit another one of the image. Returns `false` when there is no
+    /// such detector.
+    fn refuse_misplaced(
+        &mut self,
+        catalogue: &Catalogue<'_>,
+        (table, layout, view): (&Table<'_>, &Layout, HeaderView<'_>),
+        detector: &Detector,
+        judged: &Judged<'_, '_>,
+    ) -> bool {
+        if !judged.is_misplaced() {
+            return false;
+        }
+        let profile = self.task.profile;
+        let rule = profile.catalogue.position.frame;
+        let mut others = catalogue.detectors.iter().filter(|d| d.ext_num != detector.ext_num);
+        let fitting = others.find(|other| {
+            let frame = column_frame((table, view), layout, other, rule);
+            judged.fits(other, wcs(other, profile).ok().as_ref(), &frame, profile)
+        });
+        let Some(other) = fitting else { return false };
+        let columns = if judged.contradiction().is_some() { "RA and DEC" } else { "x and y" };
+        let message = format!(
+            "{columns} of the rows do not fit ext_num {} of {}, with which the table was paired, and fit ext_num {}: set \
+             catalogue.pairing of the profile",
+            detector.ext_num, catalogue.image_name, other.ext_num
+        );
+        let code = RefusalCode::PAIRING_CONTRADICTED;
+        self.refuse_table(
+            catalogue,
+            table,
+            Some(detector),
+            Reason { code, message, parked: false },
+        );
+        if let Some(refusal) = self.report.refusals.last_mut() {
+            refusal.column = Some(columns.split(' ').next().unwrap_or_default().to_owned());
+        }
+        true
     }
 
     /// Returns the calibration of a detector's magnitudes, and the number to add to delivered ones. Both are `None` where there
@@ -677,32 +742,24 @@ fn is_done(catalogue: &CatalogueRef, hdu: u16, detector: &Detector) -> bool {
     catalogue.done.contains(&DoneHdu { hdu, ext_num: detector.ext_num.get() })
 }
 
-/// Returns true when an HDU is a catalogue by the columns of its table.
-pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &CatalogueProfile) -> bool {
-    may_be_catalogue(hdu)
-        && file.table(hdu.index).is_ok_and(|table| Layout::of_table(&table, profile).is_ok())
+/// Returns true when an HDU is a catalogue by its role and by the columns of its table.
+pub(crate) fn is_catalogue(file: &FitsFile, hdu: &Hdu, profile: &SurveyProfile) -> bool {
+    roles::may_be_catalogue(hdu, profile)
+        && file
+            .table(hdu.index)
+            .is_ok_and(|table| Layout::of_table(&table, &profile.catalogue).is_ok())
 }
 
 /// Returns the HDUs that hold a catalogue, or a table that cannot be read and may be a catalogue; none where the profile does
 /// not pair by their order, since reading the columns of all tables takes as long as the headers of the frame.
-pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &CatalogueProfile) -> Vec<u16> {
-    if profile.pairing == Rule::Hdu {
+pub(crate) fn catalogue_hdus(file: &FitsFile, profile: &SurveyProfile, of_image: bool) -> Vec<u16> {
+    let rules = &profile.catalogue;
+    if rules.pairing == Rule::Hdu {
         return Vec::new();
     }
     let counts = |hdu: &&Hdu| {
-        may_be_catalogue(hdu)
-            && file.table(hdu.index).map_or(true, |table| Layout::of_table(&table, profile).is_ok())
+        roles::is_candidate(file, hdu, profile, of_image)
+            && file.table(hdu.index).map_or(true, |table| Layout::of_table(&table, rules).is_ok())
     };
     file.hdus().iter().filter(counts).map(|hdu| hdu.index.0).collect()
-}
-
-/// Returns true when an HDU could hold a catalogue. A broken HDU is included, so that it is refused with its reason.
-fn may_be_catalogue(hdu: &Hdu) -> bool {
-    match hdu.kind {
-        HduKind::BinTable | HduKind::AsciiTable | HduKind::CompressedTable => true,
-        HduKind::Other => hdu.fault.is_some(),
-        HduKind::NoData | HduKind::Image | HduKind::CompressedImage | HduKind::RandomGroups => {
-            false
-        }
-    }
 }

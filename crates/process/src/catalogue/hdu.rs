@@ -7,7 +7,7 @@ use super::cells::{angles, bits, doubles, singles, sums};
 use super::column_frame::ColumnFrame;
 use super::layout::{Delivered, Layout};
 use super::photometry::{self, Calibration};
-use super::positions::{Positions, SkyCells, Sources, is_text, positions};
+use super::positions::{Positions, SkyCells, Sources, agree, is_text, positions};
 use super::quality::{self, Classes};
 use super::rows::{Bounds, Keys, RowFault, faults};
 use fits::{Column, FitsError, FitsFault, Rows, Table};
@@ -106,23 +106,7 @@ pub(super) fn judge<'t, 'a>(
     }
     let rules = &context.profile.catalogue.position;
     keys.count_from_1(rules.pixel_offset());
-    let sources = Sources {
-        columns: layout.ra_dec.map(|(ra, dec)| SkyCells {
-            columns: [ra, dec].map(|axis| layout.column(axis, table.columns())),
-            in_degrees: [ra, dec].map(|axis| {
-                let conversion = layout.conversion(axis);
-                let is_written = is_text(&table.columns()[axis.table]);
-                conversion.map_or(is_written, |conversion| conversion.in_degrees)
-            }),
-            ra: &keys.ra,
-            dec: &keys.dec,
-            frame: &context.frame,
-            keeps_fk5_2000: context.profile.astrometry.fk5_2000 == Fk5Rule::Keep,
-        }),
-        x: &keys.x,
-        y: &keys.y,
-        wcs: context.wcs,
-    };
+    let sources = keys.sources((table, layout), (context.wcs, &context.frame), context.profile);
     let positions = positions(&sources, rules);
     let found = faults(
         &Keys {
@@ -200,6 +184,32 @@ impl KeyColumns {
         Ok(())
     }
 
+    /// Returns the input of the positions.
+    fn sources<'s>(
+        &'s self,
+        (table, layout): (&'s Table<'_>, &'s Layout),
+        (wcs, frame): (Option<&'s Wcs>, &'s ColumnFrame),
+        profile: &SurveyProfile,
+    ) -> Sources<'s> {
+        Sources {
+            columns: layout.ra_dec.map(|(ra, dec)| SkyCells {
+                columns: [ra, dec].map(|axis| layout.column(axis, table.columns())),
+                in_degrees: [ra, dec].map(|axis| {
+                    let conversion = layout.conversion(axis);
+                    let is_written = is_text(&table.columns()[axis.table]);
+                    conversion.map_or(is_written, |conversion| conversion.in_degrees)
+                }),
+                ra: &self.ra,
+                dec: &self.dec,
+                frame,
+                keeps_fk5_2000: profile.astrometry.fk5_2000 == Fk5Rule::Keep,
+            }),
+            x: &self.x,
+            y: &self.y,
+            wcs,
+        }
+    }
+
     /// Adds the number to x and y that makes the centre of the first pixel 1.
     fn count_from_1(&mut self, offset: f64) {
         if offset != 0.0 {
@@ -227,6 +237,33 @@ impl Judged<'_, '_> {
     /// Returns the reason why no position can be trusted.
     pub(super) fn contradiction(&self) -> Option<&Contradiction> {
         self.positions.contradiction.as_ref()
+    }
+
+    /// Returns true when the rows are elsewhere than on the detector: RA and DEC contradict its WCS, or most rows have an x or y
+    /// outside.
+    pub(super) fn is_misplaced(&self) -> bool {
+        let outside = self.faults.iter().filter(|(_, fault)| *fault == RowFault::OutsideDetector);
+        matches!(self.contradiction(), Some(Contradiction::Wcs { .. }))
+            || outside.count() > self.keys.x.len() / 2
+    }
+
+    /// Returns true when the rows fit another detector: RA and DEC agree with its WCS, and few rows have an x or y
+    /// outside. Without RA and DEC, x and y alone decide.
+    pub(super) fn fits(
+        &self,
+        detector: &Detector,
+        wcs: Option<&Wcs>,
+        frame: &ColumnFrame,
+        profile: &SurveyProfile,
+    ) -> bool {
+        let rules = &profile.catalogue.position;
+        let sources = self.keys.sources((self.table, self.layout), (wcs, frame), profile);
+        let bounds = Bounds::of(detector.size_px, rules.margin_px);
+        let pixels = self.keys.x.iter().zip(&self.keys.y);
+        let outside = pixels.filter(|(x, y)| !bounds.hold(**x, **y)).count();
+        let is_within =
+            outside as f64 <= profile.limits.refused_rows_share * self.keys.x.len() as f64;
+        is_within && (self.layout.ra_dec.is_none() || agree(&sources, rules))
     }
 
     /// Returns row ranges, each of which [`Judged::append`] converts in one piece.

@@ -161,6 +161,14 @@ pub(super) fn positions(sources: &Sources<'_>, rules: &PositionRules) -> Positio
     out
 }
 
+/// Returns true when RA and DEC are where the WCS has x and y, within the limit of the profile.
+pub(super) fn agree(sources: &Sources<'_>, rules: &PositionRules) -> bool {
+    let Some(Ok(cells)) = sources.columns.map(|cells| cells.placed()) else { return false };
+    let mut out = Positions::default();
+    units(sources, &cells, rules, &mut out);
+    out.compared && out.contradiction.is_none()
+}
+
 /// Returns true for a position that was never filled in: NaN, or the dummy (0, 0) of the pipeline.
 fn is_missing(ra: f64, dec: f64) -> bool {
     ra.is_nan() || dec.is_nan() || (ra == 0.0 && dec == 0.0)

@@ -83,6 +83,11 @@ impl Bounds {
             |axis: usize| size_px.map_or(f64::INFINITY, |size| size[axis] as f64 + 0.5 + margin_px);
         Self { min_px: 0.5 - margin_px, max_x_px: max(0), max_y_px: max(1) }
     }
+
+    /// Returns true for a pixel position within the bounds.
+    pub(super) fn hold(&self, x: f64, y: f64) -> bool {
+        (self.min_px..=self.max_x_px).contains(&x) && (self.min_px..=self.max_y_px).contains(&y)
+    }
 }
 
 /// Returns the rows that cannot be used, ascending, from 0.

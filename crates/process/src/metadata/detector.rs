@@ -12,6 +12,7 @@ use super::notes::{Notes, Place};
 use super::observed;
 use super::plan::{Plan, Slot};
 use super::row::{Kind, Row};
+use crate::header_view::is_own;
 
 /// Returns the row of one detector.
 pub(super) fn row<'f>(
@@ -67,7 +68,8 @@ fn set_structure(row: &mut Row<'_>, detector: &Detector<'_>) {
     }
 }
 
-/// Fills the columns of the catalogue; those that are not the catalogue's alone are filled from the image where it has none.
+/// Fills the columns of the catalogue, from its own header, then from that of the image in the same file (FITS_LDAC). Those that
+/// are not the catalogue's alone are filled from the image where it has none.
 fn fill_from_catalogue<'f>(
     row: &mut Row<'f>,
     slots: &[Slot],
@@ -82,9 +84,15 @@ fn fill_from_catalogue<'f>(
         view,
         place: Place { file, hdu: Some(hdu.index.0) },
     });
-    let both: Vec<Source<'f, '_>> = table.into_iter().chain([image]).collect();
+    let cell = detector.cell.zip(table).map(|(view, table)| Source { view, ..table });
+    let all: Vec<Source<'f, '_>> = table.into_iter().chain(cell).chain([image]).collect();
     for slot in slots {
-        let sources = if slot.catalogue_alone { table.as_slice() } else { &both };
+        // Keywords that describe an HDU itself are those of the table alone.
+        let sources = match slot.catalogue_alone {
+            true if slot.keywords.iter().any(|keyword| is_own(keyword)) => table.as_slice(),
+            true => &all[..all.len() - 1],
+            false => &all,
+        };
         keywords::fill(row, std::slice::from_ref(slot), sources, null_texts, notes);
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn survey<'f>(
     scan(frame.file(), frame.image, plan, profile, &mut named, notes, |card, role, ext, notes| {
         namings.extend(provenance::read(card, role, ext, profile, frame.file(), notes));
     });
-    if let Some((file, catalogue)) = frame.catalogue() {
+    if let Some((file, catalogue)) = frame.catalogue_beside() {
         // Catalogues repeat the image's keywords, so that its components are known already.
         scan(file, catalogue, plan, profile, &mut named, notes, |_, _, _, _| {});
     }

@@ -16,11 +16,11 @@ thread_local! {
     static COMPRESSOR: RefCell<Option<zstd::bulk::Compressor<'static>>> = const { RefCell::new(None) };
 }
 
-/// Returns one row per HDU of the image and of the catalogue.
+/// Returns one row per HDU of the image file and of the file of the catalogue.
 pub(super) fn rows<'f>(frame: &Frame<'f>) -> Vec<Row<'f>> {
     let mut rows = Vec::new();
     add(&mut rows, frame.input.multiframe_id, frame.file(), frame.image);
-    if let Some((name, file)) = frame.catalogue() {
+    if let Some((name, file)) = frame.catalogue_beside() {
         add(&mut rows, frame.input.multiframe_id, name, file);
     }
     rows

@@ -42,6 +42,7 @@ use model::tables::Table;
 use model::task::{CountedFinding, ProgrammeRef, TaskInput};
 use model::{DeliveryName, Finding, Refusal};
 
+use crate::ldac::CellHeaders;
 use batches::Accumulator;
 use frame::Frame;
 use notes::Notes;
@@ -148,7 +149,10 @@ impl<'p> Extractor<'p> {
     ) {
         into.ordinal += 1;
         let mut notes = Notes::default();
-        let frame = Frame::open(input, image, catalogue, self.profile, &mut notes);
+        let of_image = input.has_catalogue_in_image();
+        let cells = catalogue.map(|file| CellHeaders::of(file, self.profile, of_image));
+        let cells = cells.unwrap_or_default();
+        let frame = Frame::open(input, image, (catalogue, &cells), self.profile, &mut notes);
         let mut rows = frame.map(|frame| self.rows_of(&frame, &mut notes)).unwrap_or_default();
         admissible::check(&mut rows, &input.image.name, &mut notes);
         if !notes.refused {

@@ -97,13 +97,13 @@ impl Plan {
         let taken: Vec<String> =
             lists.into_iter().flatten().flat_map(|slot| slot.keywords.iter().cloned()).collect();
         let rules = profile.frame_types.iter().flat_map(|rule| rule.keywords.keys().cloned());
-        let matches = profile.matches.iter().flat_map(|rule| rule.0.keys().cloned());
+        let matches = profile.matches.iter().flat_map(|rule| rule.keywords().map(str::to_owned));
+        let roles = profile.hdus.iter().flat_map(|rule| rule.keywords.keys().cloned());
         let projects = profile.project.keywords.iter().cloned();
         let clocks = profile.time.start.iter().chain(&profile.time.end).cloned();
         let read = observed::KEYWORDS.iter().map(|keyword| (*keyword).to_owned());
-        for keyword in
-            taken.into_iter().chain(rules).chain(matches).chain(projects).chain(clocks).chain(read)
-        {
+        let read = taken.into_iter().chain(roles).chain(read);
+        for keyword in read.chain(rules).chain(matches).chain(projects).chain(clocks) {
             self.learn(&keyword, Meaning::Known);
         }
         for Library { role, keywords, itself } in &profile.libraries {

@@ -65,6 +65,10 @@ fn block(
         rows.ordinal = u32::try_from(number).unwrap_or(u32::MAX);
         let Some(image) = open(&input.image, limits, &mut rows)? else { continue };
         input_bytes += input.image.bytes;
+        if input.has_catalogue_in_image() {
+            extractor.extract(input, &image, Some(&image), &mut rows);
+            continue;
+        }
         let catalogue = match &input.catalogue {
             Some(catalogue) => {
                 input_bytes += catalogue.file.bytes;

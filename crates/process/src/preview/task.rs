@@ -2,7 +2,7 @@
 
 use arrow_array::RecordBatch;
 use fits::image::Scratch;
-use fits::{FitsFile, HduIndex, HduKind, Limits};
+use fits::{FitsFile, HduIndex, Limits};
 use model::preview_name as name;
 use model::profile::{FrameKind, SurveyProfile};
 use model::task::{TaskFile, TaskInput};
@@ -119,8 +119,14 @@ impl Maker<'_> {
             }
         };
         made.input_bytes = image.bytes;
-        let wanted =
-            |hdu: HduIndex| !image.refused_hdus.contains(&hdu.0) && ExtNum::of_hdu(hdu.0).is_some();
+        let is_detector = |hdu: HduIndex| {
+            file.hdu(hdu).is_ok_and(|hdu| crate::roles::is_detector(hdu, self.profile))
+        };
+        let wanted = |hdu: HduIndex| {
+            !image.refused_hdus.contains(&hdu.0)
+                && ExtNum::of_hdu(hdu.0).is_some()
+                && is_detector(hdu)
+        };
         let mut scratch = Scratch::default();
         let recipe = Recipe { tone: self.tone(&image.name, &file), ..self.recipe };
         let previews = render(&file, &recipe, wanted, |hdu| wcs_of(&file, hdu), &mut scratch);
@@ -149,10 +155,7 @@ impl Maker<'_> {
     /// Returns the tone of a frame of its kind, which is determined from name and header as for the metadata.
     fn tone(&self, name: &str, file: &FitsFile) -> Tone {
         let Some(primary) = file.hdus().first() else { return Tone::Sky };
-        let first = file
-            .hdus()
-            .iter()
-            .find(|hdu| matches!(hdu.kind, HduKind::Image | HduKind::CompressedImage));
+        let first = file.hdus().iter().find(|hdu| crate::roles::is_detector(hdu, self.profile));
         let keyword = |keyword: &str| {
             let own = HeaderView::new(primary).written(keyword);
             own.or_else(|| HeaderView::of_extension(first?, primary).written(keyword))

@@ -1,6 +1,7 @@
 //! What cannot be used is refused or parked with a reason, and every row is accounted for.
 
 use crate::made::{Cells, MadeTable, detector, input, profile, run, run_tables, run_with, wfcam};
+use model::detector::Detector;
 use model::{ProgrammeId, RowRange};
 
 fn poked(rows: usize, pokes: &[(&str, usize, f32)]) -> MadeTable {
@@ -243,4 +244,26 @@ fn programmes_follow_one_another() {
     ];
     assert_eq!(places, wanted);
     assert_eq!(outcome.rows.keys().copied().collect::<Vec<_>>(), [11, 101]);
+}
+
+#[test]
+fn rows_outside_their_detector_name_the_one_that_they_fit() {
+    let profile = profile("wfcam", &[]);
+    let mut table = wfcam(40);
+    table.without("RA").without("DEC");
+    let small = |ext_num| Detector { size_px: Some([100, 100]), ..detector(7, ext_num) };
+    let outcome = run_with(&[table.clone()], vec![small(2), detector(7, 3)], &profile);
+    assert_eq!(outcome.refusals(), [(Some(1), "pairing_contradicted", 40, false)]);
+    let refusal = &outcome.report.refusals[0];
+    assert!(
+        refusal.message.starts_with("x and y of the rows do not fit ext_num 2 of "),
+        "{refusal:?}"
+    );
+    assert!(refusal.message.contains(" fit ext_num 3: "), "{refusal:?}");
+    assert_eq!(refusal.column.as_deref(), Some("x"));
+    // No detector would hold them.
+    let outcome = run_with(&[table.clone()], vec![small(2), small(3)], &profile);
+    assert_eq!(outcome.refusals(), [(Some(1), "too_many_refused_rows", 40, false)]);
+    let outcome = run_with(&[table], vec![detector(7, 2), small(3)], &profile);
+    assert_eq!(outcome.refusals(), []);
 }

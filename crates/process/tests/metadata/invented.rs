@@ -1,7 +1,7 @@
 //! An invented survey: other names, spellings, units and programmes, without a line of Rust.
 
 use fits::write::HeaderBuilder;
-use model::profile::{SurveyProfile, choose, shipped};
+use model::profile::{Identifying, SurveyProfile, choose, shipped};
 
 use super::built::{extract, image, input};
 use super::table::{Got, cell, found, listed, refused};
@@ -167,5 +167,6 @@ fn its_files_find_it_among_the_others() {
         shipped().iter().map(|(_, text)| SurveyProfile::parse(text).unwrap()).collect();
     profiles.push(SurveyProfile::parse(LANTERN).unwrap());
     let keyword = |name: &str| (name == "CAMERA").then(|| "Lantern mark II".to_owned());
-    assert_eq!(choose(&profiles, &keyword).unwrap().name, "lantern");
+    let file = Identifying { file: "a.fits", keyword: &keyword };
+    assert_eq!(choose(&profiles, &file).unwrap().name, "lantern");
 }
