@@ -128,15 +128,19 @@ pub fn known(
     Ok(known)
 }
 
-/// Returns night and version, by the first profile whose pattern fits the name.
+/// Returns night and version, by the first profile whose pattern finds a night in the name, else by the first whose pattern
+/// fits it.
 fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile]) -> DeliveryFacts {
-    let named = profiles.iter().find_map(|p| p.naming.delivery(delivery.name));
+    let mut fitting = profiles.iter().filter_map(|p| p.naming.delivery(delivery.name));
+    let first = fitting.next();
+    let has_night = first.as_ref().is_some_and(|named| named.night.is_some());
+    let named = if has_night { first } else { fitting.find(|n| n.night.is_some()).or(first) };
     let marker = fetched
         .marked_complete
         .then(|| profiles.iter().find_map(|p| p.naming.marker.clone()).unwrap_or_default());
     DeliveryFacts {
         name: delivery.name.clone(),
-        night: named.as_ref().map(|n| n.night),
+        night: named.as_ref().and_then(|n| n.night),
         version: named.map(|n| n.version).filter(|v| !v.is_empty()),
         address: delivery.address.to_owned(),
         marker: marker.filter(|m| !m.is_empty()),
