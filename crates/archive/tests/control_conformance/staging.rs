@@ -199,6 +199,7 @@ pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Rec
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap()
 }
@@ -219,6 +220,7 @@ pub fn record_refused(
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap()
 }

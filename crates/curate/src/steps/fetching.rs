@@ -483,7 +483,10 @@ pub fn came_from(
 }
 
 /// Returns the rules of the profile that fits a primary header.
-fn survey_of(profiles: &[SurveyProfile], header: &fits::Header) -> transfer::SurveyRules {
+pub(super) fn survey_of(
+    profiles: &[SurveyProfile],
+    header: &fits::Header,
+) -> transfer::SurveyRules {
     let rules = |profile: &SurveyProfile| transfer::SurveyRules {
         survey: Some(profile.name.clone()),
         limits: process::limits(profile),
@@ -502,7 +505,7 @@ pub fn profile_of<'p>(
     model::profile::choose(profiles, &keyword)
 }
 
-fn value_text(value: &fits::Value) -> String {
+pub(super) fn value_text(value: &fits::Value) -> String {
     match value {
         fits::Value::Text(text) => text.trim_end().to_owned(),
         other => other.to_string(),
