@@ -42,9 +42,13 @@ fn rows(desk: &Desk) -> Vec<String> {
     lines
 }
 
-/// A night that was archived without the profile of its survey, which exists now.
-fn wrongly_archived(desk: &Desk) -> PathBuf {
+/// A night that was archived without the profile of its survey, which exists now: in the programme of unknown frames, or
+/// parked where a project is unknown.
+fn wrongly_archived(desk: &Desk, is_parked: bool) -> PathBuf {
     let delivery = desk.simulate(&night());
+    if !is_parked {
+        desk.at_site(&["profile", "set", "generic", "project.keywords", "[\"NONE\"]"]).ended(0);
+    }
     let (path, text) = without_profile(desk);
     desk.run(&delivery);
     assert_eq!(desk.count("SELECT count(*) FROM multiframe WHERE survey_id <> 9"), 0);
@@ -71,10 +75,11 @@ fn a_profile_that_is_written_after_the_first_run_counts() {
     let usual = Desk::undisturbed(&[night()]);
     let wanted = rows(&usual);
     for desk in Desk::of_both_engines() {
-        let delivery = wrongly_archived(&desk);
+        let delivery = wrongly_archived(&desk, false);
         let ids = "SELECT multiframe_id, file_name FROM multiframe ORDER BY multiframe_id";
         let before = (desk.rows(ids), desk.refusals());
-        assert!(!before.0.is_empty() || !before.1.is_empty());
+        assert_eq!(desk.count("SELECT count(*) FROM detection WHERE programme_id <> 900"), 0);
+        assert!(desk.count("SELECT count(*) FROM detection") > 0);
         let image = first_image(&delivery);
 
         // What the operator sees, and what a run alone does not change.
@@ -143,7 +148,7 @@ fn a_reprofile_and_the_run_after_it_are_killed_at_any_instant() {
     let reprofile = ["reprofile", "--delivery", NIGHT];
     let listed = {
         let desk = Desk::new();
-        let delivery = wrongly_archived(&desk);
+        let delivery = wrongly_archived(&desk, false);
         desk.at_site(&reprofile).ended(0);
         let list = desk.dir.path().join("passed");
         let mut run = desk.command(&["run", delivery.to_str().unwrap()]);
@@ -158,7 +163,7 @@ fn a_reprofile_and_the_run_after_it_are_killed_at_any_instant() {
     let aims = listed.iter().step_by(step).map(String::as_str);
     for aim in std::iter::once("reprofile:before-commit:1").chain(aims) {
         let desk = Desk::new();
-        let delivery = wrongly_archived(&desk);
+        let delivery = wrongly_archived(&desk, false);
         let killed = |words: &[&str]| {
             let mut command = desk.command(words);
             command.env("ALMAGEST_CRASH_AT", aim).output().unwrap().status.code().is_none()
@@ -177,7 +182,7 @@ fn a_reprofile_and_the_run_after_it_are_killed_at_any_instant() {
 #[test]
 fn a_retry_chooses_the_profile_of_its_file_again() {
     let desk = Desk::new();
-    let delivery = wrongly_archived(&desk);
+    let delivery = wrongly_archived(&desk, true);
     let refused = desk.refusals();
     let parked = refused.iter().find(|r| r["stage"] == "metadata").expect("an unknown project");
     assert_eq!(parked["profile"], json!("generic"));
@@ -196,7 +201,7 @@ fn a_retry_chooses_the_profile_of_its_file_again() {
 #[test]
 fn one_file_or_unchanged_files_are_chosen_by_options() {
     let desk = Desk::new();
-    let delivery = wrongly_archived(&desk);
+    let delivery = wrongly_archived(&desk, false);
     let name = format!("{NIGHT}/{}", first_image(&delivery));
     let one = desk.at_site(&["reprofile", "--file", &name, "--json"]).json(0);
     assert_eq!(changes(&one), 1);

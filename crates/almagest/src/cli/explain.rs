@@ -230,7 +230,7 @@ fn explain_profiles(
         let again = Advice::Reprofile { delivery: delivery.clone() };
         let has_it = |s: &Suggestion| s.commands.contains(&again);
         if profile.is_other() && !out.suggestions.iter().any(has_it) {
-            let text = "the profiles of the site choose another one now; redoes the files with it";
+            let text = "the site's profiles choose another one now; to give it to the files";
             out.suggestions.push(Suggestion::new(text, [again]));
         }
     }

@@ -23,8 +23,8 @@ pub struct Arguments {
     json: bool,
 }
 
-/// Prints the content of FITS files, and the survey profile of each with the reasons. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
-/// without a site those of the profiles that every new site gets.
+/// Prints the content of FITS files, and the survey profile of each with the reasons. Exit code 1 when a file or HDU is refused.
+/// The limits are those of the site's profiles, without a site those of the profiles that every new site gets.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let profiles = profiles_of(site)?;
     // The profiles of the last file that was opened.

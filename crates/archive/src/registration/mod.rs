@@ -1,7 +1,7 @@
 //! Registration of what arrived of deliveries, up to their completion.
 //!
-//! Start at [`Registration`] and [`crate::Archive::record`], for another profile of registered files at [`Reprofiling`]. A delivery is complete once everything that it announced is ingested
-//! ([`crate::Archive::complete_deliveries`]).
+//! Start at [`Registration`] and [`crate::Archive::record`], for another profile of registered files at [`Reprofiling`]. A delivery
+//! is complete once everything that it announced is ingested ([`crate::Archive::complete_deliveries`]).
 
 mod record;
 mod reprofile;

@@ -231,7 +231,7 @@ survey_id = 1
 title = "X"
 fallback = true
 [naming]
-delivery = "{nite}_v{version}"
+delivery = "{nigth}_v{version}"
 extensions = []
 catalog_suffixes = ["_cat"]
 [catalogue]
@@ -240,10 +240,10 @@ pairing = "ordered"
 seeing_strat = { scale = 2.0 }
 "#;
         let faults = SurveyProfile::parse(text).unwrap_err().to_string();
-        let text = text.replace("{nite}", "{night}").replace("catalog_s", "catalogue_s");
+        let text = text.replace("{nigth}", "{night}").replace("catalog_s", "catalogue_s");
         let rest = SurveyProfile::parse(&text.replace("ordered", "order")).unwrap_err().to_string();
         for (faults, wanted) in [
-            (&faults, "line 7: naming.delivery: {nite} is none of"),
+            (&faults, "line 7: naming.delivery: {nigth} is none of"),
             (&faults, "; did you mean {night}?"),
             (
                 &faults,

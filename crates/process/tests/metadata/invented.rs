@@ -4,7 +4,7 @@ use fits::write::HeaderBuilder;
 use model::profile::{SurveyProfile, choose, shipped};
 
 use super::built::{extract, image, input};
-use super::table::{Got, cell, found, listed, refused};
+use super::table::{Got, all_found, cell, found, listed, refused};
 
 const LANTERN: &str = r#"
 name = "lantern"
@@ -166,8 +166,7 @@ fn it_is_read_as_its_profile_says() {
     let one = input(5, "L12-20230225-coadd.fits", None);
     let products = extract(&lantern, &one, image(&primary(), &[extension()]), None);
     assert_eq!(refused(&products), [""; 0]);
-    let wanted = ["keyword_new SURPRISE 1", "catalogue_absent coadd 1", "keyword_missing SEEING 1"];
-    assert_eq!(found(&products), wanted);
+    assert_eq!(found(&products), ["keyword_new SURPRISE 1", "keyword_missing SEEING 1"]);
     let cases: [(&str, &str, Got); 11] = [
         ("multiframe", "survey_id", 77.into()),
         ("multiframe", "frame_type", "coadd".into()),
@@ -211,4 +210,18 @@ fn its_files_find_it_among_the_others() {
     profiles.push(SurveyProfile::parse(LANTERN).unwrap());
     let keyword = |name: &str| (name == "CAMERA").then(|| "Lantern mark II".to_owned());
     assert_eq!(choose(&profiles, &keyword).unwrap().name, "lantern");
+}
+
+#[test]
+fn a_frame_whose_type_has_a_catalogue_lacks_it() {
+    let lantern = SurveyProfile::parse(LANTERN).unwrap_or_else(|f| panic!("{f}"));
+    let absent = |name: &str, catalogue: Option<&str>| {
+        let products =
+            extract(&lantern, &input(5, name, catalogue), image(&primary(), &[extension()]), None);
+        all_found(&products).into_iter().find(|found| found.starts_with("catalogue_absent"))
+    };
+    let wanted = Some("catalogue_absent coadd 1".to_owned());
+    assert_eq!(absent("L12-20230225-coadd.fits", None), wanted);
+    assert_eq!(absent("L12-20230225-coadd.fits", Some("L12-20230225-coadd-sources.fits")), None);
+    assert_eq!(absent("L12-20230225.fits", None), None, "a single exposure has none");
 }
