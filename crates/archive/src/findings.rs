@@ -9,7 +9,7 @@ use engine::{Connection, Optional};
 use model::Finding;
 use model::RefusalCode;
 use model::ReportCode;
-use model::{Advice, DeliveryName, UseCase};
+use model::{Advice, DeliveryName, SurveyName, UseCase};
 use rusqlite::params;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -67,6 +67,12 @@ pub(crate) struct Found<'a> {
 pub(crate) const OLDER_DETECTIONS_KEPT: &str = RefusalCode::OLDER_DETECTIONS_KEPT.as_str();
 /// Code of a preview of an older image that stays current.
 pub(crate) const OLDER_PREVIEW_KEPT: &str = RefusalCode::OLDER_PREVIEW_KEPT.as_str();
+
+/// Condition of rows of `finding` that are reported. While files of a delivery are awaited, the catalogue of an image may be one
+/// of them.
+pub(crate) const IS_REPORTED: &str = "NOT (finding.code = 'catalogue_absent' AND EXISTS (
+    SELECT * FROM delivery AS arriving WHERE arriving.delivery_id = finding.delivery_id
+        AND (arriving.state = 'arriving' OR arriving.awaited IS NOT NULL)))";
 
 /// Encodes members for storage: runs of consecutive files with equal counts.
 fn stored(members: &Members) -> Result<String, ArchiveFault> {
@@ -232,6 +238,8 @@ pub struct Drift {
     pub example_file: String,
     /// Extension number of the HDU in that file, primary = 1.
     pub example_ext_num: Option<u32>,
+    /// Survey profile of that file; `None` for a file without one.
+    pub profile: Option<SurveyName>,
     /// Message of one sentence.
     pub message: String,
 }

@@ -42,7 +42,11 @@ pub fn load(surveys: &Path) -> anyhow::Result<Vec<Loaded>> {
 
 /// Returns the naming rules of the survey whose deliveries have names like this one; a directory may have one too.
 pub fn naming_of<'p>(profiles: &'p [Loaded], directory: &str) -> Option<&'p Naming> {
-    profiles.iter().map(|p| &p.profile.naming).find(|naming| naming.delivery(directory).is_some())
+    let namings = || profiles.iter().map(|p| &p.profile.naming);
+    let has_night =
+        |naming: &&Naming| naming.delivery(directory).is_some_and(|d| d.night.is_some());
+    // A pattern without a night fits names that another one reads more of.
+    namings().find(has_night).or_else(|| namings().find(|n| n.delivery(directory).is_some()))
 }
 
 /// Returns the identities that two profiles claim.

@@ -93,9 +93,8 @@ impl Origin {
             }
         }
         let names = &mut offered.names;
-        let night = |name: &str| {
-            profiles.iter().find_map(|p| p.profile.naming.delivery(name)).map(|d| d.night)
-        };
+        let night =
+            |name: &str| profiles.iter().find_map(|p| p.profile.naming.delivery(name)?.night);
         // Deliveries whose names contain no night are last.
         names.sort_by_cached_key(|name: &String| {
             let night = night(name).map(i64::from);

@@ -6,6 +6,7 @@
 mod fetching;
 pub mod gate;
 mod identity;
+pub mod reprofile;
 
 pub use fetching::{
     Declarations, DeliveryFetch, FetchedDelivery, Whole, came_from, profile_of, prospect,

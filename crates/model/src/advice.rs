@@ -433,6 +433,16 @@ advice! {
         /// The value.
         value: String,
     } => ["profile", "set", survey, key, value],
+    /// Chooses the survey profiles of a delivery's files again.
+    Reprofile {
+        /// The delivery.
+        delivery: DeliveryName,
+    } => ["reprofile", "--delivery", delivery],
+    /// Redoes a delivery with the present values of its profiles.
+    ReprofileAgain {
+        /// The delivery.
+        delivery: DeliveryName,
+    } => ["reprofile", "--again", "--delivery", delivery],
     /// Ends the validity of older products that are kept despite a delivery.
     Supersede {
         /// The newer delivery.

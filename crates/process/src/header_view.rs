@@ -91,7 +91,8 @@ impl<'a> HeaderView<'a> {
     }
 }
 
-fn as_written(value: Value<'_>) -> Option<String> {
+/// Returns a value as text, numbers and logicals as FITS writes them.
+pub fn as_written(value: Value<'_>) -> Option<String> {
     let text = match value {
         Value::Text(text) => text.trim().to_owned(),
         Value::Logical(true) => "T".to_owned(),

@@ -4,23 +4,26 @@
 //! archive ([`record`]). From the archive's state, [`plan::plan`] then decides which rounds can be opened, how they are cut into
 //! tasks, and which files wait for which work. It is a pure function.
 //!
-//! Start at [`record`]. [`pairing`] finds the image of a catalogue, [`plan`] has the dependency rules, [`cut`] the sizes of
-//! tasks.
+//! Start at [`record`], for files whose profile is chosen again at [`reprofile`]. [`pairing`] finds the image of a catalogue,
+//! [`unused`] the patterns that fit nothing, [`plan`] has the dependency rules, [`cut`] the sizes of tasks.
 //! This crate opens no files, assigns no ids itself, and starts nothing.
 
 pub mod cut;
 pub mod pairing;
 pub mod plan;
+pub mod unused;
 
 use archive::deliveries::SkippedEntry;
+use archive::history::Cause;
 use archive::library::Content;
 use archive::refusals::{Stage, StagedRefusal};
 use archive::registration::{
-    Arrival, DeliveryFacts, Postponed, Recorded, Registration, TransferRecord,
+    Arrival, DeliveryFacts, Postponed, Recorded, Reexamined, Registration, Reprofiling,
+    TransferRecord,
 };
 use archive::{Archive, ArchiveError, Reader, Site, Timestamp};
 use model::profile::SurveyProfile;
-use model::{DeliveryName, FileKind, Finding};
+use model::{DeliveryName, FileId, FileKind, Finding};
 use std::collections::HashMap;
 use transfer::{Fetched, Known};
 
@@ -88,7 +91,7 @@ fn record_all(
         .iter()
         .flat_map(|a| a.content.findings.iter().cloned().map(Finding::cleaned))
         .collect();
-    let rule = pairing::rule(profiles);
+    let (rule, unused) = (pairing::rule(profiles), unused::patterns(profiles));
     let registration = Registration {
         delivery: DeliveryFacts { is_under_way, ..facts(delivery, fetched, profiles) },
         arrivals: &arrivals,
@@ -100,6 +103,7 @@ fn record_all(
         skipped: &skipped(fetched),
         findings: &findings,
         pairing: &rule,
+        unused: &unused,
     };
     archive.record(&registration, now)
 }
@@ -128,15 +132,19 @@ pub fn known(
     Ok(known)
 }
 
-/// Returns night and version, by the first profile whose pattern fits the name.
+/// Returns night and version, by the first profile whose pattern finds a night in the name, else by the first whose pattern
+/// fits it.
 fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile]) -> DeliveryFacts {
-    let named = profiles.iter().find_map(|p| p.naming.delivery(delivery.name));
+    let mut fitting = profiles.iter().filter_map(|p| p.naming.delivery(delivery.name));
+    let first = fitting.next();
+    let has_night = first.as_ref().is_some_and(|named| named.night.is_some());
+    let named = if has_night { first } else { fitting.find(|n| n.night.is_some()).or(first) };
     let marker = fetched
         .marked_complete
         .then(|| profiles.iter().find_map(|p| p.naming.marker.clone()).unwrap_or_default());
     DeliveryFacts {
         name: delivery.name.clone(),
-        night: named.as_ref().map(|n| n.night),
+        night: named.as_ref().and_then(|n| n.night),
         version: named.map(|n| n.version).filter(|v| !v.is_empty()),
         address: delivery.address.to_owned(),
         marker: marker.filter(|m| !m.is_empty()),
@@ -149,10 +157,28 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
     }
 }
 
-/// Returns the entry of a fetched file. A file that is refused as a whole is kept as `other`: it gets no identity, and a repaired
-/// one replaces it.
+/// Returns the entry of a fetched file.
 fn arrival(fetched: &transfer::FetchedFile, site: &Site, now: Timestamp) -> Arrival {
-    let content = &fetched.content;
+    Arrival {
+        name: fetched.name.clone(),
+        path: site.stored_path(&fetched.path).to_string_lossy().into_owned(),
+        modified_ns: fetched.modified_ns,
+        bytes: fetched.bytes,
+        sha256: fetched.sha256,
+        content: content_of(&fetched.content),
+        arrived: now,
+        transfer_seconds: fetched.seconds,
+        transfer_record: TransferRecord {
+            reads: fetched.tries,
+            resumed_bytes: fetched.resumed_bytes,
+            verified_by: fetched.verified_by,
+        },
+    }
+}
+
+/// Returns the archive's entry of an examined file. A file that is refused as a whole is kept as `other`: it gets no identity,
+/// and a repaired one replaces it.
+fn content_of(content: &transfer::Content) -> Content {
     let kind = match content.kind {
         _ if content.is_refused() => FileKind::Other,
         kind => kind,
@@ -162,28 +188,39 @@ fn arrival(fetched: &transfer::FetchedFile, site: &Site, now: Timestamp) -> Arri
         FileKind::Catalogue => h.rows.is_some(),
         FileKind::Other => false,
     });
-    Arrival {
-        name: fetched.name.clone(),
-        path: site.stored_path(&fetched.path).to_string_lossy().into_owned(),
-        modified_ns: fetched.modified_ns,
-        bytes: fetched.bytes,
-        sha256: fetched.sha256,
-        content: Content {
-            kind,
-            format: if content.hdus.is_empty() { "other" } else { "fits" }.to_owned(),
-            survey: content.survey.clone(),
-            hdus: u32::try_from(counted.count()).unwrap_or(u32::MAX),
-            rows: if kind == FileKind::Other { 0 } else { content.rows() },
-            has_catalogue: kind == FileKind::Image && content.has_catalogue(),
-        },
-        arrived: now,
-        transfer_seconds: fetched.seconds,
-        transfer_record: TransferRecord {
-            reads: fetched.tries,
-            resumed_bytes: fetched.resumed_bytes,
-            verified_by: fetched.verified_by,
-        },
+    Content {
+        kind,
+        format: if content.hdus.is_empty() { "other" } else { "fits" }.to_owned(),
+        survey: content.survey.clone(),
+        hdus: u32::try_from(counted.count()).unwrap_or(u32::MAX),
+        rows: if kind == FileKind::Other { 0 } else { content.rows() },
+        has_catalogue: kind == FileKind::Image && content.has_catalogue(),
     }
+}
+
+/// Records other profiles of registered files, and requests what depends on them again. The same again changes nothing.
+///
+/// # Errors
+/// [`ArchiveError`]; nothing is recorded then.
+pub fn reprofile(
+    delivery: &DeliveryName,
+    changed: &[(FileId, transfer::Content)],
+    redone: &[FileId],
+    profiles: &[SurveyProfile],
+    archive: &mut Archive,
+    (cause, now): (&Cause, Timestamp),
+) -> Result<Recorded, ArchiveError> {
+    let reexamined = |(file_id, content): &(FileId, transfer::Content)| Reexamined {
+        file_id: *file_id,
+        content: content_of(content),
+        refusals: content.refusals.iter().map(|r| r.clone().cleaned()).collect(),
+        findings: content.findings.iter().map(|f| f.clone().cleaned()).collect(),
+    };
+    let changed: Vec<Reexamined> = changed.iter().map(reexamined).collect();
+    let (pairing, unused) = (pairing::rule(profiles), unused::patterns(profiles));
+    let reprofiling =
+        Reprofiling { delivery, changed: &changed, redone, pairing: &pairing, unused: &unused };
+    archive.reprofile(&reprofiling, cause, now)
 }
 
 fn postponed(fetched: &Fetched) -> Vec<Postponed> {

@@ -13,7 +13,7 @@ use curate::arrivals;
 use curate::ingester::state;
 use curate::profiles::Loaded;
 use curate::site::Site;
-use curate::steps::gate;
+use curate::steps::{gate, reprofile};
 use model::{Advice, DeliveryName, FileKind, MultiframeId, Night, ObjectId};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -61,7 +61,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         absent.ok_or_else(|| nothing(&arguments.what))?
     } else {
         find_partners(&archive, &profiles, &mut facts)?;
-        archive::explain::explain(&facts, &setting)
+        let mut explanation = archive::explain::explain(&facts, &setting);
+        explain_profiles(&site, &archive, &facts, &mut explanation)?;
+        explanation
     };
     if arguments.json {
         say!("{}", crate::report::json(&explanation)?);
@@ -212,6 +214,27 @@ pub fn setting(
         places,
         is_plan_open: archive.plan(None)?.is_some_and(|plan| curate::scheduler::is_open(&plan)),
     })
+}
+
+/// Adds the survey profiles of files, with the reasons, and the command for files that would get another one now.
+fn explain_profiles(
+    site: &Site,
+    archive: &Reader,
+    facts: &Facts,
+    out: &mut Explanation,
+) -> anyhow::Result<()> {
+    for file in facts.files.iter().filter(|file| !file.superseded) {
+        let (delivery, name) = (&file.delivery, file.name.as_str());
+        let Some(profile) = reprofile::fits_of(site, archive, (delivery, name))? else { continue };
+        out.lines.push(format!("{delivery}/{name}: {}", profile.in_words()));
+        let again = Advice::Reprofile { delivery: delivery.clone() };
+        let has_it = |s: &Suggestion| s.commands.contains(&again);
+        if profile.is_other() && !out.suggestions.iter().any(has_it) {
+            let text = "the site's profiles choose another one now; to give it to the files";
+            out.suggestions.push(Suggestion::new(text, [again]));
+        }
+    }
+    Ok(())
 }
 
 /// Finds the refused files that would be the catalogues of images without one.

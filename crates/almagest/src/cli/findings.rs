@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 With --json: one array [{delivery, stage, code, subject, files, occurrences, example_file,
-example_ext_num, message}].")]
+example_ext_num, profile, message}]; profile is the survey profile of the example.")]
 pub struct Arguments {
     /// Only of this delivery.
     #[arg(long, value_name = "NAME")]
@@ -58,8 +58,17 @@ pub enum Deliveries {
 /// Returns a table with a line per finding.
 pub fn table(findings: &[Drift], of: Deliveries) -> String {
     let skipped = usize::from(of == Deliveries::One);
-    let head =
-        ["delivery", "stage", "code", "subject", "files", "occurrences", "example", "message"];
+    let head = [
+        "delivery",
+        "stage",
+        "code",
+        "subject",
+        "files",
+        "occurrences",
+        "example",
+        "profile",
+        "message",
+    ];
     let mut table = Table::new(head.into_iter().skip(skipped));
     for finding in findings {
         let file = &finding.example_file;
@@ -71,6 +80,7 @@ pub fn table(findings: &[Drift], of: Deliveries) -> String {
             grouped(finding.files),
             grouped(finding.occurrences),
             finding.example_ext_num.map_or(file.clone(), |n| format!("{file} ext_num {n}")),
+            finding.profile.as_ref().map(ToString::to_string).unwrap_or_default(),
             finding.message.clone(),
         ];
         table.row(cells.into_iter().skip(skipped));

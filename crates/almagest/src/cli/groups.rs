@@ -33,6 +33,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
             "cancel",
             "retry",
             "refusals",
+            "reprofile",
             "retract",
             "supersede",
         ],

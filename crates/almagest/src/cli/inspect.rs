@@ -5,9 +5,10 @@ use crate::report::{Table, say, say_part, shown};
 use curate::profiles;
 use curate::site::{self, Site};
 use curate::steps::profile_of;
+use curate::steps::reprofile::fits_at;
 use fits::checksum::Verdict;
 use fits::inspect::{HduInspection, Inspection, Json, inspect_choosing};
-use model::profile::SurveyProfile;
+use model::profile::{ProfileFit, SurveyProfile};
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -16,13 +17,13 @@ pub struct Arguments {
     /// FITS files.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// As one JSON object: {"files": {PATH: …}}.
+    /// As one JSON object: {"files": {PATH: …}, "profiles": {PATH: [{profile, is_chosen, why}]}}.
     #[arg(long)]
     json: bool,
 }
 
-/// Prints the content of FITS files. Exit code 1 when a file or HDU is refused. The limits are those of the site's profiles,
-/// without a site those of the profiles that every new site gets.
+/// Prints the content of FITS files, and the survey profile of each with the reasons. Exit code 1 when a file or HDU is refused.
+/// The limits are those of the site's profiles, without a site those of the profiles that every new site gets.
 pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
     let profiles = profiles_of(site)?;
     let inspect = |path: &Path| {
@@ -34,27 +35,37 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         inspect_choosing(path, &fits::Limits::default(), &limits_of)
     };
     let mut refused = false;
+    let mut chosen = serde_json::Map::new();
     let many = arguments.files.len();
     if arguments.json {
         say_part!("{{\"files\": {{");
     }
     for (i, path) in arguments.files.iter().enumerate() {
         let found = inspect(path);
+        let fits = fits_at(&profiles, path);
         refused |= found.refusal.is_some() || found.hdus.iter().any(|h| h.refusal.is_some());
         if arguments.json {
             let name = serde_json::to_string(&path.display().to_string())?;
             say_part!("{}\n{name}: {}", if i > 0 { "," } else { "" }, found.to_json());
+            chosen.insert(path.display().to_string(), fits.iter().map(as_json).collect());
         } else {
             if many > 1 {
                 say!("{}{}:", if i > 0 { "\n" } else { "" }, shown(&path.display().to_string()));
             }
             say_part!("{}", text(&found));
+            if !fits.is_empty() {
+                say!("{}", shown(&model::profile::reasons_in_words(&fits)));
+            }
         }
     }
     if arguments.json {
-        say!("\n}}}}");
+        say!("\n}},\n\"profiles\": {}}}", crate::report::json(&chosen)?);
     }
     Ok(if refused { Exit::Refusals } else { Exit::Done })
+}
+
+fn as_json(fit: &ProfileFit) -> serde_json::Value {
+    serde_json::json!({"profile": fit.profile, "is_chosen": fit.is_chosen, "why": fit.why})
 }
 
 fn profiles_of(named: Option<PathBuf>) -> anyhow::Result<Vec<SurveyProfile>> {

@@ -43,6 +43,7 @@ mod purge;
 mod reconcile;
 mod refusals;
 mod reject;
+mod reprofile;
 mod restore;
 mod resume;
 mod retract;
@@ -189,6 +190,8 @@ enum Verb {
     Programme(programme::Arguments),
     /// List survey profiles, or set a value in one
     Profile(profile::Arguments),
+    /// Choose the survey profiles of files in the archive again
+    Reprofile(reprofile::Arguments),
     /// Check the site and the machine
     Doctor(doctor::Arguments),
     /// Show the effective configuration
@@ -287,6 +290,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Exit> {
         Verb::Inspect(verb) => inspect::run(site, &verb),
         Verb::Programme(verb) => programme::run(site, &verb),
         Verb::Profile(verb) => profile::run(site, &verb),
+        Verb::Reprofile(verb) => reprofile::run(site, &verb),
         Verb::Doctor(verb) => doctor::run(site, &verb),
         Verb::Config(verb) => config::run(site, &verb),
         Verb::Simulate(verb) => simulate::run(&verb),

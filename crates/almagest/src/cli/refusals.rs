@@ -3,10 +3,11 @@
 use super::decision::{Form, Reason, cause};
 use super::explain;
 use crate::exit::{self, Exit};
-use crate::report::{Table, counted, say, say_part, shown, utc};
+use crate::report::{Table, counted, say, say_part, shown, tell, utc};
 use archive::Reader;
 use archive::explain::Setting;
 use archive::explain::help::help_for;
+use archive::history::Cause;
 use archive::refusals::{
     Decision, RefusalFilter, RefusalRecord, RefusalState, Stage, TAKEABLE, in_full, place_in_words,
     rows_in_words,
@@ -14,11 +15,12 @@ use archive::refusals::{
 use clap::{Args, Subcommand};
 use curate::advice;
 use curate::scope::{Scope, chosen};
-use curate::site::{self, Site};
+use curate::site::{self, Archive, Site};
 use curate::steps::gate;
+use curate::steps::reprofile::{self, FileProfile, Which};
 use model::{Advice, DeliveryName, RefusalId, ReportCode};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -211,13 +213,19 @@ fn show(site: &Site, which: &Numbers) -> anyhow::Result<Exit> {
     }
     let deliveries: Vec<&DeliveryName> = chosen.iter().map(|r| &r.delivery).collect();
     let setting = explain::setting(site, &site.read()?, deliveries)?;
-    let texts: Vec<String> = chosen.into_iter().map(|r| in_words(r, &setting)).collect();
+    let archive = site.read()?;
+    let mut texts = Vec::new();
+    for record in chosen {
+        let file = (&record.delivery, record.refusal.file.as_str());
+        let profile = reprofile::fits_of(site, &archive, file)?;
+        texts.push(in_words(record, profile.as_ref(), &setting));
+    }
     say_part!("{}", texts.join("\n"));
     Ok(Exit::Done)
 }
 
 /// Returns all facts about one refusal, a line each, and the commands that help.
-fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
+fn in_words(record: &RefusalRecord, profile: Option<&FileProfile>, setting: &Setting) -> String {
     let r = &record.refusal;
     let stage = record.stage.name();
     let found = record.round.map_or(stage.to_owned(), |round| format!("{stage}, round {round}"));
@@ -234,6 +242,7 @@ fn in_words(record: &RefusalRecord, setting: &Setting) -> String {
         ("file", place),
         ("reason", format!("{}: {}", r.code, r.message)),
     ];
+    lines.extend(profile.map(|profile| ("profile", profile.in_words())));
     lines.extend(r.keyword.clone().map(|keyword| ("keyword", keyword)));
     lines.extend(r.column.clone().map(|column| ("column", column)));
     if r.rows > 0 {
@@ -296,6 +305,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "keyword": r.keyword,
         "column": r.column,
         "subject": r.subject,
+        "profile": record.survey,
         "stage": record.stage.name(),
         "round": record.round,
         "code": r.code,
@@ -371,6 +381,9 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     for record in &chosen {
         archive.decide(record.refusal_id, decision, &cause, site::now())?;
     }
+    if decision == Decision::Retry {
+        choose_profiles(site, &mut archive, &chosen, &cause)?;
+    }
     let mut next: Vec<Vec<Advice>> = Vec::new();
     if matches!(decision, Decision::Retry | Decision::Take) {
         next.extend(chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)));
@@ -388,6 +401,36 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
             say!("next: {}", advice::commands(commands));
         }
     })
+}
+
+/// Chooses the profiles of refused files again: a retry with an unfitting profile would meet the same refusal.
+fn choose_profiles(
+    site: &Site,
+    archive: &mut Archive,
+    refusals: &[&RefusalRecord],
+    cause: &Cause,
+) -> anyhow::Result<()> {
+    let mut files: BTreeMap<&DeliveryName, Vec<String>> = BTreeMap::new();
+    for record in refusals.iter().filter(|r| r.file_id.is_some()) {
+        let of_delivery = files.entry(&record.delivery).or_default();
+        of_delivery.push(record.refusal.file.clone());
+        // The profile of a catalogue's task is that of its image.
+        of_delivery.extend(record.image.clone());
+    }
+    for (delivery, files) in &files {
+        let which = Which { delivery, files, is_again: false };
+        for change in reprofile::reprofile(site, archive, &which, cause)?.changes {
+            let (file, after) = (shown(&change.file), &change.after);
+            tell!(
+                INFO,
+                "reprofiled",
+                delivery = delivery.as_str(),
+                "{delivery}/{file}: profile {after}, {}",
+                change.why
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Returns the numbers of refusals that one decision is about, in words.

@@ -72,6 +72,7 @@ situations! {
     a_reopening_was_interrupted: [MigrateReopen];
     a_restore_was_interrupted: [Restore];
     a_profile_is_misspelt: [ProfileList];
+    a_profile_is_added: [Reprofile, ReprofileAgain, Run];
     stale_checksums_are_accepted: [RefusalsShow, RefusalsTake, Run];
     frames_name_no_project: [ProgrammeAdd, ProfileSet, RefusalsRetry, Run];
     catalogues_have_no_zero_point: [ProfileSet, RefusalsRetry, Run];

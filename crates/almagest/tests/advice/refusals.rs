@@ -283,3 +283,27 @@ pub(crate) fn catalogues_wait_for_their_images() -> Vec<&'static str> {
     assert!(told.contains("programme add"), "{told}");
     tried.kinds
 }
+
+pub(crate) fn a_profile_is_added() -> Vec<&'static str> {
+    let desk = Desk::new();
+    let delivery = desk.simulate(&night("20071011"));
+    let profile = desk.site.join("surveys/wfcam.toml");
+    let text = std::fs::read_to_string(&profile).expect("the site has it");
+    std::fs::remove_file(&profile).expect("removed");
+    desk.run(&delivery);
+    std::fs::write(&profile, text).expect("written");
+    let images = std::fs::read_dir(&delivery).expect("there").flatten();
+    let names = images.map(|e| e.file_name().to_string_lossy().into_owned());
+    let name = names.filter(|name| name.ends_with("_st.fit")).min().expect("an image");
+    let explained = desk.at_site(&["explain", &format!("{NIGHT}/{name}")]);
+    let delivery_name = || NIGHT.parse().expect("a name");
+    let mut tried = Tried::at(&desk);
+    let chosen = tried.run(&explained, &Advice::Reprofile { delivery: delivery_name() });
+    let run = Advice::Run { place: delivery.canonicalize().expect("there").display().to_string() };
+    tried.run(&chosen, &run).ended(0);
+    let unchanged = desk.at_site(&["reprofile", "--delivery", NIGHT]);
+    let again = tried.run(&unchanged, &Advice::ReprofileAgain { delivery: delivery_name() });
+    tried.run(&again, &run).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM multiframe WHERE survey_id <> 1"), 0);
+    tried.kinds
+}

@@ -349,6 +349,7 @@ pub(crate) fn findings(
                 .is_of_detectors()
                 .then(|| kept.newer_ext_nums.first().and_then(|n| u32::try_from(*n).ok()))
                 .flatten(),
+            profile: None,
             message: kept.to_string(),
         });
         drift.files += 1;

@@ -1,9 +1,12 @@
 //! Registration of what arrived of deliveries, up to their completion.
 //!
-//! Start at [`Registration`] and [`crate::Archive::record`]. A delivery is complete once everything that it announced is ingested
-//! ([`crate::Archive::complete_deliveries`]).
+//! Start at [`Registration`] and [`crate::Archive::record`], for another profile of registered files at [`Reprofiling`]. A delivery
+//! is complete once everything that it announced is ingested ([`crate::Archive::complete_deliveries`]).
 
 mod record;
+mod reprofile;
+
+pub use reprofile::{ProfiledFile, Reexamined, Reprofiling};
 
 use crate::deliveries::SkippedEntry;
 use crate::error::{ArchiveError, ArchiveFault};
@@ -107,6 +110,10 @@ pub struct Partner<'a> {
 /// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
 pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
 
+/// The images of a delivery with their survey profiles, from which the findings about patterns of the profiles that fit none of
+/// them follow.
+pub type UnusedPatterns<'a> = dyn Fn(&[(String, Option<SurveyName>)]) -> Vec<model::Finding> + 'a;
+
 /// The input of one act of registration.
 pub struct Registration<'a> {
     /// The delivery.
@@ -130,6 +137,8 @@ pub struct Registration<'a> {
     pub findings: &'a [model::Finding],
     /// The rule by which catalogues find their images.
     pub pairing: &'a PairingRule<'a>,
+    /// The search for patterns that fit no file of a complete delivery.
+    pub unused: &'a UnusedPatterns<'a>,
 }
 
 /// The result of an act of registration.

@@ -2,16 +2,19 @@
 
 use crate::deliveries::{delivery_id, origins};
 use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::Found;
 use crate::history::{self, Cause};
 use crate::library::frame_names::{self, LATEST_OF_NAME};
 use crate::library::{Content, KnownFile, request_all};
 use crate::refusals::{self, Stage, met, waiting};
-use crate::registration::{Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration};
+use crate::registration::{
+    Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration, UnusedPatterns,
+};
 use crate::site::Site;
 use crate::time::text_of;
 use crate::{Archive, Reader, Timestamp, findings};
 use engine::{Connection, Optional};
-use model::{DeliveryName, FileId, FileKind, Night, SurveyName};
+use model::{DeliveryName, FileId, FileKind, Night, RefusalCode, SurveyName};
 use rusqlite::params;
 use std::collections::HashMap;
 
@@ -97,21 +100,59 @@ pub(crate) fn record(
     note_findings(tx, delivery, registration, &names)?;
     recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
     frame_names::settle(tx, site, &superseded, now)?;
+    settle_waiting(tx, delivery, registration.pairing, &mut recorded, now)?;
+    if registration.delivery.all_there && !registration.delivery.is_under_way {
+        note_unused(tx, delivery, registration.unused)?;
+    }
+    note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
+    Ok(recorded)
+}
+
+/// Updates the parked refusals of catalogues that wait for their images.
+pub(super) fn settle_waiting(
+    tx: &Connection,
+    delivery: i64,
+    pairing: &PairingRule<'_>,
+    recorded: &mut Recorded,
+    now: Timestamp,
+) -> Result<(), ArchiveFault> {
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&SurveyName>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
-        let keys = (registration.pairing)(catalogue);
+        let keys = pairing(catalogue);
         let fits = |refused: &&String| {
             let image = Partner { kind: FileKind::Image, name: refused, survey };
-            (registration.pairing)(image).iter().any(|key| keys.contains(key))
+            pairing(image).iter().any(|key| keys.contains(key))
         };
         refused.iter().find(fits).cloned()
     };
     let settled = waiting::settle(tx, delivery, &refused_image, now)?;
     recorded.new_refusals += settled.new;
     recorded.resolved_refusals += settled.resolved;
-    note_progress(tx, delivery, &registration.delivery, &recorded, now)?;
-    Ok(recorded)
+    Ok(())
+}
+
+/// Replaces the findings about patterns that fit no image of a delivery.
+pub(super) fn note_unused(
+    tx: &Connection,
+    delivery: i64,
+    unused: &UnusedPatterns<'_>,
+) -> Result<(), ArchiveFault> {
+    let images = partners(tx, delivery, ("kind = 'image'", "name"))?;
+    let partner = |(_, name, survey): &'_ Named| (name.clone(), survey.clone());
+    let images: Vec<_> = images.iter().map(partner).collect();
+    tx.prepare_cached(
+        "DELETE FROM finding WHERE delivery_id = ?1 AND stage = ?2 AND round = 0 AND code = ?3",
+    )?
+    .execute(params![
+        delivery,
+        Stage::Register.name(),
+        RefusalCode::PATTERN_UNUSED.as_str()
+    ])?;
+    let found = unused(&images);
+    // The finding is about the delivery, not about the file that is its example.
+    let found = found.iter().map(|finding| Found { finding, members: [(0, 1)].into() });
+    findings::note(tx, delivery, Stage::Register, 0, found.collect())
 }
 
 /// Records the findings about the files that arrived; earlier findings about these files are replaced.
@@ -126,7 +167,7 @@ fn note_findings(
     findings::forget(tx, delivery, Some((Stage::Register, 1)), &arrived.collect())?;
     let found = registration.findings.iter().map(|finding| {
         let file = number(&finding.file).unwrap_or_default();
-        findings::Found { finding, members: [(file, finding.count)].into() }
+        Found { finding, members: [(file, finding.count)].into() }
     });
     findings::note(tx, delivery, Stage::Register, 0, found.collect())
 }
@@ -320,7 +361,7 @@ fn record_file(
 }
 
 /// Assigns an identity to an image; a catalogue in the same file is the first version of its catalogue.
-fn identify(
+pub(super) fn identify(
     tx: &Connection,
     file_id: i64,
     content: &Content,
@@ -333,17 +374,34 @@ fn identify(
                 .execute([multiframe, file_id])?;
             recorded.images += 1;
             if content.has_catalogue {
-                tx.prepare_cached(
-                    "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
-                     SELECT CAST(?1 AS BIGINT), 1, file_id, sha256 FROM file WHERE file_id = ?2",
-                )?
-                .execute([multiframe, file_id])?;
-                recorded.catalogues += 1;
+                pair_with_itself(tx, file_id, recorded)?;
             }
         }
         FileKind::Catalogue => recorded.catalogues += 1,
         FileKind::Other => recorded.others += 1,
     }
+    Ok(())
+}
+
+/// Makes the catalogue in an image file the newest version of the image's catalogue, if it is none yet.
+pub(super) fn pair_with_itself(
+    tx: &Connection,
+    file_id: i64,
+    recorded: &mut Recorded,
+) -> Result<(), ArchiveFault> {
+    let paired = tx
+        .prepare_cached(
+            "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
+             SELECT image.multiframe_id, (SELECT coalesce(max(version), 0) + 1 FROM catalogue AS known
+                                          WHERE known.multiframe_id = image.multiframe_id),
+                 file.file_id, file.sha256
+             FROM image JOIN file USING (file_id)
+             WHERE file.file_id = ?1 AND NOT EXISTS (
+                 SELECT * FROM catalogue AS own
+                 WHERE own.multiframe_id = image.multiframe_id AND own.file_id = file.file_id)",
+        )?
+        .execute([file_id])?;
+    recorded.catalogues += paired as u64;
     Ok(())
 }
 
@@ -481,7 +539,11 @@ fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, FileId
 }
 
 /// Pairs every current catalogue that has no current image with one, if the rule finds it.
-fn pair(tx: &Connection, delivery: i64, rule: &PairingRule<'_>) -> Result<(), ArchiveFault> {
+pub(super) fn pair(
+    tx: &Connection,
+    delivery: i64,
+    rule: &PairingRule<'_>,
+) -> Result<(), ArchiveFault> {
     // The catalogues are ordered by registration: the later of two catalogues of an image is its newer version.
     let loose = partners(tx, delivery, ("kind = 'catalogue' AND NOT EXISTS (
         SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id

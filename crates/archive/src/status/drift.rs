@@ -2,7 +2,7 @@
 
 use crate::Reader;
 use crate::error::{ArchiveError, ArchiveFault};
-use crate::findings::Drift;
+use crate::findings::{Drift, IS_REPORTED};
 use crate::products::supersession;
 use crate::status::reports::{Chosen, known_id};
 use engine::Connection;
@@ -32,12 +32,14 @@ pub(crate) fn findings(
         None => Chosen::All,
     };
     let mut select = c.prepare(&format!(
-        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message
+        "SELECT delivery.name, f.stage, f.code, f.subject, sums.files, sums.occurrences, example_file, example_ext_num, message,
+             (SELECT max(survey) FROM file WHERE file.delivery_id = delivery.delivery_id AND file.name = f.example_file
+                  AND file.state = 'current')
          FROM (SELECT finding.delivery_id, stage, code, subject, sum(files) AS files, sum(occurrences) AS occurrences,
                    max(finding.round) AS round
                FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
                    AND unit.use_case = finding.stage AND unit.round = finding.round
-               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {}
+               WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {IS_REPORTED} AND {}
                GROUP BY 1, 2, 3, 4) AS sums
              JOIN finding AS f USING (delivery_id, stage, code, subject, round)
              JOIN delivery USING (delivery_id)
@@ -55,6 +57,7 @@ pub(crate) fn findings(
             example_file: r.get(6)?,
             example_ext_num: r.get(7)?,
             message: r.get(8)?,
+            profile: r.name_if_any(9)?,
         })
     })?;
     let mut findings: Vec<Drift> = rows.collect::<Result<_, _>>()?;

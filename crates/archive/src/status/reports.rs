@@ -3,6 +3,7 @@
 use crate::Reader;
 use crate::deliveries::DeliveryState;
 use crate::error::{ArchiveError, ArchiveFault};
+use crate::findings::IS_REPORTED;
 use crate::planning::{Instruction, Standing, instructions, open_work};
 use crate::products::supersession;
 use crate::rounds::parsed;
@@ -93,9 +94,10 @@ pub(crate) fn status(c: &Connection, filter: &StatusFilter) -> Result<Status, Ar
         open_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 0")?,
         parked_refusals: count("SELECT count(*) FROM refusal WHERE state = 'open' AND parked = 1")?,
         unsound_files: count("SELECT count(*) FROM scrub WHERE outcome <> 'intact'")?,
-        findings: count(
-            "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding) AS kind",
-        )?,
+        findings: count(&format!(
+            "SELECT count(*) FROM (SELECT DISTINCT delivery_id, stage, code, subject FROM finding
+                                       WHERE {IS_REPORTED}) AS kind"
+        ))?,
         kept_products: count("SELECT count(*) FROM product WHERE kept = 1")?
             + count(
                 "SELECT count(DISTINCT multiframe_id) FROM product_detector
@@ -330,7 +332,8 @@ fn counts(chosen: &Chosen) -> [(String, Field); 7] {
                      SELECT DISTINCT finding.delivery_id, stage, code, subject
                      FROM finding LEFT JOIN unit ON unit.delivery_id = finding.delivery_id
                          AND unit.use_case = finding.stage AND unit.round = finding.round
-                     WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {of_finding}) AS kind GROUP BY 1"
+                     WHERE (unit.state IS NULL OR unit.state <> 'retracted') AND {IS_REPORTED}
+                         AND {of_finding}) AS kind GROUP BY 1"
             ),
             |s| &mut s.findings,
         ),

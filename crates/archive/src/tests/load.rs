@@ -240,6 +240,7 @@ fn record_night(archive: &mut Archive, number: usize, frames: usize) -> String {
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap();
     name

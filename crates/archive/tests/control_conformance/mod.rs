@@ -149,6 +149,7 @@ fn missing_files_are_awaited(fresh: &Fresh) {
             skipped: &[],
             findings: &[],
             pairing: &pairing,
+            unused: &|_| Vec::new(),
         };
         archive.record(&registration, now()).unwrap()
     };
@@ -242,6 +243,7 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap();
     let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -290,6 +292,7 @@ fn an_earlier_name_comes_back(fresh: &Fresh) {
             skipped: &[],
             findings: &[],
             pairing: &pairing,
+            unused: &|_| Vec::new(),
         };
         archive.record(&registration, now()).unwrap()
     };
@@ -341,6 +344,7 @@ fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&other, now()).unwrap();
     let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();

@@ -87,6 +87,7 @@ pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
             skipped,
             findings: &[],
             pairing: &pairing,
+            unused: &|_| Vec::new(),
         };
         archive.record(&registration, now()).unwrap();
     };

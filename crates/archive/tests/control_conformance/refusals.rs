@@ -154,6 +154,7 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
             findings: &[],
             skipped: &[],
             pairing: &pairing,
+            unused: &|_| Vec::new(),
         };
         archive.record(&registration, now()).unwrap()
     };

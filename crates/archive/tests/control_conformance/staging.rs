@@ -200,6 +200,7 @@ pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Rec
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap()
 }
@@ -220,6 +221,7 @@ pub fn record_refused(
         skipped: &[],
         findings: &[],
         pairing: &pairing,
+        unused: &|_| Vec::new(),
     };
     archive.record(&registration, now()).unwrap()
 }

@@ -378,8 +378,7 @@ impl Curator {
             for round in plan.rounds {
                 opens(&mut self.archive, &work, &mut expected, round)?;
             }
-            let night = self.profiles.iter().find_map(|p| p.profile.naming.delivery(&name));
-            let night = night.map(|found| found.night);
+            let night = self.profiles.iter().find_map(|p| p.profile.naming.delivery(&name)?.night);
             let bytes: HashMap<_, (u64, u64)> = work
                 .images
                 .iter()

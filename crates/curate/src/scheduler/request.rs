@@ -202,7 +202,7 @@ pub fn held(
 ) -> anyhow::Result<Vec<Held>> {
     let named = |name: &DeliveryName| {
         let night = profiles::naming_of(profiles, name).and_then(|n| n.delivery(name));
-        (name.clone(), night.map(|found| found.night))
+        (name.clone(), night.and_then(|found| found.night))
     };
     let deliveries: Vec<_> = deliveries.iter().map(named).collect();
     let mut held = archive.held(&deliveries)?;

@@ -483,7 +483,10 @@ pub fn came_from(
 }
 
 /// Returns the rules of the profile that fits a file.
-fn survey_of(profiles: &[SurveyProfile], sample: &transfer::Sample<'_>) -> transfer::SurveyRules {
+pub(super) fn survey_of(
+    profiles: &[SurveyProfile],
+    sample: &transfer::Sample<'_>,
+) -> transfer::SurveyRules {
     let rules = |profile: &SurveyProfile| transfer::SurveyRules {
         survey: Some(profile.name.clone()),
         limits: process::limits(profile),
@@ -499,12 +502,20 @@ pub fn profile_of<'p>(
     profiles: &'p [SurveyProfile],
     sample: &transfer::Sample<'_>,
 ) -> Option<&'p SurveyProfile> {
+    identified(sample, |file| model::profile::choose(profiles, file))
+}
+
+/// Passes on a file as the rules see it that select its profile.
+pub(super) fn identified<T>(
+    sample: &transfer::Sample<'_>,
+    then: impl FnOnce(&Identifying<'_>) -> T,
+) -> T {
     let first = sample.first_extension();
     let keyword = |name: &str| {
         let value = sample.primary.value(name).or_else(|| first?.value(name));
         value.map(|value| value_text(&value))
     };
-    model::profile::choose(profiles, &Identifying { file: sample.name, keyword: &keyword })
+    then(&Identifying { file: sample.name, keyword: &keyword })
 }
 
 fn value_text(value: &fits::Value) -> String {

@@ -3,6 +3,7 @@
 //! serde stops at the first fault. Here the faulty entry is removed from the parsed document and the rest is read
 //! again, until no fault remains.
 
+use super::nearest;
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use std::ops::Range;
 use toml::Spanned;
@@ -47,7 +48,7 @@ pub(super) fn parse<T: DeserializeOwned>(
             Err(error) => {
                 let span = error.span().unwrap_or(0..0);
                 let key = remove_at(rest.get_mut(), &span, "");
-                let message = error.message().trim().to_owned();
+                let message = with_suggestion(error.message().trim());
                 let parent = key.clone().unwrap_or_default();
                 if !is_echo(&message, &parent, &removed) {
                     faults.push(fault(text, span, parent, &message));
@@ -64,6 +65,16 @@ pub(super) fn parse<T: DeserializeOwned>(
         faults.push(fault(text, span, key, &message));
     }
     if faults.is_empty() { Ok(value) } else { Err(sorted(faults)) }
+}
+
+/// Adds the nearest right name to a message of serde that lists the right names.
+fn with_suggestion(message: &str) -> String {
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let is_list =
+        message.starts_with("unknown field `") || message.starts_with("unknown variant `");
+    let written = quoted.next().filter(|_| is_list);
+    let suggestion = written.map(|written| nearest::did_you_mean(written, quoted));
+    format!("{message}{}", suggestion.unwrap_or_default())
 }
 
 fn sorted(mut faults: Vec<ProfileFault>) -> ProfileFaults {
@@ -210,6 +221,43 @@ refused_rows_share = 5
             assert!(told.contains(&place), "{place:?} is not in\n{faults}");
         }
         assert!(faults.to_string().contains("line 5: colour: unknown field"), "{faults}");
+    }
+
+    #[test]
+    fn the_nearest_right_key_is_named() {
+        let text = r#"
+name = "x"
+survey_id = 1
+title = "X"
+fallback = true
+[naming]
+delivery = "{nigth}_v{version}"
+extensions = []
+catalog_suffixes = ["_cat"]
+[catalogue]
+pairing = "ordered"
+[column.multiframe]
+seeing_strat = { scale = 2.0 }
+"#;
+        let faults = SurveyProfile::parse(text).unwrap_err().to_string();
+        let text = text.replace("{nigth}", "{night}").replace("catalog_s", "catalogue_s");
+        let rest = SurveyProfile::parse(&text.replace("ordered", "order")).unwrap_err().to_string();
+        for (faults, wanted) in [
+            (&faults, "line 7: naming.delivery: {nigth} is none of"),
+            (&faults, "; did you mean {night}?"),
+            (
+                &faults,
+                "line 9: naming.catalog_suffixes: unknown field `catalog_suffixes`, expected one of",
+            ),
+            (&faults, "; did you mean `catalogue_suffixes`?"),
+            (&faults, "; did you mean `order`?"),
+            (
+                &rest,
+                "line 13: column.multiframe.seeing_strat: the column does not exist; did you mean `seeing_start`?",
+            ),
+        ] {
+            assert!(faults.contains(wanted), "{wanted} is not in\n{faults}");
+        }
     }
 
     #[test]

@@ -27,10 +27,10 @@ pub enum FrameKind {
 pub struct FrameType {
     /// Name in `multiframe.frame_type`.
     pub name: String,
-    /// The whole chain of suffixes, e.g. `_sf_st`; empty for none, any chain when left out.
+    /// Glob of the whole chain of suffixes, e.g. `_sf_st` or `*_conf`; empty for no suffix, any chain when left out.
     #[serde(default)]
-    pub suffixes: Option<String>,
-    /// One of these fits the root of the name; any root when left out.
+    pub suffixes: Option<Glob>,
+    /// Globs; one of them fits the root of the name. Any root when left out.
     #[serde(default)]
     pub roots: Vec<Glob>,
     /// One of these fits, for each keyword. Searched in the primary header, then in that of the first image.
@@ -39,14 +39,15 @@ pub struct FrameType {
     /// The use of the frame.
     #[serde(default)]
     pub kind: FrameKind,
-    /// True when the pipeline makes a catalogue of it.
+    /// True when the pipeline makes a catalogue of it. A frame without one is a finding (`catalogue_absent`) unless files of its
+    /// delivery are still awaited. Default: false.
     #[serde(default)]
     pub catalogue: bool,
 }
 
 impl FrameType {
     fn fits(&self, stem: &Stem<'_>, keyword: &dyn Fn(&str) -> Option<String>) -> bool {
-        self.suffixes.as_deref().is_none_or(|s| s == stem.suffixes)
+        self.suffixes.as_ref().is_none_or(|glob| glob.fits(stem.suffixes))
             && (self.roots.is_empty() || self.roots.iter().any(|g| g.fits(stem.root)))
             && self.keywords.iter().all(|(name, globs)| {
                 keyword(name).is_some_and(|text| globs.iter().any(|g| g.fits(&text)))

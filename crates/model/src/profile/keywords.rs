@@ -1,8 +1,9 @@
 //! Keywords: a survey's spellings of the columns' keywords, and the treatment of unexpected headers.
 
 use super::SurveyProfile;
+use super::nearest;
 use super::pattern::Glob;
-use crate::tables;
+use crate::tables::{self, ColumnType};
 use serde::Deserialize;
 
 /// The treatment of an expected keyword that is missing or has no value.
@@ -79,12 +80,73 @@ pub struct Expectation {
 pub struct ColumnRule {
     /// Spellings of the keyword; the first one that has a value counts. They replace those of the definition.
     pub keywords: Option<Vec<String>>,
-    /// The column is the keyword's value times this.
+    /// The column is the keyword's value times this, plus `add`, e.g. `0.27` for a seeing in pixels. Default: 1.
     pub scale: Option<f64>,
-    /// True when numbers may be written as texts: `'20071011'`.
+    /// Number to add to the scaled value, e.g. `-2400000.5` for a Julian date. Default: 0.
+    pub add: Option<f64>,
+    /// Format of numbers: `number` (the default), `sexagesimal_h`, `sexagesimal_d` or `sexagesimal_time`.
+    pub format: NumberFormat,
+    /// True when numbers may be written as texts: `'20071011'`. Default: false.
     pub text_numbers: bool,
+    /// True when a number or logical value becomes the text of a column of texts: `PROGRMID = 1`. Default: false.
+    pub as_text: bool,
     /// The treatment of values of another type, or out of range, when it differs from [`Policy::mistyped`].
     pub mistyped: Option<Mistyped>,
+}
+
+impl ColumnRule {
+    /// Returns the key that has no effect on a column of its type, in words.
+    fn misused(&self, table: &str, column: &str) -> Option<String> {
+        let column = tables::table(table)?.column(column)?;
+        let is_text = column.kind == ColumnType::Text;
+        if !is_text && self.format.in_unit(&column.unit).is_none() {
+            return Some(format!("format has no meaning in the unit {:?}", column.unit));
+        }
+        let key = match is_text {
+            true if self.scale.is_some() => "scale",
+            true if self.add.is_some() => "add",
+            true if self.format != NumberFormat::Number => "format",
+            true if self.text_numbers => "text_numbers",
+            false if self.as_text => "as_text",
+            _ => return None,
+        };
+        let kind = if is_text { "of texts" } else { "without texts" };
+        Some(format!("{key} has no effect on a column {kind}"))
+    }
+}
+
+/// Format in which a keyword has a number. `scale` and `add` of the column apply to the number that is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumberFormat {
+    /// A number; with `text_numbers` the text of one.
+    #[default]
+    Number,
+    /// A text of hours, minutes and seconds of an angle, `13:16:35.7`, `13 16 35.7` or `13h16m35.7s`, in the unit of the column.
+    SexagesimalH,
+    /// A text of degrees, minutes and seconds, in the unit of the column.
+    SexagesimalD,
+    /// A text of hours, minutes and seconds of a time of day, in the unit of the column.
+    SexagesimalTime,
+}
+
+impl NumberFormat {
+    /// Returns the number of a unit in one hour or degree of the format. `None` for a unit that is none of angle or time.
+    pub fn in_unit(self, unit: &str) -> Option<f64> {
+        let per_hour = match unit {
+            "h" => 1.0,
+            "deg" => 15.0,
+            "min" => 60.0,
+            "s" => 3600.0,
+            "arcsec" => 54_000.0,
+            _ => return (self == Self::Number).then_some(1.0),
+        };
+        Some(match self {
+            Self::Number => 1.0,
+            Self::SexagesimalH | Self::SexagesimalTime => per_hour,
+            Self::SexagesimalD => per_hour / 15.0,
+        })
+    }
 }
 
 /// The role of another frame for this one.
@@ -142,12 +204,17 @@ pub(super) fn check(profile: &SurveyProfile) -> Vec<(String, String)> {
         for (column, rule) in rules {
             let key = format!("column.{table}.{column}");
             if !exists(table, column) {
-                faults.push((key, "the column does not exist".to_owned()));
+                let meant = nearest_column(table, column);
+                faults.push((key, format!("the column does not exist{meant}")));
             } else if rule.keywords.as_ref().is_some_and(|k| k.iter().any(|k| k.trim().is_empty()))
             {
                 faults.push((key, "a keyword is empty".to_owned()));
             } else if rule.scale.is_some_and(|s| s == 0.0 || !s.is_finite()) {
                 faults.push((key, "the scale is not a usable factor".to_owned()));
+            } else if rule.add.is_some_and(|a| !a.is_finite()) {
+                faults.push((key, "the number to add is none".to_owned()));
+            } else if let Some(fault) = rule.misused(table, column) {
+                faults.push((key, fault));
             }
         }
     }
@@ -155,13 +222,53 @@ pub(super) fn check(profile: &SurveyProfile) -> Vec<(String, String)> {
         for (m, name) in expectation.columns.iter().enumerate() {
             if !name.split_once('.').is_some_and(|(table, column)| exists(table, column)) {
                 let key = format!("expect.{n}.columns.{m}");
-                faults.push((key, format!("column {name:?} does not exist")));
+                let (table, column) = name.split_once('.').unwrap_or((name, ""));
+                let meant = nearest_column(table, column);
+                faults.push((key, format!("column {name:?} does not exist{meant}")));
             }
         }
     }
     faults
 }
 
+/// Returns the nearest column of a table, or the nearest table with columns of keywords, as a question.
+fn nearest_column(table: &str, column: &str) -> String {
+    match tables::table(table) {
+        Some(found) => nearest::did_you_mean(column, found.columns.iter().map(|c| c.name.as_str())),
+        None => nearest::did_you_mean(table, ["multiframe", "multiframe_detector", "astrometry"]),
+    }
+}
+
 fn exists(table: &str, column: &str) -> bool {
     tables::table(table).is_some_and(|t| t.column(column).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_without_effect_on_its_column_is_a_fault() {
+        let cases = [
+            ("tel_ra", "format = \"sexagesimal_h\"", None),
+            ("lst", "format = \"sexagesimal_time\", add = 1.0, scale = 2.0", None),
+            ("observer", "as_text = true", None),
+            ("observer", "scale = 2.0", Some("scale has no effect on a column of texts")),
+            (
+                "observer",
+                "format = \"sexagesimal_h\"",
+                Some("format has no effect on a column of texts"),
+            ),
+            ("tel_ra", "as_text = true", Some("as_text has no effect on a column without texts")),
+            (
+                "run_no",
+                "format = \"sexagesimal_d\"",
+                Some("format has no meaning in the unit \"\""),
+            ),
+        ];
+        for (column, keys, wanted) in cases {
+            let rule: ColumnRule = toml::from_str(&keys.replace(", ", "\n")).unwrap();
+            assert_eq!(rule.misused("multiframe", column).as_deref(), wanted, "{column}: {keys}");
+        }
+    }
 }

@@ -9,12 +9,15 @@
 
 mod astrometry;
 mod catalogue;
+mod choice;
 mod faults;
 mod frames;
 mod hdus;
 mod keywords;
 mod limits;
 mod naming;
+mod nearest;
+mod night;
 mod pattern;
 mod preview;
 mod programmes;
@@ -22,12 +25,16 @@ mod time;
 
 pub use astrometry::{AstrometryRules, Fk5Rule};
 pub use catalogue::*;
+pub use choice::{ProfileFit, reasons, reasons_in_words};
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use hdus::{HduContent, HduFacts, HduRole, HduRule, HduUse};
-pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
+pub use keywords::{
+    ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, NumberFormat, Policy, Role,
+};
 pub use limits::{MissingExtensions, ProfileLimits, StaleChecksum};
 pub use naming::{NamedDelivery, Naming, RunName, Stem};
+pub use night::{NightFrom, NightRules};
 pub use pattern::{Glob, NamePattern};
 pub use preview::PreviewProfile;
 pub use programmes::{Assignment, OfProject, Programme, ProjectRule, ProjectRules};
@@ -58,6 +65,16 @@ pub struct Identifying<'a> {
     pub keyword: &'a dyn Fn(&str) -> Option<String>,
 }
 
+impl Identifying<'_> {
+    /// Returns the text that a condition is about: the name without directories, or a keyword's.
+    fn text(&self, key: &str) -> Option<String> {
+        match key {
+            FILE_KEY => self.file.rsplit('/').next().map(str::to_owned),
+            keyword => (self.keyword)(keyword),
+        }
+    }
+}
+
 impl MatchRule {
     /// Returns the keywords of its conditions.
     pub fn keywords(&self) -> impl Iterator<Item = &str> {
@@ -65,11 +82,7 @@ impl MatchRule {
     }
 
     fn fits(&self, file: &Identifying<'_>) -> bool {
-        let name = file.file.rsplit('/').next().unwrap_or_default();
-        self.0.iter().all(|(key, glob)| match key.as_str() {
-            FILE_KEY => glob.fits(name),
-            keyword => (file.keyword)(keyword).is_some_and(|text| glob.fits(&text)),
-        })
+        self.0.iter().all(|(key, glob)| file.text(key).is_some_and(|text| glob.fits(&text)))
     }
 }
 
@@ -81,9 +94,11 @@ pub struct Filter {
     pub id: i16,
     /// Short name, e.g. `K`.
     pub name: String,
-    /// Permitted values of the FILTER keyword for it, without surrounding blanks; the name itself always counts.
+    /// Globs of the values of the FILTER keyword for it, e.g. `z DECam*`, compared without regard to case and surrounding
+    /// blanks. The name itself is one of them. A value that equals a name or spelling to the letter means that filter, so that
+    /// `r` and `R` may be two filters; else the first filter whose name or spelling fits counts.
     #[serde(default)]
-    pub spellings: Vec<String>,
+    pub spellings: Vec<Glob>,
     /// One sentence.
     #[serde(default)]
     pub description: String,
@@ -156,6 +171,9 @@ pub struct SurveyProfile {
     /// Dates and times of observations.
     #[serde(default)]
     pub time: TimeRules,
+    /// The night of each exposure.
+    #[serde(default)]
+    pub night: NightRules,
     /// Reference frames.
     #[serde(default)]
     pub astrometry: AstrometryRules,
@@ -187,9 +205,13 @@ impl SurveyProfile {
     /// Returns the filter that a FILTER keyword means.
     pub fn filter(&self, spelling: &str) -> Option<&Filter> {
         let wanted = spelling.trim();
-        self.filters
-            .iter()
-            .find(|f| f.name == wanted || f.spellings.iter().any(|s| s.trim() == wanted))
+        let equals = |f: &&Filter| {
+            f.name == wanted || f.spellings.iter().any(|s| s.written().trim() == wanted)
+        };
+        let fits = |f: &&Filter| {
+            f.name.eq_ignore_ascii_case(wanted) || f.spellings.iter().any(|s| s.fits(wanted))
+        };
+        self.filters.iter().find(equals).or_else(|| self.filters.iter().find(fits))
     }
 
     /// Returns the rule for a column, when the profile has one.
@@ -228,9 +250,16 @@ impl SurveyProfile {
         for (n, filter) in self.filters.iter().enumerate().filter(|(_, f)| f.id < 1) {
             fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));
         }
+        for (n, filter) in self.filters.iter().enumerate() {
+            for (m, _) in filter.spellings.iter().enumerate().filter(|(_, s)| s.as_str().is_empty())
+            {
+                fault(&format!("filter.{n}.spellings.{m}"), "a spelling is empty".to_owned());
+            }
+        }
         faults.extend(hdus::check(&self.hdus));
         faults.extend(keywords::check(self));
         faults.extend(self.time.check());
+        faults.extend(self.night.check());
         faults.extend(self.preview.check());
         faults.extend(self.catalogue.check());
         faults.extend(self.limits.check());
@@ -313,6 +342,81 @@ mod tests {
         let programmes = profiles.iter().flat_map(|p| &p.programmes);
         assert!(doubles(programmes.map(|p| p.id)).is_empty());
         assert_eq!(profiles.iter().filter(|p| p.fallback).count(), 1);
+    }
+
+    #[test]
+    fn filters_are_found_by_globs_without_case_and_to_the_letter_first() {
+        let text = r#"
+name = "x"
+survey_id = 1
+title = "X"
+fallback = true
+naming = { delivery = "*", extensions = [] }
+[[filter]]
+id = 1
+name = "z"
+spellings = ["z DECam*"]
+[[filter]]
+id = 2
+name = "r"
+[[filter]]
+id = 3
+name = "R"
+spellings = ["Bessell?R"]
+"#;
+        let profile = SurveyProfile::parse(text).unwrap();
+        let cases = [
+            ("z DECam SDSS c0004 9260.0 1520.0", Some(1)),
+            ("Z decam c0004 ", Some(1)),
+            ("z", Some(1)),
+            ("z Mosaic", None),
+            ("r", Some(2)),
+            ("R ", Some(3)),
+            ("bessell-r", Some(3)),
+        ];
+        for (written, wanted) in cases {
+            assert_eq!(profile.filter(written).map(|f| f.id), wanted, "{written}");
+        }
+        let empty = text.replace("Bessell?R", " ");
+        let faults = SurveyProfile::parse(&empty).unwrap_err().to_string();
+        assert_eq!(faults, "line 17: filter.2.spellings.0: a spelling is empty");
+    }
+
+    #[test]
+    fn suffixes_and_roots_of_frame_types_are_globs() {
+        let text = r#"
+name = "x"
+survey_id = 1
+title = "X"
+fallback = true
+[naming]
+delivery = "*"
+extensions = [".fits"]
+suffixes = ["_ST", "_conf"]
+[[frame_type]]
+name = "conf"
+suffixes = "*_conf"
+[[frame_type]]
+name = "plain"
+suffixes = ""
+roots = ["C4D*"]
+[[frame_type]]
+name = "stack"
+suffixes = "_st"
+"#;
+        let profile = SurveyProfile::parse(text).unwrap();
+        let cases = [
+            ("a_ST_conf.fits", Some("conf")),
+            ("a_conf.fits", Some("conf")),
+            ("c4d_1.fits", Some("plain")),
+            ("a_1.fits", None),
+            ("a_ST.fits", Some("stack")),
+        ];
+        for (file, wanted) in cases {
+            let stem = profile.naming.stem(file);
+            let found = profile.frame_type(&stem, &|_| None).map(|t| t.name.as_str());
+            assert_eq!(found, wanted, "{file}");
+        }
     }
 
     #[test]

@@ -8,9 +8,11 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Naming {
-    /// Delivery directories, e.g. `{night}_v{version}`.
+    /// Pattern of the names of delivery directories, e.g. `{night}_v{version}`. Its fields are those of
+    /// [`NamePattern`]: `{night}`, `{yymmdd}`, `{mjd}`, `{hhmmss}`, `{run}`, `{version}`, `{any}` and `*`.
     pub delivery: NamePattern,
-    /// Roots of files with a night and a run number, e.g. `w{night}_{run}`.
+    /// Patterns of the roots of files with a night, a run number, or both, e.g. `w{night}_{run}` or `c4d_{yymmdd}_{hhmmss}_*`.
+    /// The first one that fits counts. Without `{run}` the run number is NULL.
     #[serde(default)]
     pub runs: Vec<NamePattern>,
     /// Name extensions without meaning, in addition to those of [`crate::frame_name()`]; removed repeatedly.
@@ -42,19 +44,19 @@ pub struct Naming {
 /// Night and version, parsed from the name of a delivery directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedDelivery {
-    /// Observing night.
-    pub night: Night,
-    /// Version of the pipeline as it is written, e.g. `1` or `1.3`.
+    /// Observing night; `None` when the pattern has none.
+    pub night: Option<Night>,
+    /// Version of the pipeline as it is written, e.g. `1` or `1.3`; empty when the pattern has none.
     pub version: String,
 }
 
 /// Night and run number, parsed from a file name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunName {
-    /// Observing night.
-    pub night: Night,
-    /// Number of the exposure within the night.
-    pub run: i32,
+    /// Observing night; `None` when the pattern has none.
+    pub night: Option<Night>,
+    /// Number of the exposure within the night; `None` when the pattern has none.
+    pub run: Option<i32>,
 }
 
 /// The parts of a file name.
@@ -119,15 +121,17 @@ impl Naming {
         let fields =
             self.delivery.read(name).or_else(|| label().find_map(|d| self.delivery.read(d)))?;
         let version = fields.iter().find(|(f, _)| *f == Field::Version).map_or("", |(_, t)| t);
-        Some(NamedDelivery { night: night_of(&fields)?, version: version.to_owned() })
+        Some(NamedDelivery { night: night_of(&fields), version: version.to_owned() })
     }
 
     /// Returns night and run number of a file.
     pub fn run(&self, file_name: &str) -> Option<RunName> {
         let root = self.stem(file_name).root;
         let fields = self.runs.iter().find_map(|pattern| pattern.read(root))?;
-        let run = fields.iter().find(|(f, _)| *f == Field::Run)?.1.parse().ok()?;
-        Some(RunName { night: night_of(&fields)?, run })
+        let run = fields.iter().find(|(f, _)| *f == Field::Run);
+        let run = run.map(|(_, text)| text.parse().ok());
+        // A number that is none leaves the whole name unread.
+        (run != Some(None)).then(|| RunName { night: night_of(&fields), run: run.flatten() })
     }
 
     /// Returns true when this file lists the others with their checksums.
@@ -145,13 +149,13 @@ fn strip_any<'n>(text: &'n str, endings: &[String]) -> Option<&'n str> {
 }
 
 fn night_of(fields: &[(Field, &str)]) -> Option<Night> {
-    fields.iter().find(|(f, _)| *f == Field::Night)?.1.parse().ok()
+    fields.iter().find_map(|(field, text)| field.night(text))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::Night;
-    use crate::profile::{NamedDelivery, RunName, SurveyProfile, shipped};
+    use crate::profile::{NamedDelivery, Naming, RunName, SurveyProfile, shipped};
 
     fn profile(name: &str) -> SurveyProfile {
         let text = shipped().iter().find(|(n, _)| *n == name).unwrap().1;
@@ -211,7 +215,7 @@ mod tests {
         let naming = profile("wfcam").naming;
         let night = |number| Night::new(number).unwrap();
         let name = |number, version: &str| {
-            Some(NamedDelivery { night: night(number), version: version.to_owned() })
+            Some(NamedDelivery { night: Some(night(number)), version: version.to_owned() })
         };
         assert_eq!(naming.delivery("20071011_v1"), name(20071011, "1"));
         assert_eq!(naming.delivery("20130130_v1.3"), name(20130130, "1.3"));
@@ -221,9 +225,26 @@ mod tests {
         assert_eq!(naming.delivery("20071011_v1@cam2"), name(20071011, "1"));
         assert_eq!(naming.delivery("20071011_v1@cam2@x-2"), name(20071011, "1"));
         assert_eq!(naming.delivery("@20071011_v1"), None);
-        let run = Some(RunName { night: night(20071011), run: 1818 });
+        let run = Some(RunName { night: Some(night(20071011)), run: Some(1818) });
         assert_eq!(naming.run("w20071011_01818_sf_st_cat.fits"), run);
         assert_eq!(naming.run("sky_20071011_1794_K.fit"), None);
         assert_eq!(naming.run("w20071011_99999999999.fit"), None);
+    }
+
+    #[test]
+    fn a_run_number_and_a_night_are_optional() {
+        let naming: Naming = toml::from_str(
+            r#"
+            delivery = "run{run}_v{version}"
+            runs = ["c4d_{yymmdd}_{hhmmss}_*", "frame{run}"]
+            extensions = [".fits"]
+            "#,
+        )
+        .unwrap();
+        let delivery = NamedDelivery { night: None, version: "2".to_owned() };
+        assert_eq!(naming.delivery("run7_v2"), Some(delivery));
+        let exposure = RunName { night: Night::new(20_150_412), run: None };
+        assert_eq!(naming.run("c4d_150412_073257_ooi_z_v1.fits"), Some(exposure));
+        assert_eq!(naming.run("frame12.fits"), Some(RunName { night: None, run: Some(12) }));
     }
 }

@@ -20,6 +20,8 @@ codes! { NAMES "Names of delivered files"
     NAME_HIDDEN = "name_hidden", Refusal, Rename => "The name of the file begins with a dot: the file is still being written, or is not a product.";
     NAME_NOT_ASCII = "name_not_ascii", Refusal, Rename => "The name of the file contains characters outside ASCII.";
     NAME_DUPLICATE = "name_duplicate", Refusal, Rename => "The name differs from that of another file of the delivery only in upper and lower case.";
+    PATTERN_UNUSED = "pattern_unused", Finding, super::Remedy::Words("correct the pattern in `naming.runs` of the survey's profile")
+        => "A pattern of the survey's profile fits none of its images in the delivery: their nights and run numbers are not read.";
     FRAME_TWICE = "frame_twice", Finding, super::Remedy::Words("remove one of the two files at the source; the next transfer then keeps the other")
         => "Two images of the delivery have names of one frame, which differ only in FITS or compression endings.";
 }

@@ -1,10 +1,13 @@
 //! One value of a row, and its conversion from a header card.
 
 use fits::Value;
+use model::profile::NumberFormat;
 use model::tables::ColumnType;
 use std::borrow::Cow;
+use std::str::FromStr;
 
-use super::time;
+use super::{sexagesimal, time};
+use crate::header_view::as_written;
 
 /// One value of a row. Texts borrow from the headers until the row is appended.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -109,7 +112,11 @@ pub(super) struct Taking {
     pub time: bool,
     /// True when numbers may be written as texts.
     pub text_numbers: bool,
+    /// True when a number or logical value becomes the text of the column.
+    pub as_text: bool,
+    pub format: NumberFormat,
     pub scale: f64,
+    pub add: f64,
     pub range: Option<[f64; 2]>,
 }
 
@@ -140,7 +147,10 @@ impl Taking {
     }
 
     fn text<'f>(&self, value: Value<'f>) -> Result<Cell<'f>, Unfit> {
-        let Value::Text(text) = value else { return Err(Unfit::Mistyped) };
+        let Value::Text(text) = value else {
+            let written = as_written(value).filter(|_| self.as_text);
+            return written.map(Cell::from).ok_or(Unfit::Mistyped);
+        };
         let text = text.trim();
         if self.time {
             let written = time::parse(text).ok_or(Unfit::Mistyped)?;
@@ -151,17 +161,25 @@ impl Taking {
         Ok(text.into())
     }
 
+    /// Returns the number of a text.
+    fn parsed<T: FromStr>(&self, text: &str) -> Result<T, Unfit> {
+        let text = Some(text.trim()).filter(|_| self.text_numbers);
+        text.and_then(|text| text.parse().ok()).ok_or(Unfit::Mistyped)
+    }
+
     fn number<'f>(&self, value: Value<'f>) -> Result<Cell<'f>, Unfit> {
         let number = match value {
+            Value::Text(text) if self.format != NumberFormat::Number => {
+                sexagesimal::read(text, self.format).ok_or(Unfit::Mistyped)?
+            }
+            _ if self.format != NumberFormat::Number => return Err(Unfit::Mistyped),
             Value::Integer(number) => number as f64,
             Value::Float(number) => number,
             Value::BigInteger(digits) => digits.parse().map_err(|_| Unfit::Mistyped)?,
-            Value::Text(text) if self.text_numbers => {
-                text.trim().parse().map_err(|_| Unfit::Mistyped)?
-            }
+            Value::Text(text) => self.parsed(text)?,
             _ => return Err(Unfit::Mistyped),
         };
-        let number = number * self.scale;
+        let number = number * self.scale + self.add;
         if self.kind == ColumnType::F32 && number.abs() > f64::from(f32::MAX) {
             return Err(Unfit::OutOfRange);
         }
@@ -170,16 +188,23 @@ impl Taking {
     }
 
     fn whole<'f>(&self, value: Value<'f>, lowest: i64, highest: i64) -> Result<Cell<'f>, Unfit> {
+        if self.format != NumberFormat::Number {
+            let Cell::Float(number) = self.number(value)? else { return Err(Unfit::Mistyped) };
+            return self.in_limits(whole_of(number)?, lowest, highest);
+        }
         let number = match value {
             Value::Integer(number) => number,
             Value::Float(number) => whole_of(number)?,
             Value::BigInteger(_) => return Err(Unfit::OutOfRange),
-            Value::Text(text) if self.text_numbers => {
-                text.trim().parse().map_err(|_| Unfit::Mistyped)?
-            }
+            Value::Text(text) => self.parsed(text)?,
             _ => return Err(Unfit::Mistyped),
         };
-        let number = if self.scale == 1.0 { number } else { whole_of(number as f64 * self.scale)? };
+        let is_plain = self.scale == 1.0 && self.add == 0.0;
+        let changed = || whole_of(number as f64 * self.scale + self.add);
+        self.in_limits(if is_plain { number } else { changed()? }, lowest, highest)
+    }
+
+    fn in_limits<'f>(&self, number: i64, lowest: i64, highest: i64) -> Result<Cell<'f>, Unfit> {
         self.within(number as f64)?;
         if number < lowest || number > highest {
             return Err(Unfit::OutOfRange);
@@ -210,7 +235,16 @@ mod tests {
     use super::*;
 
     fn taking(kind: ColumnType) -> Taking {
-        Taking { kind, time: false, text_numbers: false, scale: 1.0, range: None }
+        Taking {
+            kind,
+            time: false,
+            text_numbers: false,
+            as_text: false,
+            format: NumberFormat::Number,
+            scale: 1.0,
+            add: 0.0,
+            range: None,
+        }
     }
 
     #[test]
@@ -221,6 +255,11 @@ mod tests {
         let hours = Taking { scale: 1.0 / 3600.0, ..taking(ColumnType::F64) };
         let declination = Taking { range: Some([-90.0, 90.0]), ..taking(ColumnType::F64) };
         let time = Taking { time: true, ..taking(ColumnType::Text) };
+        let written = Taking { as_text: true, ..taking(ColumnType::Text) };
+        let julian = Taking { add: -2_400_000.5, ..taking(ColumnType::F64) };
+        let next = Taking { scale: 2.0, add: 1.0, ..taking(ColumnType::I16) };
+        let angle =
+            Taking { format: NumberFormat::SexagesimalH, scale: 15.0, ..taking(ColumnType::F64) };
         let cases = [
             (&int, Value::Integer(7), Ok(Cell::Int(7))),
             (&int, Value::Float(7.0), Ok(Cell::Int(7))), // written by a program that knows floats only
@@ -239,6 +278,16 @@ mod tests {
             (&text, Value::Text(" none "), Err(Unfit::NoValue)),
             (&text, Value::Text("K   "), Ok(Cell::from("K"))),
             (&text, Value::Integer(5), Err(Unfit::Mistyped)),
+            (&written, Value::Integer(1), Ok("1".into())), // PROGRMID of ZTF
+            (&written, Value::Float(1.5), Ok("1.5".into())),
+            (&written, Value::Logical(true), Ok("T".into())),
+            (&written, Value::Text("K "), Ok("K".into())),
+            (&julian, Value::Float(2_457_124.25), Ok(Cell::Float(57_123.75))),
+            (&next, Value::Integer(3), Ok(Cell::Int(7))),
+            (&next, Value::Integer(20_000), Err(Unfit::OutOfRange)),
+            (&angle, Value::Text("12:30:00"), Ok(Cell::Float(187.5))),
+            (&angle, Value::Text("12.5"), Err(Unfit::Mistyped)),
+            (&angle, Value::Float(12.5), Err(Unfit::Mistyped)), // hours or degrees?
             (&time, Value::Text("2007-10-11T13:12:05.560"), Ok("2007-10-11T13:12:05.560".into())),
             (
                 &time,

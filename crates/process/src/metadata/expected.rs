@@ -10,7 +10,7 @@ use super::notes::{Notes, Place};
 use super::plan::{Expected, Plan};
 use super::row::Row;
 
-/// Checks the rows of a frame.
+/// Checks the rows of a frame, and that a frame has a catalogue whose type has one.
 pub(super) fn check(
     rows: &[Row<'_>],
     frame: &Frame<'_>,
@@ -20,6 +20,10 @@ pub(super) fn check(
 ) {
     let name = exposure.frame_type_name();
     let place = Place { file: frame.file(), hdu: None };
+    if exposure.frame_type.is_some_and(|rule| rule.catalogue) && frame.input.catalogue.is_none() {
+        let message = format!("frames of type {name} have a catalogue, and none has arrived");
+        notes.find(place, RefusalCode::CATALOGUE_ABSENT, name, message);
+    }
     for expected in &plan.expected {
         let applies = expected.frames.is_empty() || expected.frames.iter().any(|g| g.fits(name));
         if !applies || (expected.of_catalogue && frame.catalogue().is_none()) {

@@ -27,6 +27,7 @@ mod programme;
 mod provenance;
 mod reference;
 mod row;
+mod sexagesimal;
 mod task;
 mod time;
 mod time_scale;

@@ -46,6 +46,7 @@ pub(super) fn row<'f>(
     keywords::fill(&mut row, &plan.multiframe, &sources, &profile.policy.null_texts, notes);
     set_identity(&mut row, frame, profile, delivery);
     observed::set(&mut row, &sources, profile, notes);
+    set_night(&mut row, profile);
     set_reference_system(&mut row, &sources);
     set_airmass(&mut row);
     let filter = filter(frame.primary, sources.last().map(|s| s.view), profile, file, notes);
@@ -67,12 +68,13 @@ fn set_identity<'f>(
         Cell::Int(date) => i32::try_from(*date).ok().and_then(Night::new),
         _ => None,
     };
-    let night = named.as_ref().map(|n| n.night).or(run.map(|r| r.night)).or(from_header);
+    let by_name = named.as_ref().and_then(|n| n.night).or(run.and_then(|r| r.night));
+    let night = by_name.or(from_header);
     row.set("multiframe_id", input.multiframe_id);
     row.set("survey_id", profile.survey_id);
     row.set("delivery", delivery.as_str());
     row.set("night", night.map(Night::get));
-    row.set("version_num", named.map(|n| n.version));
+    row.set("version_num", named.map(|n| n.version).filter(|v| !v.is_empty()));
     row.set("file_name", input.image.name.as_str());
     row.set("file_bytes", i64::try_from(input.image.bytes).unwrap_or(i64::MAX));
     row.set("file_sha256", input.image.sha256.to_string());
@@ -81,10 +83,26 @@ fn set_identity<'f>(
         row.set("cat_version", catalogue.version);
         row.set("cat_sha256", catalogue.file.sha256.to_string());
     }
-    row.set("run_no", run.map(|r| r.run));
-    row.set("julian_day_num", night.and_then(time::julian_day_num));
+    row.set("run_no", run.and_then(|r| r.run));
     row.set("num_detectors", i64::try_from(frame.detectors.len()).unwrap_or(i64::MAX));
     row.set("num_hdus", i64::try_from(frame.image.hdus().len()).unwrap_or(i64::MAX));
+}
+
+/// Sets the night by the start of the exposure where the profile has it so, and the Julian day number of the night.
+fn set_night(row: &mut Row<'_>, profile: &SurveyProfile) {
+    if let Some(night) = row.float("mjd_obs").and_then(|mjd| profile.night.of_start(mjd)) {
+        row.set("night", night.get());
+    }
+    let day = night_of(row).and_then(time::julian_day_num);
+    row.set("julian_day_num", day);
+}
+
+/// Returns the night in a row.
+fn night_of(row: &Row<'_>) -> Option<Night> {
+    match row.get("night") {
+        Cell::Int(night) => i32::try_from(*night).ok().and_then(Night::new),
+        _ => None,
+    }
 }
 
 /// Sets the reference system from the names that RADESYS and EQUINOX had before the standard, unless the profile names others.
@@ -112,11 +130,7 @@ pub(super) fn exposure<'p>(
 ) -> Exposure<'p> {
     let stem = profile.naming.stem(frame.file());
     let frame_type = profile.frame_type(&stem, &|keyword| frame.keyword(keyword));
-    let night = match row.get("night") {
-        Cell::Int(night) => i32::try_from(*night).ok().and_then(Night::new),
-        _ => None,
-    };
-    let exposure = Exposure { frame_type, night };
+    let exposure = Exposure { frame_type, night: night_of(row) };
     row.set("frame_type", exposure.frame_type_name().to_owned());
     exposure
 }

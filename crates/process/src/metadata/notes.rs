@@ -5,7 +5,8 @@ use model::{Finding, Refusal, RefusalCode, ReportCode};
 use std::collections::BTreeMap;
 
 /// Kinds of findings that are reported once per task, with a count, and not once per file.
-const COUNTED: [RefusalCode; 2] = [RefusalCode::KEYWORD_MISSING, RefusalCode::KEYWORD_NEW];
+const COUNTED: [RefusalCode; 3] =
+    [RefusalCode::KEYWORD_MISSING, RefusalCode::KEYWORD_NEW, RefusalCode::CATALOGUE_ABSENT];
 
 /// Findings and refusals of one frame.
 #[derive(Debug, Default)]

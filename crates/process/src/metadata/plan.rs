@@ -1,7 +1,7 @@
 //! The mapping from keywords to columns, and the known keywords, from a survey's profile and the table definitions. Computed
 //! once per task.
 
-use model::profile::{Glob, Library, Missing, Mistyped, Role, SurveyProfile};
+use model::profile::{Glob, Library, Missing, Mistyped, NumberFormat, Role, SurveyProfile};
 use model::tables::{Column, ColumnType, Origin, Table};
 use std::collections::HashMap;
 
@@ -147,6 +147,7 @@ fn slots(profile: &SurveyProfile, kind: Kind, origin: Origin) -> Vec<Slot> {
 
 fn slot(profile: &SurveyProfile, table: &Table, position: usize, column: &Column) -> Slot {
     let rule = profile.column_rule(&table.name, &column.name);
+    let format = rule.map_or(NumberFormat::Number, |r| r.format);
     Slot {
         position,
         keywords: spellings(profile, table, column),
@@ -154,7 +155,11 @@ fn slot(profile: &SurveyProfile, table: &Table, position: usize, column: &Column
             kind: column.kind,
             time: column.kind == ColumnType::Text && column.ucd.starts_with("time"),
             text_numbers: rule.is_some_and(|r| r.text_numbers),
-            scale: rule.and_then(|r| r.scale).unwrap_or(1.0),
+            as_text: rule.is_some_and(|r| r.as_text),
+            format,
+            scale: rule.and_then(|r| r.scale).unwrap_or(1.0)
+                * format.in_unit(&column.unit).unwrap_or(1.0),
+            add: rule.and_then(|r| r.add).unwrap_or(0.0),
             range: column.range,
         },
         mistyped: rule.and_then(|r| r.mistyped).unwrap_or(profile.policy.mistyped),

@@ -4,7 +4,7 @@ use fits::write::HeaderBuilder;
 use model::profile::{Identifying, SurveyProfile, choose, shipped};
 
 use super::built::{extract, image, input};
-use super::table::{Got, cell, found, listed, refused};
+use super::table::{Got, all_found, cell, found, listed, refused};
 
 const LANTERN: &str = r#"
 name = "lantern"
@@ -119,6 +119,48 @@ fn extension() -> HeaderBuilder {
 }
 
 #[test]
+fn nights_formats_and_texts_follow_the_profile() {
+    let more = r#"
+[night]
+from = "date_obs"
+noon = 12.0
+utc_offset_h = -10.0
+
+[column.multiframe]
+seeing_start = { keywords = ["FWHMPIX"], scale = 0.5, add = 0.25 }
+observer = { keywords = ["OBSNUM"], as_text = true }
+tel_ra = { keywords = ["TELRA"], format = "sexagesimal_h" }
+lst = { keywords = ["TELRA"], format = "sexagesimal_time" }
+tel_dec = { keywords = ["TELDEC"], format = "sexagesimal_d" }
+"#;
+    let text = LANTERN.replace("[column.multiframe]\n", more) + "\n";
+    let lantern = SurveyProfile::parse(&text).unwrap_or_else(|f| panic!("{f}"));
+    let mut cards = primary();
+    cards.number("FWHMPIX", 3.0, "").integer("OBSNUM", 12, "").text("TELRA", "12:30:00", "").text(
+        "TELDEC",
+        "-00 30 00",
+        "",
+    );
+    // 6 h UT of 25 February is 20 h of 24 February; the name has another night.
+    let one = input(5, "L12-20230101.fits", None);
+    let products = extract(&lantern, &one, image(&cards, &[extension()]), None);
+    let cases: [(&str, Got); 8] = [
+        ("night", 20_230_224.into()),
+        ("run_no", 12.into()),
+        ("julian_day_num", 2_460_000.into()),
+        ("seeing_start", Got::Float(1.75)),
+        ("observer", "12".into()),
+        ("tel_ra", Got::Float(12.5)),
+        ("lst", Got::Float(45_000.0)),
+        ("tel_dec", Got::Float(-0.5)),
+    ];
+    for (column, wanted) in cases {
+        assert_eq!(cell(&products, "multiframe", 0, column), wanted, "{column}");
+    }
+    assert_eq!(cell(&products, "multiframe_detector", 0, "night"), 20_230_224.into());
+}
+
+#[test]
 fn it_is_read_as_its_profile_says() {
     let lantern = SurveyProfile::parse(LANTERN).unwrap_or_else(|f| panic!("{f}"));
     let one = input(5, "L12-20230225-coadd.fits", None);
@@ -169,4 +211,18 @@ fn its_files_find_it_among_the_others() {
     let keyword = |name: &str| (name == "CAMERA").then(|| "Lantern mark II".to_owned());
     let file = Identifying { file: "a.fits", keyword: &keyword };
     assert_eq!(choose(&profiles, &file).unwrap().name, "lantern");
+}
+
+#[test]
+fn a_frame_whose_type_has_a_catalogue_lacks_it() {
+    let lantern = SurveyProfile::parse(LANTERN).unwrap_or_else(|f| panic!("{f}"));
+    let absent = |name: &str, catalogue: Option<&str>| {
+        let products =
+            extract(&lantern, &input(5, name, catalogue), image(&primary(), &[extension()]), None);
+        all_found(&products).into_iter().find(|found| found.starts_with("catalogue_absent"))
+    };
+    let wanted = Some("catalogue_absent coadd 1".to_owned());
+    assert_eq!(absent("L12-20230225-coadd.fits", None), wanted);
+    assert_eq!(absent("L12-20230225-coadd.fits", Some("L12-20230225-coadd-sources.fits")), None);
+    assert_eq!(absent("L12-20230225.fits", None), None, "a single exposure has none");
 }

@@ -97,8 +97,15 @@ pub fn refused(products: &Products) -> Vec<String> {
     products.refusals.iter().map(show).collect()
 }
 
-/// Findings as `code subject count`.
+/// Findings as `code subject count`, without those about absent catalogues: most frames of these tests have none.
 pub fn found(products: &Products) -> Vec<String> {
+    let mut all = all_found(products);
+    all.retain(|finding| !finding.starts_with("catalogue_absent"));
+    all
+}
+
+/// All findings as `code subject count`.
+pub fn all_found(products: &Products) -> Vec<String> {
     let show = |f: &model::Finding| {
         format!("{} {} {}", f.code, f.subject.as_deref().unwrap_or("-"), f.count)
     };
