@@ -246,7 +246,8 @@ fn add_image(
             |r| r.get(0),
         )
         .optional()?;
-    sheet.replaced_by = newest.filter(|name| *name != sheet.name);
+    let replaced_by = newest.filter(|name| *name != sheet.name);
+    sheet.replaced_by = replaced_by.or(sheet.replaced_by.take());
     Ok(())
 }
 
@@ -268,7 +269,14 @@ fn add_catalogue(
             |r| Ok((r.get(0)?, r.get(1)?, r.get::<u32>(2)? as usize, r.get(3)?)),
         )
         .optional()?;
-    let Some((name, catalogue, hdus, is_in_archive)) = latest else { return Ok(()) };
+    let Some((name, catalogue, hdus, is_in_archive)) = latest else {
+        let code = Some(RefusalCode::CATALOGUE_AMBIGUOUS.into());
+        sheet.refused_partner = refusals::list(c, &RefusalFilter { code, file: None, ..filter })?;
+        sheet.refused_partner.retain(|r| {
+            r.refusal.subject.as_ref() == Some(&sheet.name) && r.state != RefusalState::Resolved
+        });
+        return Ok(());
+    };
     let filter = RefusalFilter { file: Some(name.clone()), ..filter };
     sheet.partner = Some(name);
     let mut refusals = refusals::list(c, &filter)?;

@@ -17,12 +17,12 @@ use crate::deliveries::DeliveryState;
 use crate::findings::Drift;
 use crate::planning::Standing;
 use crate::products::kept::KeptProduct;
-use crate::refusals::{RefusalRecord, in_full, place_in_words};
+use crate::refusals::{RefusalRecord, RefusalState, in_full, place_in_words};
 use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::products;
-use model::{Advice, DeliveryName, FileKind, Night, UnitState, UseCase};
+use model::{Advice, DeliveryName, FileKind, Night, RefusalCode, UnitState, UseCase};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 
@@ -517,7 +517,9 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         Some(newer) => {
             line += &format!(", superseded by {newer}, the same frame under another file name")
         }
-        None if file.superseded => line += ", superseded by newer content of the same name",
+        None if file.superseded && file.replaced_by.is_none() => {
+            line += ", superseded by newer content of the same name"
+        }
         None => {}
     }
     out.lines.push(line);
@@ -609,7 +611,11 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
             out.lines.push(format!("the catalogue belongs to image {image}"))
         }
         (Some(FileKind::Catalogue), None) => {
-            out.lines.push("the image of the catalogue has not arrived".to_owned())
+            let of_image = file.refusals.iter().find_map(ambiguous_image);
+            out.lines.push(match of_image {
+                Some(image) => format!("the catalogue is one of several of image {image}"),
+                None => "the image of the catalogue has not arrived".to_owned(),
+            })
         }
         (Some(FileKind::Image), Some(catalogue)) => {
             out.lines.push(match &file.catalogue_refused {
@@ -629,6 +635,13 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
         }),
         _ => {}
     }
+}
+
+/// Returns the image of a catalogue that is refused because the image has several.
+fn ambiguous_image(record: &RefusalRecord) -> Option<&String> {
+    let is_ambiguous = record.refusal.code == RefusalCode::CATALOGUE_AMBIGUOUS
+        && record.state != RefusalState::Resolved;
+    record.refusal.subject.as_ref().filter(|_| is_ambiguous)
 }
 
 fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {
