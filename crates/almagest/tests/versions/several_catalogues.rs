@@ -66,3 +66,46 @@ fn a_second_catalogue_of_another_name_replaces_nothing() {
         desk.verified();
     }
 }
+
+/// Files that the profile names as companions of images are linked to them, whichever is registered first.
+#[test]
+fn companions_are_linked_to_their_images() {
+    for desk in Desk::of_both_engines() {
+        change_profile(
+            &desk,
+            "[[library]]",
+            "[[companion]]\nrole = \"weight\"\nreplace = { \"_st.fit\" = \"_st_conf.fit\" }\n\n\
+             [[companion]]\nrole = \"quicklook\"\nreplace = { \"_st.fit\" = \"_st.png\" }\n\n[[library]]",
+        );
+        let delivery = desk.simulate(&small());
+        let images: Vec<String> = catalogues(&delivery).iter().map(|name| image_of(name)).collect();
+        let image = images.iter().find(|name| {
+            name.ends_with("_st.fit") && delivery.join(name.replace(".fit", "_conf.fit")).exists()
+        });
+        let image = image.expect("a stack with a confidence map").clone();
+        let weight = image.replace(".fit", "_conf.fit");
+        let picture = image.replace(".fit", ".png");
+        desk.run(&delivery).ended(0);
+        let explained =
+            |name: &str| desk.at_site(&["explain", &format!("{FIRST}/{name}")]).ended(0);
+        let id = multiframe(&desk, FIRST, &weight);
+        let said = explained(&image);
+        let line = format!("the weight of the image is {weight}, multiframe {id}");
+        assert!(said.contains(&line), "{said}");
+        let line = format!("the quicklook of the image would be {picture}, which has not arrived");
+        assert!(said.contains(&line), "{said}");
+        let said = explained(&weight);
+        assert!(said.contains(&format!("the file is the weight of image {image}")), "{said}");
+        std::fs::write(delivery.join(&picture), "a picture").unwrap();
+        desk.run(&delivery).ended(0);
+        let said = explained(&image);
+        assert!(said.contains(&format!("the quicklook of the image is {picture}\n")), "{said}");
+        let said = explained(&picture);
+        assert!(said.contains(&format!("the file is the quicklook of image {image}")), "{said}");
+        let linked =
+            "SELECT count(*) FROM provenance WHERE keyword = 'companion' AND role = 'weight'
+             AND component_multiframe_id IS NOT NULL";
+        assert!(desk.count(linked) > 0);
+        desk.verified();
+    }
+}

@@ -10,7 +10,9 @@ pub mod help;
 pub mod sheets;
 
 use self::ends::{explain_end, explain_ends, explain_purges};
-use self::sheets::{DeliveryFactsheet, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet};
+use self::sheets::{
+    CompanionFile, DeliveryFactsheet, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet,
+};
 use crate::Timestamp;
 use crate::batches::RangeState;
 use crate::deliveries::DeliveryState;
@@ -527,6 +529,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         out.lines.push(format!("the content of the file equals that of {delivery}/{name}"));
     }
     explain_partner(file, out);
+    explain_companions(file, out);
     if let Some(newer) =
         file.replaced_by.as_ref().filter(|_| file.kind == Some(FileKind::Catalogue))
     {
@@ -634,6 +637,23 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
             None => "the image has no catalogue".to_owned(),
         }),
         _ => {}
+    }
+}
+
+/// Explains the files that belong to an image, and the images that a file belongs to.
+fn explain_companions(file: &FileFactsheet, out: &mut Explanation) {
+    for companion in &file.companions {
+        let CompanionFile { role, name, multiframe_id, has_arrived } = companion;
+        out.lines.push(match (multiframe_id, has_arrived) {
+            (Some(id), _) => format!("the {role} of the image is {name}, multiframe {id}"),
+            (None, true) => format!("the {role} of the image is {name}"),
+            (None, false) => {
+                format!("the {role} of the image would be {name}, which has not arrived")
+            }
+        });
+    }
+    for (role, image) in &file.companion_of {
+        out.lines.push(format!("the file is the {role} of image {image}"));
     }
 }
 

@@ -105,6 +105,14 @@ pub enum Role {
     Mask,
     /// Fringe map that was subtracted.
     Frin,
+    /// Its weights.
+    Weight,
+    /// Its errors.
+    Error,
+    /// Its background.
+    Background,
+    /// A picture of it.
+    Quicklook,
 }
 
 impl Role {
@@ -118,6 +126,10 @@ impl Role {
             Self::Conf => "conf",
             Self::Mask => "mask",
             Self::Frin => "frin",
+            Self::Weight => "weight",
+            Self::Error => "error",
+            Self::Background => "background",
+            Self::Quicklook => "quicklook",
         }
     }
 }

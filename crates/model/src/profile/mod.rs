@@ -9,6 +9,7 @@
 
 mod astrometry;
 mod catalogue;
+mod companions;
 mod faults;
 mod frames;
 mod keywords;
@@ -21,6 +22,7 @@ mod time;
 
 pub use astrometry::{AstrometryRules, Fk5Rule};
 pub use catalogue::*;
+pub use companions::Companion;
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use keywords::{ColumnRule, Expectation, Library, Missing, Mistyped, NewKeyword, Policy, Role};
@@ -114,6 +116,9 @@ pub struct SurveyProfile {
     /// Keywords that name other frames: library frames and components.
     #[serde(default, rename = "library")]
     pub libraries: Vec<Library>,
+    /// Files that belong to images: masks, weights, backgrounds, quick looks.
+    #[serde(default, rename = "companion")]
+    pub companions: Vec<Companion>,
     /// Dates and times of observations.
     #[serde(default)]
     pub time: TimeRules,
@@ -186,6 +191,7 @@ impl SurveyProfile {
             fault(&format!("filter.{n}.id"), format!("{} is below 1", filter.id));
         }
         faults.extend(keywords::check(self));
+        faults.extend(companions::check(&self.companions));
         faults.extend(self.time.check());
         faults.extend(self.preview.check());
         faults.extend(self.catalogue.check());
