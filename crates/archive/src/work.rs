@@ -10,7 +10,8 @@ use engine::{Connection, Optional};
 use model::{DeliveryName, UnitKey};
 use model::{MultiframeId, UseCase};
 use model::{RoundNumber, SurveyName, UnitState};
-use std::collections::{BTreeMap, HashMap};
+use rusqlite::params;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The progress of a use case with one image: the latest round that covers the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,6 +133,8 @@ pub struct DeliveryWork {
     pub images: Vec<ImageWork>,
     /// Current catalogues without image.
     pub unpaired: Vec<String>,
+    /// Current catalogues that are refused because their images have several.
+    pub ambiguous: Vec<String>,
     /// Rounds, oldest first.
     pub rounds: Vec<RoundWork>,
     /// Time of the latest arrival, while more files are known to be outstanding; `None` otherwise.
@@ -166,10 +169,15 @@ pub(crate) fn delivery_work(
     for image in &mut images {
         image.products = of_image.remove(&image.multiframe_id.get()).unwrap_or_default();
     }
+    let (ambiguous, claimed) = ambiguous(c, delivery)?;
+    for image in images.iter_mut().filter(|image| claimed.contains(&image.name)) {
+        image.catalogue = covered_catalogue(c, image)?;
+    }
     Ok(DeliveryWork {
         delivery: name.clone(),
         images,
         unpaired: unpaired(c, delivery)?,
+        ambiguous,
         rounds: rounds(c, delivery)?,
         arriving: arriving(c, delivery)?,
     })
@@ -269,12 +277,49 @@ pub(crate) fn multiframe_id(raw: i64) -> Result<MultiframeId, ArchiveFault> {
         .ok_or_else(|| ArchiveFault::Damaged(format!("{raw} is not a multiframe id")))
 }
 
+/// Returns the current catalogues that are refused because their images have several, and these images.
+fn ambiguous(
+    c: &Connection,
+    delivery: i64,
+) -> Result<(Vec<String>, HashSet<String>), ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT file_name, coalesce(subject, '') FROM refusal
+         WHERE delivery_id = ?1 AND code = 'catalogue_ambiguous' AND state <> 'resolved' ORDER BY file_name",
+    )?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let pairs: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+    let (mut catalogues, images): (Vec<_>, HashSet<_>) = pairs.into_iter().unzip();
+    catalogues.dedup();
+    Ok((catalogues, images))
+}
+
+/// Returns the catalogue of an image that was described with its metadata before another one arrived. The image keeps it while
+/// the two are ambiguous, so that its metadata and its detections stay of one catalogue.
+fn covered_catalogue(
+    c: &Connection,
+    image: &ImageWork,
+) -> Result<Option<CatalogueWork>, ArchiveFault> {
+    let coverage = image.progress(UseCase::Metadata).coverage.as_ref();
+    let Some(version) = coverage.and_then(|c| c.catalogue_version) else { return Ok(None) };
+    let mut select = c.prepare_cached(
+        "SELECT name, bytes, rows FROM catalogue JOIN file USING (file_id)
+         WHERE multiframe_id = ?1 AND version = ?2",
+    )?;
+    let key = params![image.multiframe_id.get(), version];
+    let found = select.query_row(key, |r| {
+        Ok(CatalogueWork { version, name: r.get(0)?, bytes: r.get(1)?, rows: r.get(2)? })
+    });
+    Ok(found.optional()?)
+}
+
 fn unpaired(c: &Connection, delivery: i64) -> Result<Vec<String>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT name FROM file WHERE delivery_id = ?1 AND state = 'current' AND kind = 'catalogue'
              AND NOT EXISTS (SELECT * FROM catalogue JOIN image USING (multiframe_id)
                                  JOIN file AS of_image ON of_image.file_id = image.file_id
                              WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')
+             AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
+                                 AND refusal.code = 'catalogue_ambiguous' AND refusal.state <> 'resolved')
          ORDER BY name",
     )?;
     let rows = select.query_map([delivery], |r| r.get(0))?;

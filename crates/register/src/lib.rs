@@ -42,6 +42,8 @@ pub struct Delivery<'a> {
     pub expected_files: Option<u64>,
     /// True when the operator declares that more files are expected.
     pub is_reopened: bool,
+    /// Names that the source lists, sorted; empty until it was listed.
+    pub listed: &'a [String],
 }
 
 /// Records files that landed while others are still on their way: each has its identity now, and the work on it can begin.
@@ -91,7 +93,7 @@ fn record_all(
         .iter()
         .flat_map(|a| a.content.findings.iter().cloned().map(Finding::cleaned))
         .collect();
-    let (rule, unused) = (pairing::rule(profiles), unused::patterns(profiles));
+    let (rule, unused) = (pairing::Rule::new(profiles), unused::patterns(profiles));
     let registration = Registration {
         delivery: DeliveryFacts { is_under_way, ..facts(delivery, fetched, profiles) },
         arrivals: &arrivals,
@@ -154,6 +156,7 @@ fn facts(delivery: &Delivery<'_>, fetched: &Fetched, profiles: &[SurveyProfile])
         awaited: delivery.awaited.clone(),
         is_under_way: false,
         is_reopened: delivery.is_reopened,
+        listed: delivery.listed.to_vec(),
     }
 }
 

@@ -1,8 +1,43 @@
 //! Pairing of catalogues with images: by the common part of their names under the survey's rules.
 
-use archive::registration::Partner;
-use model::FileKind;
+use archive::registration::{Pairing, Partner};
 use model::profile::{Naming, SurveyProfile};
+use model::{FileKind, SurveyName};
+
+/// The pairing rule of some profiles: the keys of [`rule`]. Two files are one catalogue when their names have the same suffixes and
+/// extensions of catalogues, whatever else they are called.
+pub struct Rule<'p> {
+    profiles: &'p [SurveyProfile],
+}
+
+impl<'p> Rule<'p> {
+    /// Makes the rule of some profiles.
+    pub fn new(profiles: &'p [SurveyProfile]) -> Self {
+        Self { profiles }
+    }
+
+    /// Returns the suffixes and extensions of catalogues in a name, by the first profile that knows any, its own before the others.
+    fn endings(&self, name: &str, survey: Option<&SurveyName>) -> Option<String> {
+        let own = |p: &&SurveyProfile| Some(&p.name) == survey;
+        let (first, rest) = (self.profiles.iter().filter(own), self.profiles.iter());
+        let endings = first.chain(rest).map(|profile| profile.naming.catalogue_endings(name));
+        endings.into_iter().find(|endings| !endings.is_empty())
+    }
+}
+
+impl Pairing for Rule<'_> {
+    fn keys(&self, partner: Partner<'_>) -> Vec<String> {
+        rule(self.profiles)(partner)
+    }
+
+    fn series(&self, catalogue: Partner<'_>) -> String {
+        self.endings(catalogue.name, catalogue.survey).unwrap_or_default()
+    }
+
+    fn is_catalogue(&self, name: &str) -> bool {
+        self.endings(name, None).is_some()
+    }
+}
 
 /// Returns the pairing rule of some profiles. A catalogue is read by its own survey's names first, then by the others': its
 /// header may fit another profile than its image's.
@@ -37,6 +72,23 @@ fn key(naming: &Naming, name: &str) -> String {
 mod tests {
     use super::*;
     use model::SurveyName;
+
+    #[test]
+    fn catalogues_of_an_image_are_told_apart_by_their_endings() {
+        let text = model::profile::shipped().iter().find(|(name, _)| *name == "wfcam").unwrap().1;
+        let mut profile = SurveyProfile::parse(text).unwrap();
+        profile.naming.catalogue_suffixes.push("_sexcat".to_owned());
+        let profiles = [profile];
+        let rule = Rule::new(&profiles);
+        let series = |name| rule.series(Partner { kind: FileKind::Catalogue, name, survey: None });
+        let one = series("w1_st_cat.fits");
+        for name in ["w1_st_cat.fits.gz", "w1_st_cat_fix.fits", "w1_st_fix_cat.FIT"] {
+            assert_eq!(series(name), one, "{name}");
+        }
+        assert_ne!(series("w1_st_sexcat.fits"), one);
+        let named = ["w1_st_sexcat.fits", "w1_st.fit", "w1_st_cat.txt"];
+        assert_eq!(named.map(|name| rule.is_catalogue(name)), [true, false, false]);
+    }
 
     #[test]
     fn catalogues_find_images_by_their_survey_s_names() {

@@ -98,12 +98,16 @@ fn plan_use_case(work: &DeliveryWork, use_case: UseCase, policy: &Policy<'_>, pl
         }
     }
     if product.is_of_catalogue() {
-        plan.waits.extend(work.unpaired.iter().map(|file| Wait {
+        let wait = |file: &String, why: &str| Wait {
             use_case,
             file: file.clone(),
-            why: "the image has not arrived".to_owned(),
+            why: why.to_owned(),
             ends_by_itself: false,
-        }));
+        };
+        let unpaired = work.unpaired.iter().map(|file| wait(file, "the image has not arrived"));
+        plan.waits.extend(unpaired);
+        let ambiguous = work.ambiguous.iter();
+        plan.waits.extend(ambiguous.map(|file| wait(file, "the image has another catalogue")));
     }
     by_recipe.retain(|_, (images, _)| {
         let is_due = !is_too_early(work, use_case, images.len(), policy);

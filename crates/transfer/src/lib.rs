@@ -34,6 +34,7 @@ pub use space::{Fill, Volume};
 pub use unfinished::Unfinished;
 
 use model::{Refusal, Sha256, SkipReason, Verification};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,6 +112,11 @@ pub struct Request<'a> {
 /// The progress of a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
+    /// The list of the source.
+    Listed {
+        /// Names that the source lists and that are accepted.
+        names: &'a BTreeSet<String>,
+    },
     /// The size of the fetch.
     Begins {
         /// Number of files.
@@ -294,6 +300,7 @@ pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
 pub fn fetch(request: &Request<'_>, landed: &mut Landed<'_>) -> Result<Fetched, TransferFault> {
     let started = Instant::now();
     let mut listing = listing::list(request)?;
+    (request.progress)(Step::Listed { names: &listing.present });
     let oversized = space::allot(request, &mut listing.wanted)?;
     let wanted = listing.wanted;
     let bytes = wanted.iter().map(|w| w.bytes).sum();

@@ -6,6 +6,7 @@ mod catalogue_metadata;
 mod kept;
 #[path = "../operator/mod.rs"]
 mod operator;
+mod several_catalogues;
 mod shared_frames;
 
 use operator::{Desk, Small};

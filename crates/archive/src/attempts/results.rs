@@ -294,7 +294,7 @@ fn over(
 ) -> Result<Acceptance, ArchiveFault> {
     let mut new_refusals = new;
     if task.unit.key.use_case.product().describes_images() {
-        new_refusals += waiting::settle(tx, task.unit.delivery_id, &|_, _| None, now)?.new;
+        new_refusals += waiting::settle(tx, task.unit.delivery_id, None, &|_, _| None, now)?.new;
     }
     let staged = stage_when_over(tx, &rounds::find(tx, &task.unit.key)?, now)?;
     Ok(Acceptance::Accepted { new_refusals, staged })

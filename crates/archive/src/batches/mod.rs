@@ -501,7 +501,7 @@ pub(crate) fn refuse(
         refusal: &refusal,
     };
     met::note(tx, &met, now)?;
-    waiting::settle(tx, unit.delivery_id, &|_, _| None, now)?;
+    waiting::settle(tx, unit.delivery_id, None, &|_, _| None, now)?;
     Ok(())
 }
 

@@ -6,7 +6,9 @@ use crate::deliveries::delivery_id;
 use crate::deliveries::superseded::without_successor;
 use crate::error::{ArchiveError, ArchiveFault};
 use crate::explain::found;
-use crate::explain::sheets::{Asked, DeliveryFactsheet, Facts, FileFactsheet, FileRound};
+use crate::explain::sheets::{
+    Asked, CompanionFile, DeliveryFactsheet, Facts, FileFactsheet, FileRound,
+};
 use crate::product_names;
 use crate::products::{self, supersession};
 use crate::refusals::{self, RefusalFilter, RefusalRecord, RefusalState, Stage};
@@ -213,7 +215,11 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     sheet.refusals = refusals.into_iter().filter(is_own).collect();
     sheet.redo =
         pairs(c, "SELECT use_case, why FROM redo WHERE file_id = ?1 AND unit_id IS NULL", file)?;
+    add_images_of_companion(c, sheet)?;
     let Some(multiframe) = sheet.multiframe_id else { return Ok(()) };
+    if sheet.kind == Some(FileKind::Image) {
+        add_companions(c, multiframe, sheet)?;
+    }
     match sheet.kind {
         Some(FileKind::Catalogue) => add_image(c, file, multiframe, sheet)?,
         _ => add_catalogue(c, file, multiframe, filter, sheet)?,
@@ -224,6 +230,51 @@ fn complete(c: &Connection, file: i64, sheet: &mut FileFactsheet) -> Result<(), 
     add_rows(c, multiframe, catalogue, sheet)?;
     sheet.rounds = rounds(c, multiframe, catalogue)?;
     add_endings(c, multiframe, catalogue, sheet)
+}
+
+/// Adds the companions of an image.
+fn add_companions(
+    c: &Connection,
+    multiframe: MultiframeId,
+    sheet: &mut FileFactsheet,
+) -> Result<(), ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT role, component_name, component_multiframe_id,
+             EXISTS (SELECT * FROM file JOIN delivery USING (delivery_id)
+                     WHERE delivery.name = ?2 AND file.name = component_name)
+         FROM provenance WHERE multiframe_id = ?1 AND keyword = 'companion' ORDER BY role, position",
+    )?;
+    let rows = select.query_map(params![multiframe.get(), sheet.delivery.as_str()], |r| {
+        Ok(CompanionFile {
+            role: r.get(0)?,
+            name: r.get(1)?,
+            multiframe_id: r.optional_id(2)?,
+            has_arrived: r.get(3)?,
+        })
+    })?;
+    sheet.companions = rows.collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+/// Adds the images that a file is a companion of. One that is no image itself is found by its name.
+fn add_images_of_companion(c: &Connection, sheet: &mut FileFactsheet) -> Result<(), ArchiveFault> {
+    if sheet.kind == Some(FileKind::Catalogue) {
+        return Ok(());
+    }
+    let condition = match sheet.multiframe_id {
+        Some(multiframe) => format!("component_multiframe_id = {multiframe}"),
+        None => "component_multiframe_id IS NULL AND component_name = ?2".to_owned(),
+    };
+    let mut select = c.prepare_cached(&format!(
+        "SELECT provenance.role, file.name
+         FROM provenance JOIN image USING (multiframe_id) JOIN file USING (file_id) JOIN delivery USING (delivery_id)
+         WHERE {condition} AND provenance.keyword = 'companion' AND delivery.name = ?1 AND CAST(?2 AS TEXT) IS NOT NULL
+         ORDER BY file.name, provenance.role"
+    ))?;
+    let rows =
+        select.query_map([sheet.delivery.as_str(), &sheet.name], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    sheet.companion_of = rows.collect::<Result<_, _>>()?;
+    Ok(())
 }
 
 /// Adds the image of a catalogue, and the catalogue that replaced it under another name.
@@ -246,7 +297,8 @@ fn add_image(
             |r| r.get(0),
         )
         .optional()?;
-    sheet.replaced_by = newest.filter(|name| *name != sheet.name);
+    let replaced_by = newest.filter(|name| *name != sheet.name);
+    sheet.replaced_by = replaced_by.or(sheet.replaced_by.take());
     Ok(())
 }
 
@@ -269,7 +321,14 @@ fn add_catalogue(
             |r| Ok((r.get(0)?, r.get(1)?, r.get::<u32>(2)? as usize, r.get(3)?)),
         )
         .optional()?;
-    let Some((name, catalogue, hdus, is_in_archive)) = latest else { return Ok(()) };
+    let Some((name, catalogue, hdus, is_in_archive)) = latest else {
+        let code = Some(RefusalCode::CATALOGUE_AMBIGUOUS.into());
+        sheet.refused_partner = refusals::list(c, &RefusalFilter { code, file: None, ..filter })?;
+        sheet.refused_partner.retain(|r| {
+            r.refusal.subject.as_ref() == Some(&sheet.name) && r.state != RefusalState::Resolved
+        });
+        return Ok(());
+    };
     let filter = RefusalFilter { file: Some(name.clone()), ..filter };
     sheet.partner = Some(name);
     let mut refusals = refusals::list(c, &filter)?;

@@ -210,7 +210,7 @@ fn suggestions_for_open(
         Remedy::CompleteImage | Remedy::ImageRefusal => vec![alike.explain_image()],
         Remedy::Programme => vec![alike.unknown_project()],
         Remedy::UnnamedProject => vec![alike.no_project()],
-        Remedy::Deliver => vec![alike.deliver(text)],
+        Remedy::Deliver | Remedy::OneCatalogue => vec![alike.deliver(text)],
         Remedy::Calibration if refusal.parked => vec![alike.no_calibration()],
         Remedy::Unpack | Remedy::UnpackOrGzip => alike.or_settle(alike.deliver(text)),
         _ if refusal.parked => vec![alike.retry(Remedy::Profile.text())],
@@ -246,6 +246,7 @@ mod tests {
             remedy,
             Remedy::CompleteImage
                 | Remedy::ImageRefusal
+                | Remedy::OneCatalogue
                 | Remedy::Programme
                 | Remedy::UnnamedProject
                 | Remedy::Deliver

@@ -10,19 +10,21 @@ pub mod help;
 pub mod sheets;
 
 use self::ends::{explain_end, explain_ends, explain_purges};
-use self::sheets::{DeliveryFactsheet, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet};
+use self::sheets::{
+    CompanionFile, DeliveryFactsheet, Facts, FileFactsheet, ObjectFactsheet, PositionFactsheet,
+};
 use crate::Timestamp;
 use crate::batches::RangeState;
 use crate::deliveries::DeliveryState;
 use crate::findings::Drift;
 use crate::planning::Standing;
 use crate::products::kept::KeptProduct;
-use crate::refusals::{RefusalRecord, in_full, place_in_words};
+use crate::refusals::{RefusalRecord, RefusalState, in_full, place_in_words};
 use crate::status::{DeliveryStatus, RoundStatus};
 use crate::work::ImageWork;
 use model::advice::Target;
 use model::products;
-use model::{Advice, DeliveryName, FileKind, Night, UnitState, UseCase};
+use model::{Advice, DeliveryName, FileKind, Night, RefusalCode, UnitState, UseCase};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeSet;
 
@@ -517,7 +519,9 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         Some(newer) => {
             line += &format!(", superseded by {newer}, the same frame under another file name")
         }
-        None if file.superseded => line += ", superseded by newer content of the same name",
+        None if file.superseded && file.replaced_by.is_none() => {
+            line += ", superseded by newer content of the same name"
+        }
         None => {}
     }
     out.lines.push(line);
@@ -525,6 +529,7 @@ fn explain_file(file: &FileFactsheet, setting: &Setting, out: &mut Explanation) 
         out.lines.push(format!("the content of the file equals that of {delivery}/{name}"));
     }
     explain_partner(file, out);
+    explain_companions(file, out);
     if let Some(newer) =
         file.replaced_by.as_ref().filter(|_| file.kind == Some(FileKind::Catalogue))
     {
@@ -609,7 +614,11 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
             out.lines.push(format!("the catalogue belongs to image {image}"))
         }
         (Some(FileKind::Catalogue), None) => {
-            out.lines.push("the image of the catalogue has not arrived".to_owned())
+            let of_image = file.refusals.iter().find_map(ambiguous_image);
+            out.lines.push(match of_image {
+                Some(image) => format!("the catalogue is one of several of image {image}"),
+                None => "the image of the catalogue has not arrived".to_owned(),
+            })
         }
         (Some(FileKind::Image), Some(catalogue)) => {
             let is_same = *catalogue == file.name;
@@ -631,6 +640,30 @@ fn explain_partner(file: &FileFactsheet, out: &mut Explanation) {
         }),
         _ => {}
     }
+}
+
+/// Explains the files that belong to an image, and the images that a file belongs to.
+fn explain_companions(file: &FileFactsheet, out: &mut Explanation) {
+    for companion in &file.companions {
+        let CompanionFile { role, name, multiframe_id, has_arrived } = companion;
+        out.lines.push(match (multiframe_id, has_arrived) {
+            (Some(id), _) => format!("the {role} of the image is {name}, multiframe {id}"),
+            (None, true) => format!("the {role} of the image is {name}"),
+            (None, false) => {
+                format!("the {role} of the image would be {name}, which has not arrived")
+            }
+        });
+    }
+    for (role, image) in &file.companion_of {
+        out.lines.push(format!("the file is the {role} of image {image}"));
+    }
+}
+
+/// Returns the image of a catalogue that is refused because the image has several.
+fn ambiguous_image(record: &RefusalRecord) -> Option<&String> {
+    let is_ambiguous = record.refusal.code == RefusalCode::CATALOGUE_AMBIGUOUS
+        && record.state != RefusalState::Resolved;
+    record.refusal.subject.as_ref().filter(|_| is_ambiguous)
 }
 
 fn explain_object(object: &ObjectFactsheet, out: &mut Explanation) {

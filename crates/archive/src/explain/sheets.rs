@@ -105,6 +105,10 @@ pub struct FileFactsheet {
     pub waiting: Option<ImageWork>,
     /// For an image without catalogue: the refusals of files that would be its catalogue.
     pub refused_partner: Vec<RefusalRecord>,
+    /// For an image: the companions that the profile names, e.g. its mask.
+    pub companions: Vec<CompanionFile>,
+    /// For a companion: its role and the name of each of its images.
+    pub companion_of: Vec<(String, String)>,
     /// For a catalogue: name of the image's current catalogue, when that arrived later under another name. For an image: the
     /// later file of the same frame that superseded the image.
     pub replaced_by: Option<String>,
@@ -135,6 +139,19 @@ pub struct FileFactsheet {
     pub kept: Vec<KeptProduct>,
     /// The purged rounds of those that covered it.
     pub purged: Vec<PurgedRound>,
+}
+
+/// A file that belongs to an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompanionFile {
+    /// Its role for the image, e.g. `mask`.
+    pub role: String,
+    /// Name within the delivery.
+    pub name: String,
+    /// Its identity, when the archive shows the metadata of such an image.
+    pub multiframe_id: Option<MultiframeId>,
+    /// True when the delivery has a file of the name.
+    pub has_arrived: bool,
 }
 
 /// One round of a file.

@@ -236,8 +236,8 @@ pub(crate) fn resolve_file(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
-    let condition = "file_id = ?1 AND code NOT IN ('image_absent', 'metadata_refused')";
-    resolve(tx, condition, &[&file], cause, now)
+    let condition = format!("file_id = ?1 AND code NOT IN ({})", waiting::CODES);
+    resolve(tx, &condition, &[&file], cause, now)
 }
 
 /// Resolves all refusals of a name that were made before any content of the name was registered.
@@ -283,10 +283,11 @@ pub(crate) fn resolve_not_met(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<u64, ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT refusal_id, code, ext_num FROM refusal WHERE state IN ('open', 'retried') AND file_id = ?1 AND stage = ?2
-             AND code NOT IN ('image_absent', 'metadata_refused')",
-    )?;
+             AND code NOT IN ({})",
+        waiting::CODES
+    ))?;
     let rows = select.query_map(params![file, stage.name()], |r| {
         Ok((r.get::<i64>(0)?, (r.name(1)?, hdu(r.get(2)?))))
     })?;

@@ -1,4 +1,5 @@
-//! Parked refusals of waiting catalogues: without image, or with an image whose metadata were refused.
+//! Parked refusals of waiting catalogues: without image, with an image whose metadata were refused, or with one that has another
+//! catalogue.
 
 use crate::Timestamp;
 use crate::error::ArchiveFault;
@@ -6,6 +7,7 @@ use crate::history::Cause;
 use crate::product_names;
 use crate::refusals::met::{self, Met};
 use crate::refusals::{RefusalState, Stage, move_refusal};
+use crate::registration::pairing::Ambiguity;
 use engine::Connection;
 use model::{FileId, Refusal, RefusalCode, SurveyName, UseCase};
 use rusqlite::params;
@@ -15,6 +17,11 @@ use std::collections::BTreeMap;
 const IMAGE_ABSENT: RefusalCode = RefusalCode::IMAGE_ABSENT;
 /// Code of a catalogue whose image has no metadata because they were refused or are parked.
 const METADATA_REFUSED: RefusalCode = RefusalCode::METADATA_REFUSED;
+
+/// Code of a catalogue whose image has another catalogue.
+const AMBIGUOUS: RefusalCode = RefusalCode::CATALOGUE_AMBIGUOUS;
+/// The codes of waiting catalogues, as SQL literals.
+pub(crate) const CODES: &str = "'image_absent', 'metadata_refused', 'catalogue_ambiguous'";
 
 /// The numbers of new and resolved refusals.
 #[derive(Debug, Default)]
@@ -34,14 +41,20 @@ struct Said {
 }
 
 /// Compares the waiting catalogues with their parked refusals, and updates the refusals. A refusal keeps its number while a
-/// catalogue of its name waits for the same reason, whatever else arrives.
+/// catalogue of its name waits for the same reason, whatever else arrives. `ambiguous` are the catalogues of images that have
+/// several; `None` keeps those that are refused already.
 pub(crate) fn settle(
     tx: &Connection,
     delivery: i64,
+    ambiguous: Option<&BTreeMap<FileId, Ambiguity>>,
     refused_image: &RefusedImage<'_>,
     now: Timestamp,
 ) -> Result<Settled, ArchiveFault> {
-    let waiting = waiting(tx, delivery, refused_image)?;
+    let refused = match ambiguous {
+        Some(_) => BTreeMap::new(),
+        None => refused_as_ambiguous(tx, delivery)?,
+    };
+    let waiting = waiting(tx, delivery, ambiguous.unwrap_or(&refused), refused_image)?;
     // While more files are known to be outstanding, the image may be among them: no new refusal is recorded, but earlier ones
     // stay.
     let is_awaited: bool = tx
@@ -72,28 +85,44 @@ pub(crate) fn settle(
         let met = Met { delivery, stage, unit: None, file: Some(*file), refusal: &refusal };
         settled.new += u64::from(met::note(tx, &met, now)?);
     }
-    let cause = Cause::new("register", "the image and its metadata are available now");
-    for said in said.into_values() {
+    for ((_, code), said) in said {
+        let why = match code == AMBIGUOUS.as_str() {
+            true => "the image has no other catalogue now",
+            false => "the image and its metadata are available now",
+        };
+        let cause = Cause::new("register", why);
         move_refusal(tx, said.refusal, RefusalState::Resolved, &cause, now)?;
         settled.resolved += 1;
     }
     Ok(settled)
 }
 
+/// Returns the catalogues of a delivery that are refused because their images have several.
+fn refused_as_ambiguous(
+    tx: &Connection,
+    delivery: i64,
+) -> Result<BTreeMap<FileId, Ambiguity>, ArchiveFault> {
+    let mut select = tx.prepare_cached(
+        "SELECT file_id, subject, message FROM refusal
+         WHERE delivery_id = ?1 AND code = ?2 AND state <> 'resolved' AND file_id IS NOT NULL AND subject IS NOT NULL",
+    )?;
+    let rows = select.query_map(params![delivery, AMBIGUOUS.as_str()], |r| {
+        Ok((r.id(0)?, Ambiguity { image: r.get(1)?, message: r.get(2)? }))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Returns the refusals of a delivery's waiting catalogues, by name and code; of several, the open one.
 fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Said>, ArchiveFault> {
-    let mut select = tx.prepare_cached(
+    let mut select = tx.prepare_cached(&format!(
         "SELECT file_name, code, refusal_id, file_id, state = 'open' FROM refusal
-         WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN (?2, ?3) AND file_id IS NOT NULL
-         ORDER BY state = 'open', refusal_id",
-    )?;
-    let rows = select.query_map(
-        params![delivery, IMAGE_ABSENT.as_str(), METADATA_REFUSED.as_str()],
-        |r| {
-            let said = Said { refusal: r.get(2)?, file: r.id(3)?, is_open: r.get(4)? };
-            Ok(((r.get(0)?, r.get(1)?), said))
-        },
-    )?;
+         WHERE delivery_id = ?1 AND state IN ('open', 'retried') AND code IN ({CODES}) AND file_id IS NOT NULL
+         ORDER BY state = 'open', refusal_id"
+    ))?;
+    let rows = select.query_map([delivery], |r| {
+        let said = Said { refusal: r.get(2)?, file: r.id(3)?, is_open: r.get(4)? };
+        Ok(((r.get(0)?, r.get(1)?), said))
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -101,7 +130,7 @@ fn said(tx: &Connection, delivery: i64) -> Result<BTreeMap<(String, String), Sai
 struct Reason {
     code: RefusalCode,
     message: String,
-    /// The image that was refused on arrival; `None` when none was.
+    /// The image that was refused on arrival, or that has several catalogues; `None` otherwise.
     image: Option<String>,
 }
 
@@ -112,6 +141,7 @@ type Waiting = BTreeMap<FileId, (String, Reason)>;
 fn waiting(
     tx: &Connection,
     delivery: i64,
+    ambiguous: &BTreeMap<FileId, Ambiguity>,
     refused_image: &RefusedImage<'_>,
 ) -> Result<Waiting, ArchiveFault> {
     let mut select = tx.prepare_cached(&format!(
@@ -143,6 +173,11 @@ fn waiting(
     let mut waiting = Waiting::new();
     for row in rows {
         let (file, name, survey, image, outcome) = row?;
+        if let Some(Ambiguity { image, message }) = ambiguous.get(&file) {
+            let (image, message) = (Some(image.clone()), message.clone());
+            waiting.insert(file, (name, Reason { code: AMBIGUOUS, message, image }));
+            continue;
+        }
         let reason = |code, message| Reason { code, message, image: None };
         let reason = match (image, outcome.as_deref()) {
             (None, _) => match refused_image(&name, survey.as_ref()) {

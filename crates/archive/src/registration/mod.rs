@@ -3,6 +3,7 @@
 //! Start at [`Registration`] and [`crate::Archive::record`], for another profile of registered files at [`Reprofiling`]. A delivery
 //! is complete once everything that it announced is ingested ([`crate::Archive::complete_deliveries`]).
 
+pub(crate) mod pairing;
 mod record;
 mod reprofile;
 
@@ -93,6 +94,8 @@ pub struct DeliveryFacts {
     pub is_under_way: bool,
     /// True when the operator declares that more will arrive, whatever was declared before.
     pub is_reopened: bool,
+    /// Names that the source lists, sorted, while the fetch is running; empty when they are unknown.
+    pub listed: Vec<String>,
 }
 
 /// A current file that may have a partner.
@@ -106,9 +109,32 @@ pub struct Partner<'a> {
     pub survey: Option<&'a SurveyName>,
 }
 
-/// The keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first image (by
-/// name) that has the catalogue's first key among its own, else to one that has its second, and so on.
-pub type PairingRule<'a> = dyn Fn(Partner<'_>) -> Vec<String> + 'a;
+/// A rule by which catalogues find their images. A function that returns keys is a rule that tells the catalogues of an image apart
+/// by the names of their frames.
+pub trait Pairing {
+    /// Returns the keys that an image and its catalogue have in common, most significant first: a catalogue belongs to the first
+    /// image (by name) that has the catalogue's first key among its own, else to one that has its second, and so on.
+    fn keys(&self, partner: Partner<'_>) -> Vec<String>;
+
+    /// Returns the part of a catalogue's name that all files of this catalogue of an image have, and no file of another one.
+    fn series(&self, catalogue: Partner<'_>) -> String {
+        model::frame_name(catalogue.name).to_owned()
+    }
+
+    /// Returns true when a file that has not arrived is a catalogue by its name.
+    fn is_catalogue(&self, _name: &str) -> bool {
+        false
+    }
+}
+
+impl<F: Fn(Partner<'_>) -> Vec<String>> Pairing for F {
+    fn keys(&self, partner: Partner<'_>) -> Vec<String> {
+        self(partner)
+    }
+}
+
+/// The rule of an act of registration.
+pub type PairingRule<'a> = dyn Pairing + 'a;
 
 /// The images of a delivery with their survey profiles, from which the findings about patterns of the profiles that fit none of
 /// them follow.
@@ -201,7 +227,7 @@ pub(crate) fn complete_deliveries(
                  WHERE file.delivery_id = delivery.delivery_id AND file.state = 'current'
                      AND of_image.state = 'current' AND ({of_catalogues})
                      AND NOT EXISTS (SELECT * FROM refusal WHERE refusal.file_id = file.file_id
-                                         AND refusal.code = 'metadata_refused'
+                                         AND refusal.code IN ('metadata_refused', 'catalogue_ambiguous')
                                          AND refusal.state IN ('open', 'accepted', 'dismissed')))
          RETURNING name",
         of_images = due(false),

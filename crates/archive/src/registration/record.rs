@@ -8,7 +8,7 @@ use crate::library::frame_names::{self, LATEST_OF_NAME};
 use crate::library::{Content, KnownFile, request_all};
 use crate::refusals::{self, Stage, met, waiting};
 use crate::registration::{
-    Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration, UnusedPatterns,
+    Arrival, DeliveryFacts, PairingRule, Partner, Recorded, Registration, UnusedPatterns, pairing,
 };
 use crate::site::Site;
 use crate::time::text_of;
@@ -78,7 +78,8 @@ pub(crate) fn record(
         None => Vec::new(),
     };
     recorded.superseded += superseded.len() as u64;
-    pair(tx, delivery, registration.pairing)?;
+    let paired = pairing::pair(tx, delivery, &registration.into())?;
+    recorded.superseded += paired.superseded.len() as u64;
     let names = latest_files(tx, delivery)?;
     let find = |stage: Stage, name: &str| match stage {
         Stage::Transfer => None, // a file that was not accepted has no row
@@ -100,7 +101,8 @@ pub(crate) fn record(
     note_findings(tx, delivery, registration, &names)?;
     recorded.resolved_refusals += frame_names::close(tx, delivery, &superseded, now)?;
     frame_names::settle(tx, site, &superseded, now)?;
-    settle_waiting(tx, delivery, registration.pairing, &mut recorded, now)?;
+    recorded.resolved_refusals += pairing::close(tx, delivery, &paired.superseded, now)?;
+    settle_waiting(tx, delivery, (registration.pairing, &paired), &mut recorded, now)?;
     if registration.delivery.all_there && !registration.delivery.is_under_way {
         note_unused(tx, delivery, registration.unused)?;
     }
@@ -108,25 +110,25 @@ pub(crate) fn record(
     Ok(recorded)
 }
 
-/// Updates the parked refusals of catalogues that wait for their images.
+/// Updates the refusals of catalogues that wait for their images, or are one of several of an image.
 pub(super) fn settle_waiting(
     tx: &Connection,
     delivery: i64,
-    pairing: &PairingRule<'_>,
+    (pairing, paired): (&PairingRule<'_>, &pairing::Paired),
     recorded: &mut Recorded,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
     let refused = refused_images(tx, delivery)?;
     let refused_image = |name: &str, survey: Option<&SurveyName>| {
         let catalogue = Partner { kind: FileKind::Catalogue, name, survey };
-        let keys = pairing(catalogue);
+        let keys = pairing.keys(catalogue);
         let fits = |refused: &&String| {
             let image = Partner { kind: FileKind::Image, name: refused, survey };
-            pairing(image).iter().any(|key| keys.contains(key))
+            pairing.keys(image).iter().any(|key| keys.contains(key))
         };
         refused.iter().find(fits).cloned()
     };
-    let settled = waiting::settle(tx, delivery, &refused_image, now)?;
+    let settled = waiting::settle(tx, delivery, Some(&paired.ambiguous), &refused_image, now)?;
     recorded.new_refusals += settled.new;
     recorded.resolved_refusals += settled.resolved;
     Ok(())
@@ -138,9 +140,12 @@ pub(super) fn note_unused(
     delivery: i64,
     unused: &UnusedPatterns<'_>,
 ) -> Result<(), ArchiveFault> {
-    let images = partners(tx, delivery, ("kind = 'image'", "name"))?;
-    let partner = |(_, name, survey): &'_ Named| (name.clone(), survey.clone());
-    let images: Vec<_> = images.iter().map(partner).collect();
+    let mut select = tx.prepare_cached(
+        "SELECT name, survey FROM file
+         WHERE delivery_id = ?1 AND state = 'current' AND kind = 'image' ORDER BY name",
+    )?;
+    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.name_if_any(1)?)))?;
+    let images: Vec<(String, Option<SurveyName>)> = rows.collect::<Result<_, _>>()?;
     tx.prepare_cached(
         "DELETE FROM finding WHERE delivery_id = ?1 AND stage = ?2 AND round = 0 AND code = ?3",
     )?
@@ -535,58 +540,6 @@ fn latest_files(tx: &Connection, delivery: i64) -> Result<HashMap<String, FileId
         "SELECT name, file_id FROM file WHERE delivery_id = ?1 AND {LATEST_OF_NAME}"
     ))?;
     let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.id(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Pairs every current catalogue that has no current image with one, if the rule finds it.
-pub(super) fn pair(
-    tx: &Connection,
-    delivery: i64,
-    rule: &PairingRule<'_>,
-) -> Result<(), ArchiveFault> {
-    // The catalogues are ordered by registration: the later of two catalogues of an image is its newer version.
-    let loose = partners(tx, delivery, ("kind = 'catalogue' AND NOT EXISTS (
-        SELECT * FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
-        WHERE catalogue.file_id = file.file_id AND of_image.state = 'current')", "file_id"))?;
-    if loose.is_empty() {
-        return Ok(());
-    }
-    let mut images: HashMap<String, i64> = HashMap::new();
-    for (file_id, name, survey) in partners(tx, delivery, ("kind = 'image'", "name"))? {
-        let partner = Partner { kind: FileKind::Image, name: &name, survey: survey.as_ref() };
-        for key in rule(partner) {
-            images.entry(key).or_insert(file_id);
-        }
-    }
-    for (file_id, name, survey) in loose {
-        let partner = Partner { kind: FileKind::Catalogue, name: &name, survey: survey.as_ref() };
-        if let Some(image) = rule(partner).iter().find_map(|key| images.get(key)) {
-            tx.prepare_cached(
-                "INSERT INTO catalogue (multiframe_id, version, file_id, sha256)
-                 SELECT multiframe_id, (SELECT coalesce(max(version), 0) + 1 FROM catalogue AS older
-                                        WHERE older.multiframe_id = image.multiframe_id), ?2, sha256
-                 FROM image, file WHERE image.file_id = ?1 AND file.file_id = ?2
-                 ON CONFLICT (multiframe_id, sha256) DO UPDATE SET file_id = excluded.file_id",
-            )?
-            .execute([*image, file_id])?;
-        }
-    }
-    Ok(())
-}
-
-type Named = (i64, String, Option<SurveyName>);
-
-/// Lists the current files of a delivery that fulfil a condition, in a given order.
-fn partners(
-    tx: &Connection,
-    delivery: i64,
-    (which, order): (&str, &str),
-) -> Result<Vec<Named>, ArchiveFault> {
-    let mut select = tx.prepare_cached(&format!(
-        "SELECT file_id, name, survey FROM file
-         WHERE delivery_id = ?1 AND state = 'current' AND {which} ORDER BY {order}"
-    ))?;
-    let rows = select.query_map([delivery], |r| Ok((r.get(0)?, r.get(1)?, r.name_if_any(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

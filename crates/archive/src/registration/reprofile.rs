@@ -8,7 +8,7 @@ use crate::history::Cause;
 use crate::library::{Content, request_all};
 use crate::refusals::{self, Stage, met};
 use crate::registration::record::{self, settle_waiting};
-use crate::registration::{PairingRule, Recorded, UnusedPatterns};
+use crate::registration::{PairingRule, Recorded, UnusedPatterns, pairing};
 use crate::site::Site;
 use crate::{Archive, Reader, Timestamp};
 use engine::{Connection, ToSql};
@@ -150,7 +150,8 @@ pub(crate) fn reprofile(
             settle(tx, delivery, file, &mut recorded, now)?;
         }
     }
-    record::pair(tx, delivery, reprofiling.pairing)?;
+    let listing = pairing::Listing::unknown(reprofiling.pairing);
+    let paired = pairing::pair(tx, delivery, &listing)?;
     let mut images = tx.prepare_cached(
         "SELECT file_id FROM image WHERE file_id = ?1
          UNION SELECT image.file_id FROM catalogue JOIN image USING (multiframe_id) WHERE catalogue.file_id = ?1",
@@ -162,7 +163,7 @@ pub(crate) fn reprofile(
             request_current(tx, site, image, &cause.why, now)?;
         }
     }
-    settle_waiting(tx, delivery, reprofiling.pairing, &mut recorded, now)?;
+    settle_waiting(tx, delivery, (reprofiling.pairing, &paired), &mut recorded, now)?;
     let state: DeliveryState =
         tx.query_row("SELECT state FROM delivery WHERE delivery_id = ?1", [delivery], |r| {
             r.parsed(0)

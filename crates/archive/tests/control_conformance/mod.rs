@@ -2,6 +2,7 @@
 
 pub mod staging;
 
+mod ambiguous;
 mod origins;
 mod planning;
 mod publication;
@@ -71,6 +72,10 @@ pub fn all(fresh: &Fresh) {
         ("an image keeps older detections", retraction::an_image_keeps_older_detections),
         ("late catalogues", retraction::late_catalogues_follow_the_same_rule),
         ("a refusal keeps its number", refusals::a_refusal_keeps_its_number),
+        ("both of two catalogues are refused", ambiguous::both_are_refused),
+        ("an outstanding catalogue counts", ambiguous::an_outstanding_rival_counts),
+        ("another name of a catalogue is a version", ambiguous::another_name_is_a_version),
+        ("a catalogue that was read stays", ambiguous::what_was_read_stays),
         ("findings are of distinct files", refusals::findings_are_of_distinct_files),
     ];
     for (name, case) in cases {

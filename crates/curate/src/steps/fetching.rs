@@ -18,6 +18,7 @@ use model::DeliveryName;
 use model::profile::{Identifying, SurveyProfile};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use transfer::completeness::{self, Rule, Seen};
 use transfer::{Fetched, Step};
@@ -200,6 +201,7 @@ impl NightRun {
             awaited: None,
             expected_files: None,
             is_reopened: fetch.is_reopened,
+            listed: &[],
         };
         let (mut fetched, mut new_refusals) = self.fetch_groups(fetch, &known, &delivery)?;
         (delivery.all_there, delivery.awaited) = (fetch.judge)(&fetched);
@@ -268,7 +270,9 @@ impl NightRun {
     ) -> anyhow::Result<(Fetched, u64)> {
         let profiles: Vec<_> = self.curator.profiles.iter().map(|p| p.profile.clone()).collect();
         let shown = &self.curator.progress;
+        let listed: OnceLock<Vec<String>> = OnceLock::new();
         let progress = |step: Step<'_>| match step {
+            Step::Listed { names } => drop(listed.set(names.iter().cloned().collect())),
             Step::Begins { files, .. } => shown.expect("transfer", files as u64),
             Step::Ended { .. } => shown.done("transfer", 1),
         };
@@ -276,6 +280,8 @@ impl NightRun {
         let (site, archive) = (&self.curator.site, &mut self.curator.archive);
         let mut landed = |group: &[transfer::FetchedFile]| {
             let now = site::now();
+            let listed = listed.get().map_or(&[][..], Vec::as_slice);
+            let delivery = &register::Delivery { listed, ..delivery.clone() };
             let recorded =
                 register::record_group(delivery, group, &profiles, &site.place, archive, now)?;
             new_refusals += recorded.new_refusals;

@@ -167,6 +167,14 @@ pub enum Role {
     Mask,
     /// Fringe map that was subtracted.
     Frin,
+    /// Its weights.
+    Weight,
+    /// Its errors.
+    Error,
+    /// Its background.
+    Background,
+    /// A picture of it.
+    Quicklook,
 }
 
 impl Role {
@@ -180,6 +188,10 @@ impl Role {
             Self::Conf => "conf",
             Self::Mask => "mask",
             Self::Frin => "frin",
+            Self::Weight => "weight",
+            Self::Error => "error",
+            Self::Background => "background",
+            Self::Quicklook => "quicklook",
         }
     }
 }

@@ -10,6 +10,7 @@
 mod astrometry;
 mod catalogue;
 mod choice;
+mod companions;
 mod faults;
 mod frames;
 mod hdus;
@@ -26,6 +27,7 @@ mod time;
 pub use astrometry::{AstrometryRules, Fk5Rule};
 pub use catalogue::*;
 pub use choice::{ProfileFit, reasons, reasons_in_words};
+pub use companions::Companion;
 pub use faults::{ProfileFault, ProfileFaults};
 pub use frames::{FrameKind, FrameType, OTHER_FRAME};
 pub use hdus::{HduContent, HduFacts, HduRole, HduRule, HduUse};
@@ -168,6 +170,9 @@ pub struct SurveyProfile {
     /// Keywords that name other frames: library frames and components.
     #[serde(default, rename = "library")]
     pub libraries: Vec<Library>,
+    /// Files that belong to images: masks, weights, backgrounds, quick looks.
+    #[serde(default, rename = "companion")]
+    pub companions: Vec<Companion>,
     /// Dates and times of observations.
     #[serde(default)]
     pub time: TimeRules,
@@ -258,6 +263,7 @@ impl SurveyProfile {
         }
         faults.extend(hdus::check(&self.hdus));
         faults.extend(keywords::check(self));
+        faults.extend(companions::check(&self.companions));
         faults.extend(self.time.check());
         faults.extend(self.night.check());
         faults.extend(self.preview.check());

@@ -108,6 +108,37 @@ impl Naming {
         }
     }
 
+    /// Returns the suffixes and extensions that make a file name that of a catalogue, e.g. `_cat`; empty for other names. Catalogue
+    /// files of one image that have the same ones are contents of one catalogue.
+    pub fn catalogue_endings(&self, file_name: &str) -> String {
+        let mut rest = file_name.rsplit('/').next().unwrap_or(file_name);
+        let mut endings: Vec<&str> = Vec::new();
+        loop {
+            if let Some(shorter) = strip_any(rest, &self.catalogue_extensions) {
+                endings.push(&rest[shorter.len()..]);
+                rest = shorter;
+            } else if let Some(shorter) = strip_any(rest, &self.extensions) {
+                rest = shorter;
+            } else if crate::frame_name(rest) != rest {
+                rest = crate::frame_name(rest);
+            } else {
+                break;
+            }
+        }
+        loop {
+            if let Some(shorter) = strip_any(rest, &self.catalogue_suffixes) {
+                endings.push(&rest[shorter.len()..]);
+                rest = shorter;
+            } else if let Some(shorter) = strip_any(rest, &self.ignored_suffixes) {
+                rest = shorter;
+            } else {
+                break;
+            }
+        }
+        endings.reverse();
+        endings.concat()
+    }
+
     /// Returns true when, by their names, the second file is the catalogue of the first.
     pub fn pairs(&self, image: &str, catalogue: &str) -> bool {
         let (image, catalogue) = (self.stem(image), self.stem(catalogue));
@@ -208,6 +239,28 @@ mod tests {
                 "{image} {catalogue}"
             );
         }
+    }
+
+    #[test]
+    fn names_of_one_catalogue_have_the_same_endings() {
+        let cases = [
+            ("w20091210_00123_st_cat.fits", "_cat"),
+            ("w20091210_00123_st_cat.fits.gz", "_cat"),
+            ("w20091210_00123_st_cat_fix.FIT", "_cat"),
+            ("x/w20091210_00123_st_fix_cat.fits.fz", "_cat"),
+            ("w20091210_00123_st_sexcat.fits", "_sexcat"),
+            ("w20091210_00123_st.fit", ""),
+            ("_cat.fits", ""), // nothing would be left
+        ];
+        let mut naming = profile("wfcam").naming;
+        naming.catalogue_suffixes.insert(0, "_sexcat".to_owned());
+        for (name, wanted) in cases {
+            assert_eq!(naming.catalogue_endings(name), wanted, "{name}");
+        }
+        let naming = profile("generic").naming;
+        let endings = ["procIMAGE802.fits.phot", "procIMAGE802.cat"]
+            .map(|name| naming.catalogue_endings(name));
+        assert_eq!(endings, [".phot", ".cat"]);
     }
 
     #[test]

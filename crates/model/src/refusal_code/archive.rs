@@ -1,12 +1,13 @@
 //! Codes of tasks, waiting catalogues and batches.
 
-use super::Remedy::{CompleteImage, ImageRefusal, Round, TaskCause, Words};
+use super::Remedy::{CompleteImage, ImageRefusal, OneCatalogue, Round, TaskCause, Words};
 use super::codes;
 
 codes! { TASKS "Tasks and products"
     TASK_FAILED = "task_failed", Refusal, TaskCause => "The task of the file failed in every attempt.";
     IMAGE_ABSENT = "image_absent", Refusal, CompleteImage => "The image of the catalogue has not arrived, or was refused.";
     METADATA_REFUSED = "metadata_refused", Refusal, ImageRefusal => "The metadata of the catalogue's image were refused, are parked, or could not be made.";
+    CATALOGUE_AMBIGUOUS = "catalogue_ambiguous", Refusal, OneCatalogue => "The image of the catalogue has another catalogue of another name, and neither is used.";
     TEXT_CLEANED = "text_cleaned", Finding, Words("nothing: the header's text has the whole value") => "Texts with control characters were cut at the first NUL and escaped.";
     OLDER_DETECTIONS_KEPT = "older_detections_kept", Finding, Words("deliver the missing catalogue, or end the older detections with `supersede`")
         => "A newer frame has no detections of a detector, and those of the older frame are kept.";

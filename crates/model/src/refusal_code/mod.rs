@@ -78,6 +78,8 @@ pub enum Remedy {
     CompleteImage,
     /// The refusal of the image is settled.
     ImageRefusal,
+    /// All catalogues of the image but one are removed.
+    OneCatalogue,
     /// A programme is added for a project.
     Programme,
     /// A programme is named for frames without a project.
@@ -131,6 +133,9 @@ impl Remedy {
             Self::ImageRefusal => {
                 "deal with the refusal of its image; its catalogue is then processed"
             }
+            Self::OneCatalogue => {
+                "remove all catalogues of the image but one at the source; that one is then processed automatically"
+            }
             Self::Programme => "a programme for these frames",
             Self::UnnamedProject => "a programme for frames that name no project",
             Self::Deliver => "deliver the file; it is then processed automatically",
@@ -170,6 +175,7 @@ impl Remedy {
             Self::Programme | Self::UnnamedProject => "programme add",
             Self::Calibration => "profile set",
             Self::CompleteImage
+            | Self::OneCatalogue
             | Self::Deliver
             | Self::Refetch
             | Self::Unpack

@@ -27,8 +27,12 @@ pub(super) fn row<'f>(
     let null_texts = &profile.policy.null_texts;
     let place = Place { file: frame.file(), hdu: Some(detector.hdu.index.0) };
     let image = Source { view: detector.view, place };
-    keywords::fill(&mut row, &plan.detector_image, &[image], null_texts, notes);
-    fill_from_catalogue(&mut row, &plan.detector_catalogue, frame, detector, null_texts, notes);
+    if profile.is_companion(frame.file()) {
+        keywords::fill(&mut row, &plan.detector_companion, &[image], null_texts, notes);
+    } else {
+        keywords::fill(&mut row, &plan.detector_image, &[image], null_texts, notes);
+        fill_from_catalogue(&mut row, &plan.detector_catalogue, frame, detector, null_texts, notes);
+    }
     row.set("multiframe_id", frame.input.multiframe_id);
     row.set("ext_num", detector.ext_num.get());
     row.set("deprecated", 0_i64);

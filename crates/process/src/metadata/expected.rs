@@ -15,7 +15,7 @@ pub(super) fn check(
     rows: &[Row<'_>],
     frame: &Frame<'_>,
     exposure: Exposure<'_>,
-    plan: &Plan,
+    (plan, is_companion): (&Plan, bool),
     notes: &mut Notes,
 ) {
     let name = exposure.frame_type_name();
@@ -26,7 +26,9 @@ pub(super) fn check(
     }
     for expected in &plan.expected {
         let applies = expected.frames.is_empty() || expected.frames.iter().any(|g| g.fits(name));
-        if !applies || (expected.of_catalogue && frame.catalogue().is_none()) {
+        let has_none = (expected.of_catalogue && frame.catalogue().is_none())
+            || (expected.of_image && is_companion);
+        if !applies || has_none {
             continue;
         }
         for _ in rows.iter().filter(|row| lacks(row, expected)) {

@@ -185,8 +185,14 @@ impl<'p> Extractor<'p> {
             detector::set_pixel_size(&mut row, &sky);
             rows.extend([row, sky]);
         }
-        expected::check(&rows, frame, exposure, plan, notes);
+        let is_companion = profile.is_companion(frame.file());
+        expected::check(&rows, frame, exposure, (plan, is_companion), notes);
         rows.extend(provenance::rows(frame.input.multiframe_id, &namings));
+        if exposure.frame_type.is_none_or(|rule| rule.kind == FrameKind::Science) {
+            let companions = profile.companions_of(frame.file());
+            let id = frame.input.multiframe_id;
+            rows.extend(provenance::companion_rows(id, companions, &namings));
+        }
         rows.extend(programme);
         rows.extend(headers::rows(frame));
         rows

@@ -32,6 +32,8 @@ pub(super) struct Expected {
     pub subject: String,
     /// True when only frames with a catalogue can have it.
     pub of_catalogue: bool,
+    /// True when no companion can have it.
+    pub of_image: bool,
     pub missing: Missing,
 }
 
@@ -50,6 +52,8 @@ pub(super) struct Plan {
     pub multiframe: Vec<Slot>,
     pub detector_image: Vec<Slot>,
     pub detector_catalogue: Vec<Slot>,
+    /// The columns of [`Self::detector_image`] that a companion has too.
+    pub detector_companion: Vec<Slot>,
     pub astrometry: Vec<Slot>,
     pub expected: Vec<Expected>,
     meanings: HashMap<String, Meaning>,
@@ -74,9 +78,13 @@ impl Plan {
         let slots = |kind: Kind, origin: Origin| slots(profile, kind, origin);
         let mut astrometry = slots(Kind::Astrometry, Origin::Extension);
         astrometry.extend(slots(Kind::Astrometry, Origin::Primary));
+        let detector_image = slots(Kind::Detector, Origin::Extension);
+        let columns = &Kind::Detector.sheet().table.columns;
+        let is_of_companion = |slot: &&Slot| !is_measured(&columns[slot.position]);
         let mut plan = Self {
             multiframe: slots(Kind::Multiframe, Origin::Primary),
-            detector_image: slots(Kind::Detector, Origin::Extension),
+            detector_companion: detector_image.iter().filter(is_of_companion).cloned().collect(),
+            detector_image,
             detector_catalogue: slots(Kind::Detector, Origin::Catalogue),
             astrometry,
             expected: expected(profile),
@@ -173,6 +181,12 @@ fn is_alone(profile: &SurveyProfile, table: &Table, column: &Column) -> bool {
     column.name.ends_with("_cat") || spellings(profile, table, column).iter().any(|k| is_own(k))
 }
 
+/// Returns true when a column of `multiframe_detector` was measured in the image: it describes detections, or is a zero point. The
+/// headers of masks and weights repeat the values of their image.
+fn is_measured(column: &Column) -> bool {
+    column.origin == Some(Origin::Catalogue) || column.name.ends_with("_ext")
+}
+
 fn spellings(profile: &SurveyProfile, table: &Table, column: &Column) -> Vec<String> {
     match profile.column_rule(&table.name, &column.name).and_then(|rule| rule.keywords.as_ref()) {
         Some(list) => list.clone(),
@@ -197,6 +211,7 @@ fn expected(profile: &SurveyProfile) -> Vec<Expected> {
                 of_catalogue: expectation.with_catalogue
                     || (column.origin == Some(Origin::Catalogue)
                         && is_alone(profile, table, column)),
+                of_image: kind == Kind::Detector && is_measured(column),
                 missing: expectation.missing,
             });
         }

@@ -1,8 +1,9 @@
-//! The rows of `provenance`: the frames that headers name, and their roles for this frame.
+//! The rows of `provenance`: the frames that headers name, the companions that the profile names, and their roles for this frame.
 
 use fits::{Card, Value};
 use model::profile::{Role, SurveyProfile};
 use model::{ExtNum, MultiframeId, RefusalCode};
+use std::collections::BTreeMap;
 
 use super::notes::{Notes, Place};
 use super::reference::{self, FileReference};
@@ -53,6 +54,35 @@ pub(super) fn rows<'f>(multiframe_id: MultiframeId, namings: &[Naming<'f>]) -> V
         row.set("component_name", naming.component.name);
         row.set("component_extension", naming.component.extension);
         row.set("component_ext_num", naming.component.ext_num());
+        rows.push(row);
+    }
+    rows
+}
+
+/// Value of `keyword` in the rows of companions, which no keyword names.
+const COMPANION: &str = "companion";
+
+/// Returns one row per companion of a frame, numbered after the components of the primary header.
+pub(super) fn companion_rows<'f>(
+    multiframe_id: MultiframeId,
+    companions: Vec<(Role, String)>,
+    namings: &[Naming<'f>],
+) -> Vec<Row<'f>> {
+    let mut last: BTreeMap<Role, i64> = BTreeMap::new();
+    for naming in namings.iter().filter(|naming| naming.ext_num == ExtNum::FIRST) {
+        *last.entry(naming.role).or_default() += 1;
+    }
+    let mut rows = Vec::with_capacity(companions.len());
+    for (role, name) in companions {
+        let position = last.entry(role).or_default();
+        *position += 1;
+        let mut row = Row::new(Kind::Provenance);
+        row.set("multiframe_id", multiframe_id);
+        row.set("ext_num", ExtNum::FIRST.get());
+        row.set("role", role.name());
+        row.set("position", *position);
+        row.set("keyword", COMPANION);
+        row.set("component_name", name);
         rows.push(row);
     }
     rows

@@ -263,3 +263,36 @@ fn a_component_that_is_not_a_file() {
     let names = listed(&products, "provenance", &["role", "component_name"]);
     assert_eq!(names.last().unwrap(), "combine w20071011_01822.fit");
 }
+
+#[test]
+fn companions_are_named_and_not_measured() {
+    let profile = changed(
+        "[[library]]",
+        "[[companion]]\nrole = \"weight\"\nreplace = { \"_st.fit\" = \"_st_conf.fit\" }\n\n\
+         [[companion]]\nrole = \"mask\"\nsuffix = \"_mask\"\n\n[[library]]",
+    );
+    let bytes = || image(&primary("U/UKIDSS/LAS", "OBJECT"), &[extension(1)]);
+    let named = |products: &process::metadata::Products| -> Vec<String> {
+        let columns = ["ext_num", "role", "position", "keyword", "component_name"];
+        let rows = listed(products, "provenance", &columns).into_iter();
+        rows.filter(|row| row.contains("companion")).collect()
+    };
+    let products = extract(&profile, &input(1, STACK, None), bytes(), None);
+    let wanted = [
+        "1 weight 1 companion w20071011_01818_st_conf.fit",
+        "1 mask 1 companion w20071011_01818_mask.fit",
+    ];
+    assert_eq!(named(&products), wanted);
+    let measured = |products: &process::metadata::Products| {
+        ["phot_zp_ext", "seeing", "sky_level"]
+            .map(|column| cell(products, "multiframe_detector", 0, column) == Got::Null)
+    };
+    assert_eq!(measured(&products), [false; 3]);
+    for companion in ["w20071011_01818_st_conf.fit", "w20071011_01818_mask.fit"] {
+        let products = extract(&profile, &input(1, companion, None), bytes(), None);
+        assert_eq!(named(&products), [""; 0], "{companion}");
+        assert_eq!(measured(&products), [true; 3], "{companion}");
+        assert_eq!(found(&products), [""; 0], "{companion}: no value is expected");
+        assert_eq!(cell(&products, "multiframe_detector", 0, "ext_num"), Got::Int(2));
+    }
+}
