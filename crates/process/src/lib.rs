@@ -12,8 +12,10 @@ pub mod catalogue;
 pub mod header_view;
 pub mod metadata;
 mod pairing;
+mod pixel_offsets;
 pub mod preview;
 mod reading;
 mod task;
 
+pub use pixel_offsets::{PlacedRow, pixel_offsets};
 pub use task::{TaskFault, files_opened, limits};
