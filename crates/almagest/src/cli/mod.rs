@@ -187,7 +187,7 @@ enum Verb {
     Inspect(inspect::Arguments),
     /// List programmes, or add one and unpark the frames that wait for it
     Programme(programme::Arguments),
-    /// List survey profiles, or set a value in one
+    /// List, check and draft survey profiles, or set a value in one
     Profile(profile::Arguments),
     /// Check the site and the machine
     Doctor(doctor::Arguments),

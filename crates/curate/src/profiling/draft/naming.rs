@@ -205,7 +205,8 @@ fn image_of<'n>(catalogue: &'n str, images: &[&'n str]) -> Option<(&'n str, [&'n
     let in_place = images.iter().filter(|image| directory(image) == directory(catalogue));
     let candidates = in_place.filter_map(|image| {
         let other = stem(image).0;
-        if own.starts_with(other) {
+        let continues = |c: char| c.is_ascii_digit();
+        if own.strip_prefix(other).is_some_and(|tail| !tail.starts_with(continues)) {
             // The whole name of the image counts most.
             return Some((usize::MAX, other.len(), *image, ["", &own[other.len()..]]));
         }
@@ -288,11 +289,11 @@ fn pattern(
     let night = numbers.iter().copied().find(|n| full(*n));
     let night = match night.or_else(|| numbers.iter().copied().find(|n| short(*n))) {
         Some(night) => night,
-        None => return Err("no number in it is a date".to_owned()),
+        None => return Err("no number of the name is a date".to_owned()),
     };
     let is_short = first[night].len() == 6;
     if is_short && !language.has_fields {
-        return Err("its date has 6 digits, and this version reads nights of 8".to_owned());
+        return Err("the date has 6 digits, and this version reads nights of 8".to_owned());
     }
     let century = if is_short { "20" } else { "" };
     let dated: Vec<bool> = members
@@ -304,7 +305,7 @@ fn pattern(
         .collect();
     let near = dated.iter().filter(|is_near| **is_near).count();
     if !dated.is_empty() && near * 2 < dated.len() {
-        return Err(format!("its date is that of DATE-OBS in {near} of {} files", dated.len()));
+        return Err(format!("the date is that of DATE-OBS in {near} of {} files", dated.len()));
     }
     let distinct = |n: usize| at(n).collect::<BTreeSet<_>>().len();
     let run = numbers
@@ -320,11 +321,11 @@ fn pattern(
             n if Some(n) == run => pattern += "{run}",
             n if distinct(n) == 1 => pattern += piece,
             _ if language.has_fields => pattern += "*",
-            _ => return Err("it has more than one number that varies".to_owned()),
+            _ => return Err("more than one number of the name varies".to_owned()),
         }
     }
     if run.is_none() && !language.has_fields {
-        return Err("it has no run number".to_owned());
+        return Err("the name has no run number".to_owned());
     }
     let proof = match dated.len() {
         0 => "TODO: no DATE-OBS confirms the date".to_owned(),
@@ -428,10 +429,12 @@ mod tests {
             (naming.ignored_suffixes, naming.catalogue_suffixes),
             (vec!["_sciimg".to_owned()], vec!["_psfcat".to_owned()])
         );
-        let samples = [sample("a1.fits", true, ""), sample("a1.cat", false, "")];
+        let names = [("a1.fits", true), ("a1.cat", false), ("a12_cat.fits", false)];
+        let samples: Vec<Sample> = names.iter().map(|(n, image)| sample(n, *image, "")).collect();
         let naming = Naming::of(&samples);
         assert_eq!(naming.catalogue_extensions, [".cat"]);
         assert_eq!(naming.pairs.len(), 1);
+        assert_eq!(naming.orphans, ["a12_cat.fits"], "12 is another number than 1");
     }
 
     #[test]
