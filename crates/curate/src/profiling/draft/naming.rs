@@ -408,7 +408,7 @@ mod tests {
             files.iter().map(|(name, image)| sample(name, *image, "2007-10-12T05:00:00")).collect();
         let naming = Naming::of(&samples);
         assert_eq!(naming.catalogue_suffixes, ["_cat"]);
-        assert_eq!(naming.suffixes, ["_conf", "_st"]);
+        assert_eq!(naming.suffixes, ["_st", "_conf"], "the most frequent first");
         assert_eq!(naming.extensions, [".fit", ".fits"]);
         assert_eq!(naming.orphans, ["list_cat.fits"]);
         assert!(naming.has_catalogue("w20071011_00101_st.fit"));
