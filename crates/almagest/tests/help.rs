@@ -55,7 +55,7 @@ fn the_help_of_every_verb_is_as_it_is_kept() {
 
 /// The verbs that change neither the archive nor a site nor a file of the caller's. `daemon` works until it is ended, and shows by
 /// `plan --dry-run` what it would do; the file of `sql --output` is the requested result.
-const READ_ONLY: [&str; 23] = [
+const READ_ONLY: [&str; 25] = [
     "attach",
     "completions",
     "config",
@@ -69,6 +69,8 @@ const READ_ONLY: [&str; 23] = [
     "findings",
     "inspect",
     "profile",
+    "profile-check",
+    "profile-draft",
     "profile-list",
     "programme",
     "programme-list",
@@ -82,7 +84,7 @@ const READ_ONLY: [&str; 23] = [
 ];
 
 /// The verbs that report nothing: they decide, make something, or print a document in its own form.
-const NO_REPORT: [&str; 17] = [
+const NO_REPORT: [&str; 18] = [
     "almagest",
     "attach",
     "completions",
@@ -96,6 +98,7 @@ const NO_REPORT: [&str; 17] = [
     "init",
     "man",
     "profile",
+    "profile-draft",
     "profile-set",
     "programme",
     "simulate",

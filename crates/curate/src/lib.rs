@@ -21,6 +21,7 @@ pub mod loops;
 pub mod notify;
 pub mod operator;
 pub mod profiles;
+pub mod profiling;
 pub mod progress;
 pub mod rounds;
 pub mod scheduler;

@@ -50,7 +50,7 @@ pub fn naming_of<'p>(profiles: &'p [Loaded], directory: &str) -> Option<&'p Nami
 }
 
 /// Returns the identities that two profiles claim.
-fn contradictions(loaded: &[Loaded]) -> Vec<String> {
+pub(crate) fn contradictions(loaded: &[Loaded]) -> Vec<String> {
     let mut faults = Vec::new();
     for (i, one) in loaded.iter().enumerate() {
         for other in &loaded[..i] {

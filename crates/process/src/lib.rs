@@ -13,10 +13,12 @@ pub mod header_view;
 mod ldac;
 pub mod metadata;
 mod pairing;
+mod pixel_offsets;
 pub mod preview;
 mod reading;
 mod roles;
 mod task;
 
 pub use roles::uses;
+pub use pixel_offsets::{PlacedRow, pixel_offsets};
 pub use task::{TaskFault, files_opened, limits};

@@ -4,10 +4,11 @@ use crate::exit::{self, Exit};
 use crate::report::{say, say_part, shown};
 use anyhow::Context;
 use curate::advice;
+use curate::profiling;
 use curate::site::Site;
 use model::Advice;
 use model::profile::SurveyProfile;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
 #[derive(Debug, clap::Args)]
@@ -36,15 +37,92 @@ enum Act {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Report what `run` would do with a directory under a profile. No site is needed, and nothing is changed.
+    #[command(after_help = "\
+The delivery is run in a temporary site, without previews. Exit code 1: something is refused, a
+table or image is not used, a catalogue is absent or has no image, the sky columns are more than
+half a pixel from the WCS in the median, magnitudes are more than 0.01 mag from those in the
+files, or a rule of the profile fits nothing.
+
+With --json: one object {files, profiles, pairs, hdus, positions, magnitudes, flags, unused,
+refusals, findings, skipped, problems}, each a list of objects.")]
+    Check {
+        /// File of the profile.
+        #[arg(value_name = "PROFILE")]
+        profile: PathBuf,
+        /// Directory of a delivery, or of samples of it; its name should be that of a delivery.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Directory with the other profiles, e.g. surveys/ of a site [default: the shipped ones].
+        #[arg(long, value_name = "DIR")]
+        with: Option<PathBuf>,
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a draft of a profile for the files of a directory. No site is needed, and nothing is changed.
+    #[command(after_help = "\
+The draft is on stdout, with the evidence for each guess in a comment, and TODO where a decision is
+needed. Zero point, origin of pixels, units and row numbers are set only when the data confirm them.
+
+Example:
+  almagest profile draft inbox/20240115_v1 --name mycam > mycam.toml
+  almagest profile check mycam.toml inbox/20240115_v1")]
+    Draft {
+        /// Directory of a delivery, or of samples of it: images with their catalogues.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Name of the survey [default: the instrument's].
+        #[arg(long, value_name = "NAME", value_parser = survey_name)]
+        name: Option<String>,
+    },
 }
 
-/// Lists profiles or changes one.
-pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
-    let site = Site::find(site)?;
-    match &arguments.act {
-        Act::List { json } => list(&site, *json),
-        Act::Set { survey, key, value, dry_run } => set(&site, survey, (key, value), *dry_run),
+/// Reads the name of a survey: letters, digits and underscores.
+fn survey_name(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => Ok(text.to_owned()),
+        false => Err("a name has letters, digits and underscores".to_owned()),
     }
+}
+
+/// Lists profiles, changes, checks or drafts one.
+pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit> {
+    match &arguments.act {
+        Act::List { json } => list(&Site::find(site)?, *json),
+        Act::Set { survey, key, value, dry_run } => {
+            set(&Site::find(site)?, survey, (key, value), *dry_run)
+        }
+        Act::Check { profile, directory, with, json } => {
+            check(profile, directory, with.as_deref(), *json)
+        }
+        Act::Draft { directory, name } => {
+            let stop = curate::loops::stop_flag()?;
+            match profiling::draft(directory, name.as_deref(), &stop)? {
+                Some(text) => say_part!("{text}"),
+                None => return Ok(Exit::Interrupted),
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn check(
+    profile: &Path,
+    directory: &Path,
+    with: Option<&Path>,
+    as_json: bool,
+) -> anyhow::Result<Exit> {
+    let stop = curate::loops::stop_flag()?;
+    let Some(report) = profiling::check(profile, directory, with, &stop)? else {
+        return Ok(Exit::Interrupted);
+    };
+    match as_json {
+        true => say!("{}", crate::report::json(&report.to_json())?),
+        false => say_part!("{}", report.text()),
+    }
+    Ok(if report.problems.is_empty() { Exit::Done } else { Exit::Refusals })
 }
 
 fn list(site: &Site, as_json: bool) -> anyhow::Result<Exit> {
