@@ -190,3 +190,24 @@ fn a_profile_that_cannot_be_read_is_an_error() {
     };
     assert_eq!(names(&desk.dir.path().join("copy/surveys")), names(&desk.site.join("surveys")));
 }
+
+/// A site has the profiles that `init` was asked for, and after a restore those and no others.
+#[test]
+fn a_site_has_the_profiles_that_were_named() {
+    let desk = Desk::new();
+    let names = |site: &Path| -> Vec<_> {
+        let listed = std::fs::read_dir(site.join("surveys")).expect("listed").flatten();
+        let mut names: Vec<_> = listed.map(|e| e.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&desk.site), ["generic.toml", "hawki.toml", "vista.toml", "wfcam.toml"]);
+    let said = desk.plain(&["init", "wrong", "--profiles", "hawki,nowhere"]);
+    assert!(said.code == Some(2) && said.err.contains("banzai"), "{said:?}");
+    desk.plain(&["init", "named", "--profiles", "wfcam,hawki"]).ended(0);
+    let named = desk.dir.path().join("named");
+    assert_eq!(names(&named), ["hawki.toml", "wfcam.toml"]);
+    desk.plain(&["--site", "named", "backup", "copied"]).ended(0);
+    desk.plain(&["restore", "copied", "again"]).ended(0);
+    assert_eq!(names(&desk.dir.path().join("again")), names(&named));
+}

@@ -122,7 +122,7 @@ impl Wcs {
 }
 
 /// Returns a direction in degrees, and east and north there, as unit vectors.
-fn axes([ra, dec]: [f64; 2]) -> [[f64; 3]; 3] {
+pub(crate) fn axes([ra, dec]: [f64; 2]) -> [[f64; 3]; 3] {
     let (sin_ra, cos_ra) = ra.to_radians().sin_cos();
     let (sin_dec, cos_dec) = dec.to_radians().sin_cos();
     [

@@ -5,7 +5,8 @@
 //! number of threads. The true contents of the images are returned as [`TrueFrame`]s.
 //!
 //! Start at [`night()`]. The frames of a night are decided in `plan`; a frame is made in `frame_files`, its pixels in
-//! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`; `delivery` writes them. Damaged files are in [`damage`].
+//! `pixels`, its catalogue in `catalogue`, both from the sources of `scene`; `delivery` writes them. Damaged files are in [`damage`],
+//! small deliveries of other pipelines in [`mod@like`].
 //! This crate does not depend on the crates that read its files: the astrometry here is not that of `sky`.
 
 mod bad_pixels;
@@ -16,6 +17,7 @@ pub mod damage;
 mod delivery;
 mod detector_header;
 mod frame_files;
+pub mod like;
 mod night;
 mod pixels;
 mod plan;

@@ -41,6 +41,20 @@ impl Night {
         days - 719_468 + MJD_1970
     }
 
+    /// Returns the date of an MJD of 1970 or later.
+    pub(crate) fn of_mjd(mjd: i64) -> Self {
+        // Days of the proleptic Gregorian calendar, with years beginning in March.
+        let days = mjd - MJD_1970 + 719_468;
+        let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let of_eras = of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096;
+        let year = of_eras / 365;
+        let of_year = of_era - (365 * year + year / 4 - year / 100);
+        let month = (5 * of_year + 2) / 153;
+        let day = of_year - (153 * month + 2) / 5 + 1;
+        let (month, later) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+        Self { year: (era * 400 + year + later) as i32, month: month as u32, day: day as u32 }
+    }
+
     /// Returns the month of the flats: `aug2007` for a night two months later, since flats are made about monthly.
     pub(crate) fn flat_month(self) -> String {
         let month = (self.month + 9) % 12;
@@ -90,6 +104,9 @@ mod tests {
         let february: Night = "20080229".parse().unwrap();
         assert_eq!(february.mjd(), 54_525);
         assert_eq!(february.flat_month(), "dec2007");
+        for mjd in 40_587..90_000 {
+            assert_eq!(Night::of_mjd(mjd).mjd(), mjd);
+        }
         for wrong in ["20070229", "2007101", "200710111", "20071311", "2007-1-1", "19690101", ""] {
             assert!(wrong.parse::<Night>().is_err(), "{wrong}");
         }

@@ -76,6 +76,9 @@ pub enum SpecFault {
         "{0} detections do not fit on a detector of {1} pixels: at most one in 8 pixels of its area"
     )]
     Crowded(usize, usize),
+    /// A number of detectors that the camera does not have.
+    #[error("{0} detectors are not simulated (1 to {1} for this pipeline)")]
+    Detectors(usize, usize),
 }
 
 impl NightSpec {

@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     if !site::is_site(root) {
-        init::create(root, &archive::Database::default())?;
+        init::create(root, &archive::Database::default(), model::profile::shipped())?;
         say!("created site {}", root.display());
     }
     curate::advice::note_site(Some(root));

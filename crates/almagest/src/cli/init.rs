@@ -6,10 +6,11 @@ use crate::report::{quoted, say};
 use anyhow::Context;
 use archive::history::Cause;
 use archive::{Database, SiteFile};
+use clap::builder::PossibleValuesParser;
 use curate::advice;
 use curate::site::{self, Archive};
 use curate::{config, profiles};
-use model::Advice;
+use model::{Advice, profile};
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// exists already.
     #[arg(long)]
     roles: bool,
+    /// Survey profiles of the site, separated by commas, instead of wfcam, vista, hawki and generic.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = known_profiles())]
+    profiles: Vec<String>,
     /// Only print what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -60,7 +64,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
         say!("would create site {site}");
         return Ok(Exit::Done);
     }
-    create(&arguments.site, &database)?;
+    create(&arguments.site, &database, &chosen(&arguments.profiles))?;
     let place = match &database.url {
         None => "archive.db, library/, previews/, lake/, surveys/, almagest.toml".to_owned(),
         Some(url) => {
@@ -160,11 +164,28 @@ fn check(root: &Path, database: &Database) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Makes a site with the shipped survey profiles.
-pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
+/// A survey profile: name and text.
+type NamedProfile = (&'static str, &'static str);
+
+/// Returns the parser of the names of profiles that are part of the program.
+fn known_profiles() -> PossibleValuesParser {
+    profile::shipped().iter().chain(profile::optional()).map(|(name, _)| *name).into()
+}
+
+/// Returns the named profiles, or those of every site when none is named.
+fn chosen(names: &[String]) -> Vec<NamedProfile> {
+    if names.is_empty() {
+        return profile::shipped().to_vec();
+    }
+    let all = profile::shipped().iter().chain(profile::optional());
+    all.filter(|(known, _)| names.iter().any(|name| name == known)).copied().collect()
+}
+
+/// Makes a site with some survey profiles.
+pub fn create(root: &Path, database: &Database, profiles: &[NamedProfile]) -> anyhow::Result<()> {
     check(root, database)?;
     archive::check_server(database)?;
-    let place = lay_out(root, database)?;
+    let place = lay_out(root, database, profiles)?;
     let mut archive = Archive::create(&place, site::now())?;
     let loaded = profiles::load(&place.surveys())?;
     let cause = Cause::new(site::operator(), "site made");
@@ -174,11 +195,13 @@ pub fn create(root: &Path, database: &Database) -> anyhow::Result<()> {
 }
 
 /// Makes the directories of a site, and the texts that do not exist.
-pub fn lay_out(root: &Path, database: &Database) -> anyhow::Result<archive::Site> {
-    let names: Vec<(String, &str)> = model::profile::shipped()
-        .iter()
-        .map(|(name, text)| (format!("surveys/{name}.toml"), *text))
-        .collect();
+pub fn lay_out(
+    root: &Path,
+    database: &Database,
+    profiles: &[NamedProfile],
+) -> anyhow::Result<archive::Site> {
+    let names: Vec<(String, &str)> =
+        profiles.iter().map(|(name, text)| (format!("surveys/{name}.toml"), *text)).collect();
     let mut texts: Vec<SiteFile> =
         names.iter().map(|(path, text)| SiteFile { path, text }).collect();
     let config = config::on_server(database);

@@ -54,9 +54,12 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let restoration = Restoration::begin(&arguments.backup, root, &database, arguments.roles)?;
     let config = configuration(&arguments.backup, &database)?;
     // The archive is restored last: a site without it is recognized as incomplete.
-    write_surveys(&surveys(&arguments.backup)?, root)?;
+    let profiles = surveys(&arguments.backup)?;
+    write_surveys(&profiles, root)?;
     files::publish_bytes(&root.join(config::FILE_NAME), config.as_bytes())?;
-    init::lay_out(root, &database)?;
+    // The site has the profiles that it had: others may contradict them.
+    let missing = if profiles.is_empty() { model::profile::shipped() } else { &[] };
+    init::lay_out(root, &database, missing)?;
     files::crash_point("restore:laid-out");
     let report = restoration.run(now())?;
     drop(alone);

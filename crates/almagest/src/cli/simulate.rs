@@ -1,9 +1,10 @@
-//! `almagest simulate OUT`.
+//! `almagest simulate OUT`: a WFCAM night, or a delivery of another pipeline (`--like`).
 
 use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::{bytes, counted, grouped, progress, say};
-use simulate::{Mix, Night, NightSpec, NightSummary};
+use simulate::like::{LikeSpec, LikeSummary, Pipeline};
+use simulate::{Mix, Night, NightSpec, NightSummary, SimulateError};
 use std::path::{Path, PathBuf};
 
 /// Arguments of the verb.
@@ -12,24 +13,36 @@ pub struct Arguments {
     /// Directory in which the delivery is created, e.g. an inbox.
     #[arg(value_name = "OUT")]
     out: PathBuf,
-    /// Observing night.
-    #[arg(long, default_value = "20071011", value_name = "YYYYMMDD")]
-    night: String,
+    /// Write a small delivery of another pipeline instead of a WFCAM night; a site made with `init --profiles NAME` archives
+    /// it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = clap::builder::PossibleValuesParser::new(Pipeline::NAMES),
+        conflicts_with_all = ["version", "programmes", "stacks_only", "faults"]
+    )]
+    like: Option<String>,
+    /// Observing night [default: 20071011; with --like, one of the pipeline's].
+    #[arg(long, value_name = "YYYYMMDD")]
+    night: Option<String>,
     /// Pipeline version: the delivery is NIGHT_vVERSION.
     #[arg(long, default_value_t = 1)]
     version: u32,
-    /// Number of image files, catalogues not counted.
-    #[arg(long, default_value_t = 16)]
-    frames: usize,
-    /// Detections per detector of a stack.
-    #[arg(long, default_value_t = 250)]
-    detections: usize,
+    /// Number of image files, catalogues not counted [default: 16; with --like, 2].
+    #[arg(long)]
+    frames: Option<usize>,
+    /// Detections per detector of a stack [default: 250; with --like, 40].
+    #[arg(long)]
+    detections: Option<usize>,
     /// Seed of all random values: same seed, same bytes.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Side of a detector in pixels.
-    #[arg(long, default_value_t = 512)]
-    detector_size: usize,
+    /// Side of a detector in pixels [default: 512; with --like, 128].
+    #[arg(long)]
+    detector_size: Option<usize>,
+    /// Detectors of an image of --like [default: those of its camera].
+    #[arg(long, value_name = "N", requires = "like")]
+    detectors: Option<usize>,
     /// Use only the first N programmes.
     #[arg(long, value_name = "N")]
     programmes: Option<usize>,
@@ -49,9 +62,12 @@ pub struct Arguments {
 
 /// Writes a night and prints its content.
 pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
+    if let Some(pipeline) = arguments.like.as_deref().and_then(Pipeline::named) {
+        return like(arguments, pipeline);
+    }
     let spec = spec(arguments)?;
     if arguments.dry_run {
-        return would_simulate(arguments, &spec);
+        return would_simulate(arguments, &spec.delivery(), spec.frames);
     }
     let summary = simulated(&arguments.out, &spec)?;
     say!(
@@ -73,14 +89,48 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// Writes a delivery of another pipeline and prints its content.
+fn like(arguments: &Arguments, pipeline: Pipeline) -> anyhow::Result<Exit> {
+    let defaults = LikeSpec::of(pipeline);
+    let spec = LikeSpec {
+        pipeline,
+        night: arguments.night.as_deref().map_or(Ok(defaults.night), night)?,
+        frames: arguments.frames.unwrap_or(defaults.frames),
+        detectors: arguments.detectors.unwrap_or(defaults.detectors),
+        detections: arguments.detections.unwrap_or(defaults.detections),
+        size: arguments.detector_size.unwrap_or(defaults.size),
+        seed: arguments.seed,
+    };
+    spec.check().map_err(|fault| exit::usage(fault.to_string()))?;
+    if arguments.dry_run {
+        return would_simulate(arguments, &spec.delivery(), spec.frames);
+    }
+    files::create_dir(&arguments.out)?;
+    let LikeSummary { delivery, images, files, bytes: size } =
+        written(simulate::like::like(&arguments.out, &spec))?;
+    let detectors: usize = images.iter().map(|image| image.detectors.len()).sum();
+    say!(
+        "{}: {files} files, {} images with {} detectors, {}",
+        delivery.display(),
+        images.len(),
+        grouped(detectors as u64),
+        bytes(size)
+    );
+    if let Some(path) = &arguments.truth {
+        simulate::like::write_like_truth(path, &images)?;
+        say!("planted sources: {}", path.display());
+    }
+    Ok(Exit::Done)
+}
+
 /// Prints which delivery a simulation would write, unless there is one.
-fn would_simulate(arguments: &Arguments, spec: &NightSpec) -> anyhow::Result<Exit> {
-    let delivery = arguments.out.join(spec.delivery());
+fn would_simulate(arguments: &Arguments, name: &str, images: usize) -> anyhow::Result<Exit> {
+    let delivery = arguments.out.join(name);
     if delivery.exists() {
         return Err(exists(&delivery));
     }
     tell_dry_run(true);
-    say!("{}: {}", delivery.display(), counted(spec.frames as u64, "image"));
+    say!("{}: {}", delivery.display(), counted(images as u64, "image"));
     if let Some(path) = &arguments.truth {
         say!("planted sources: {}", path.display());
     }
@@ -92,18 +142,19 @@ fn exists(delivery: &Path) -> anyhow::Error {
 }
 
 fn spec(arguments: &Arguments) -> anyhow::Result<NightSpec> {
-    let all = NightSpec::default().programmes;
+    let defaults = NightSpec::default();
+    let all = defaults.programmes;
     let wanted = arguments.programmes.unwrap_or(all.len());
     if wanted == 0 || wanted > all.len() {
         return Err(exit::usage(format!("--programmes must be 1 to {}", all.len())));
     }
     let spec = NightSpec {
-        night: night(&arguments.night)?,
+        night: arguments.night.as_deref().map_or(Ok(defaults.night), night)?,
         version: arguments.version,
-        frames: arguments.frames,
+        frames: arguments.frames.unwrap_or(defaults.frames),
         mix: if arguments.stacks_only { Mix::Stacks } else { Mix::Night },
-        detections: arguments.detections,
-        size: arguments.detector_size,
+        detections: arguments.detections.unwrap_or(defaults.detections),
+        size: arguments.detector_size.unwrap_or(defaults.size),
         seed: arguments.seed,
         programmes: all.into_iter().take(wanted).collect(),
         faults: arguments.faults,
@@ -130,8 +181,13 @@ pub fn simulated(out: &Path, spec: &NightSpec) -> anyhow::Result<NightSummary> {
     let bar = progress("simulate", spec.frames as u64);
     let summary = simulate::night(out, spec, &|p| bar.set_position(p.done as u64));
     bar.finish_and_clear();
+    written(summary)
+}
+
+/// Turns a delivery that exists already into a conflict.
+fn written<T>(summary: Result<T, SimulateError>) -> anyhow::Result<T> {
     match summary {
-        Err(simulate::SimulateError::Exists(path)) => Err(exists(&path)),
+        Err(SimulateError::Exists(path)) => Err(exists(&path)),
         other => Ok(other?),
     }
 }

@@ -3,7 +3,7 @@
 //! Takes the text of `surveys/<name>.toml`, returns a [`SurveyProfile`], or all faults of the text with key and
 //! line ([`ProfileFaults`]).
 //!
-//! Start at [`SurveyProfile::parse`]; [`shipped`] holds the profiles that are part of the program. A new survey is a
+//! Start at [`SurveyProfile::parse`]; [`shipped`] and [`optional`] hold the profiles that are part of the program. A new survey is a
 //! new file there and needs no Rust code; a new *kind* of rule begins as a field in one of these files.
 //! This module does not read files, and knows FITS keywords only as text.
 
@@ -298,13 +298,25 @@ fn doubles<T: Copy + PartialEq>(values: impl Iterator<Item = T>) -> Vec<(usize, 
     doubles
 }
 
-/// Returns the profiles that are part of the program: (name, text).
+/// Returns the profiles that a new site gets: (name, text).
 pub fn shipped() -> &'static [(&'static str, &'static str)] {
     &[
         ("wfcam", include_str!("../../../../surveys/wfcam.toml")),
         ("vista", include_str!("../../../../surveys/vista.toml")),
         ("hawki", include_str!("../../../../surveys/hawki.toml")),
         ("generic", include_str!("../../../../surveys/generic.toml")),
+    ]
+}
+
+/// Returns the profiles that a new site gets only when they are named: (name, text).
+pub fn optional() -> &'static [(&'static str, &'static str)] {
+    &[
+        ("banzai", include_str!("../../../../surveys/banzai.toml")),
+        ("ldac", include_str!("../../../../surveys/ldac.toml")),
+        ("sextractor", include_str!("../../../../surveys/sextractor.toml")),
+        ("decam", include_str!("../../../../surveys/decam.toml")),
+        ("ztf", include_str!("../../../../surveys/ztf.toml")),
+        ("photutils", include_str!("../../../../surveys/photutils.toml")),
     ]
 }
 
