@@ -5,6 +5,7 @@ use curate::config::{Config, HostConfig, SourceConfig, TEMPLATE};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::Path;
+use testkit::source_items::{Definitions, Item, definitions, inner, kind_in_words, meaning};
 
 const HEAD: &str = "\
 # Configuration
@@ -17,83 +18,16 @@ The environment adds `ALMAGEST_SITE` (the site, unless `--site` is given), `ALMA
 variables that the database client (`PGPASSWORD`, `PGPASSFILE`, `PGUSER`) and the settings of sources name.
 ";
 
-/// A field or variant: its name, the type of a field, and its comment.
-#[derive(Clone, Debug, Default)]
-struct Item {
-    name: String,
-    kind: String,
-    doc: String,
-}
-
-/// The structs and enums of the configuration, by name.
-type Items = BTreeMap<String, Vec<Item>>;
-
-/// Adds the structs and enums of a source.
-fn add_items(source: &str, found: &mut Items) {
-    let mut lines = source.lines();
-    while let Some(line) = lines.next() {
-        let head = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
-        let Some(name) = head.and_then(|head| head.strip_suffix(" {")) else { continue };
-        let (mut fields, mut item) = (Vec::new(), Item::default());
-        for line in lines.by_ref().take_while(|line| *line != "}").map(str::trim) {
-            if let Some(doc) = line.strip_prefix("/// ") {
-                let space = if item.doc.is_empty() { "" } else { " " };
-                item.doc += &format!("{space}{doc}");
-            } else if !line.starts_with('#') && !line.is_empty() {
-                let field = line.trim_end_matches(',').trim_start_matches("pub ");
-                let (name, kind) = field.split_once(": ").unwrap_or((field, ""));
-                (item.name, item.kind) = (name.to_owned(), kind.to_owned());
-                fields.push(std::mem::take(&mut item));
-            }
-        }
-        found.insert(name.to_owned(), fields);
-    }
-}
-
-fn items() -> Items {
+fn all_definitions() -> Definitions {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let files = ["curate/src/config.rs", "curate/src/log/line.rs", "engine/src/address.rs"];
-    let mut files: Vec<_> = files.map(|file| crates.join(file)).into();
-    let sections = std::fs::read_dir(crates.join("curate/src/config")).expect("the sections");
-    files.extend(sections.map(|entry| entry.expect("a section").path()));
-    let mut found = BTreeMap::new();
-    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
-        add_items(&std::fs::read_to_string(file).expect("a section"), &mut found);
-    }
-    found
+    let sources =
+        ["curate/src/config.rs", "curate/src/config", "curate/src/log/line.rs", "engine/src/address.rs"];
+    sources.iter().flat_map(|source| definitions(&crates.join(source))).collect()
 }
 
-/// Returns what a wrapper such as `Vec<…>` holds.
-fn inner<'k>(kind: &'k str, wrapper: &str) -> Option<&'k str> {
-    kind.strip_prefix(wrapper)?.strip_prefix('<')?.strip_suffix('>')
-}
-
-/// Returns the name of a variant as serde's `kebab-case` writes it.
-fn kebab(name: &str) -> String {
-    let mut text = String::new();
-    for c in name.chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push('-');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
-}
-
-/// Returns the variants of a type that is a choice.
-fn choices<'a>(kind: &str, all: &'a Items) -> &'a [Item] {
-    all.get(kind).filter(|items| items.iter().all(|v| v.kind.is_empty())).map_or(&[], Vec::as_slice)
-}
-
-/// Returns the type in words.
-fn kind_in_words(kind: &str, all: &Items) -> String {
-    if let Some(of) = inner(kind, "Option") {
-        return kind_in_words(of, all);
-    }
-    if let Some(of) = inner(kind, "Vec") {
-        return format!("list of {}", kind_in_words(of, all));
-    }
-    let words = match kind {
+/// Returns the words for a type that is no choice.
+fn leaf(kind: &str) -> Option<&'static str> {
+    Some(match kind {
         "u64" | "u32" | "usize" | "Night" => "whole number",
         "f64" => "number",
         "bool" => "true or false",
@@ -101,14 +35,8 @@ fn kind_in_words(kind: &str, all: &Items) -> String {
         "PathBuf" => "path",
         "Umask" => "text, octal",
         "Span" => "text, `HH:MM-HH:MM`",
-        _ => {
-            let names = choices(kind, all).iter().map(|v| format!("`\"{}\"`", kebab(&v.name)));
-            let names: Vec<String> = names.collect();
-            assert!(!names.is_empty(), "the type {kind} has no words");
-            return names.join(", ");
-        }
-    };
-    words.to_owned()
+        _ => return None,
+    })
 }
 
 /// Returns the unit that the name of a key ends with.
@@ -129,23 +57,8 @@ fn unit(key: &str) -> &'static str {
     UNITS.iter().find(|(end, _)| key.ends_with(end)).map_or("", |(_, unit)| unit)
 }
 
-/// Returns the comment without the links of rustdoc, and the meanings of the values of a choice.
-fn meaning(item: &Item, all: &Items) -> String {
-    let mut text = item.doc.replace("[`", "`").replace("`]", "`").replace('|', "\\|");
-    for (kind, variants) in all {
-        for variant in variants {
-            let path = format!("`{kind}::{}`", variant.name);
-            text = text.replace(&path, &format!("`\"{}\"`", kebab(&variant.name)));
-        }
-    }
-    for choice in choices(&item.kind, all) {
-        let _ = write!(text, " `\"{}\"`: {}", kebab(&choice.name), choice.doc);
-    }
-    text
-}
-
 /// The sections: heading and purpose, keys, and defaults.
-fn sections(all: &Items) -> Vec<(Item, &[Item], toml::Table)> {
+fn sections(all: &Definitions) -> Vec<(Item, &[Item], toml::Table)> {
     let defaults = toml::Table::try_from(Config::default()).expect("the defaults");
     let section = |section: &Item| {
         let named =
@@ -157,14 +70,14 @@ fn sections(all: &Items) -> Vec<(Item, &[Item], toml::Table)> {
             name => defaults[name].as_table().expect("a section").clone(),
         };
         let heading = named.map_or(section.name.clone(), |_| format!("{}.NAME", section.name));
-        (Item { name: heading, ..section.clone() }, all[kind].as_slice(), default)
+        (Item { name: heading, ..section.clone() }, all[kind].items.as_slice(), default)
     };
-    all["Config"].iter().map(section).collect()
+    all["Config"].items.iter().map(section).collect()
 }
 
 #[test]
 fn every_setting_is_documented() {
-    let all = items();
+    let all = all_definitions();
     let mut text = HEAD.to_owned();
     for (section, keys, defaults) in sections(&all) {
         let _ = write!(
@@ -178,7 +91,7 @@ fn every_setting_is_documented() {
                 text,
                 "| `{}` | {} | {} | {} | {} |",
                 key.name,
-                kind_in_words(&key.kind, &all),
+                kind_in_words(&key.kind, &all, &leaf),
                 default.as_deref().unwrap_or("not set"),
                 unit(&key.name),
                 meaning(key, &all)
@@ -212,7 +125,7 @@ fn the_template_has_every_setting_and_no_others() {
             written.entry(section.clone()).or_default().insert(key.to_owned());
         }
     }
-    let all = items();
+    let all = all_definitions();
     let settings: BTreeMap<String, BTreeSet<String>> = sections(&all)
         .into_iter()
         .map(|(section, keys, _)| (section.name, keys.iter().map(|k| k.name.clone()).collect()))

@@ -2,8 +2,8 @@
 //!
 //! Start at [`python_script`] for a check by other software, [`real_data`] for real files, [`postgres`], [`slurm`],
 //! [`sshd`] and [`web`] for servers and clusters, [`relay`] for bad connections to them, [`SmallDisk`] for full disks,
-//! [`damage`] for damaged and hostile files ([`damage::all`]; the simulator plants the same ones). Only ever a
-//! dev-dependency.
+//! [`damage`] for damaged and hostile files ([`damage::all`]; the simulator plants the same ones), [`source_items`] for the
+//! comments of a source in a document. Only ever a dev-dependency.
 //! This crate does not contain tests of other crates.
 
 pub mod postgres;
@@ -12,6 +12,7 @@ mod real;
 pub mod relay;
 pub mod slurm;
 mod small_disk;
+pub mod source_items;
 pub mod sshd;
 pub mod web;
 

@@ -45,7 +45,7 @@ codes! { TABLES "Catalogues"
     CLASS_NOT_SET = "class_not_set", Finding, Words("nothing: `class` of the rows is NULL") => "Rows were not classified by the pipeline.";
     CLASS_NOT_WHOLE = "class_not_whole", Finding, Words("nothing: `class` of the rows is NULL") => "Classes of rows are not whole numbers.";
     POSITION_CONTRADICTS_WCS = "position_contradicts_wcs", Refusal, Profile => "RA and DEC are farther from the positions of x and y in the WCS than the profile allows.";
-    PIXEL_SHIFT = "pixel_shift", Refusal, Profile => "x and y are shifted against the pixels of RA and DEC in the WCS by more than the profile allows.";
+    PIXEL_SHIFT = "pixel_shift", Refusal, Profile => "Pixels x and y are shifted against those of RA and DEC in the WCS by more than the profile allows.";
     POSITION_UNIT_UNKNOWN = "position_unit_unknown", Refusal, Profile => "The unit of RA and DEC is unknown, and no WCS decides it.";
     POSITION_FRAME_UNKNOWN = "position_frame_unknown", Either, Profile => "The reference frame of RA and DEC is unknown.";
     POSITION_UNIT_CONTRADICTED = "position_unit_contradicted", Finding, POSITIONS => "RA and DEC are not in the unit that TUNIT declares; the values count.";

@@ -3,12 +3,14 @@
 
 use model::profile::{Glob, Library, Missing, Mistyped, NumberFormat, Role, SurveyProfile};
 use model::tables::{Column, ColumnType, Origin, Table};
-use std::collections::HashMap;
 
 use super::cell::Taking;
 use super::observed;
 use super::row::Kind;
 use crate::header_view::is_own;
+
+/// Looked up for every card of every header: the standard library's hash took a sixteenth of the task.
+type Meanings = std::collections::HashMap<String, Meaning, foldhash::fast::RandomState>;
 
 /// A column that is copied from a keyword.
 #[derive(Clone, Debug)]
@@ -56,9 +58,9 @@ pub(super) struct Plan {
     pub detector_companion: Vec<Slot>,
     pub astrometry: Vec<Slot>,
     pub expected: Vec<Expected>,
-    meanings: HashMap<String, Meaning>,
+    meanings: Meanings,
     /// Keywords that end in a number of any length.
-    families: HashMap<String, Meaning>,
+    families: Meanings,
     known: Vec<Glob>,
 }
 
@@ -88,8 +90,8 @@ impl Plan {
             detector_catalogue: slots(Kind::Detector, Origin::Catalogue),
             astrometry,
             expected: expected(profile),
-            meanings: HashMap::new(),
-            families: HashMap::new(),
+            meanings: Meanings::default(),
+            families: Meanings::default(),
             known: profile.policy.known_keywords.clone(),
         };
         plan.learn_keywords(profile);

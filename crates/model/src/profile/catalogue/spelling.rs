@@ -290,7 +290,7 @@ mod tests {
         let faults = crate::profile::SurveyProfile::parse(text).unwrap_err().to_string();
         for wanted in [
             "line 9: catalogue.spellings.x.1.sale: unknown field `sale`, expected one of `column`, `scale`",
-            "line 9: catalogue.spellings.x.1: invalid type: integer `3`, expected the name of a column",
+            "line 9: catalogue.spellings.x.2: invalid type: integer `3`, expected the name of a column",
         ] {
             assert!(faults.contains(wanted), "{wanted} is not in\n{faults}");
         }
