@@ -137,18 +137,11 @@ fn missing_files_are_awaited(fresh: &Fresh) {
         let awaited = awaited.map(str::to_owned);
         let registration = Registration {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
-            arrivals,
-            unchanged: &[],
-            present: Some(&[]),
-            touched: &[],
-            refusals: &[],
             postponed: &[Postponed {
                 name: "late.fit".to_owned(),
                 why: "the line was cut".to_owned(),
             }],
-            skipped: &[],
-            findings: &[],
-            pairing: &pairing,
+            ..registration(arrivals)
         };
         archive.record(&registration, now()).unwrap()
     };
@@ -231,17 +224,11 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
         stage: Stage::Register,
         refusal: refusal("datasum_wrong", "a.fit", Some(1), false),
     };
+    let earlier = [arrival("a.fit", "old")];
     let registration = Registration {
-        delivery: delivery(),
-        arrivals: &[arrival("a.fit", "old")],
-        unchanged: &[],
-        present: Some(&[]),
         touched: &[("a.fit".to_owned(), 9)],
         refusals: &[refused],
-        postponed: &[],
-        skipped: &[],
-        findings: &[],
-        pairing: &pairing,
+        ..registration(&earlier)
     };
     archive.record(&registration, now()).unwrap();
     let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -279,18 +266,7 @@ fn an_earlier_name_comes_back(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let shows = |archive: &mut Archive, present: &[&str], arrivals: &[Arrival]| {
         let present: Vec<String> = present.iter().map(|name| (*name).to_owned()).collect();
-        let registration = Registration {
-            delivery: delivery(),
-            arrivals,
-            unchanged: &[],
-            present: Some(&present),
-            touched: &[],
-            refusals: &[],
-            postponed: &[],
-            skipped: &[],
-            findings: &[],
-            pairing: &pairing,
-        };
+        let registration = Registration { present: Some(&present), ..registration(arrivals) };
         archive.record(&registration, now()).unwrap()
     };
     let images = |archive: &Reader| -> Vec<(String, i64)> {
@@ -330,19 +306,7 @@ fn an_earlier_name_comes_back(fresh: &Fresh) {
 fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "same")]);
-    let other = Registration {
-        delivery: DeliveryFacts { name: "20071011_v2".parse().unwrap(), ..delivery() },
-        arrivals: &[arrival("a.fit", "same")],
-        unchanged: &[],
-        present: Some(&[]),
-        touched: &[],
-        refusals: &[],
-        postponed: &[],
-        skipped: &[],
-        findings: &[],
-        pairing: &pairing,
-    };
-    archive.record(&other, now()).unwrap();
+    record_of(&mut archive, "20071011_v2", &[arrival("a.fit", "same")]);
     let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();
     assert_eq!(facts.files[0].multiframe_id, model::MultiframeId::new(2), "another multiframe");
     assert_eq!(facts.files[0].same_content_as, Some((NIGHT.to_owned(), "a.fit".to_owned())));
