@@ -25,6 +25,7 @@ pub fn all(fresh: &Fresh) {
     type Case = (&'static str, fn(&Fresh));
     let cases: &[Case] = &[
         ("registering twice is once", registering_twice_is_once),
+        ("an accepted file has a survey profile", an_accepted_file_has_a_survey_profile),
         ("ids count on in the order given", ids_count_on_in_the_order_given),
         ("missing files are awaited", missing_files_are_awaited),
         ("what a look at the library found is kept", what_a_look_at_the_library_found_is_kept),
@@ -91,6 +92,17 @@ fn registering_twice_is_once(fresh: &Fresh) {
     assert_eq!(archive.delivery_work(&NIGHT.parse().unwrap()).unwrap(), before);
     assert_eq!(archive.known_files(&NIGHT.parse().unwrap()).unwrap().len(), 6);
     assert!(archive.known_files(&"20071012_v1".parse().unwrap()).unwrap().is_empty());
+}
+
+/// A transfer refuses a file that no profile fits, so that an accepted one without profile is a fault of its data and no conflict.
+fn an_accepted_file_has_a_survey_profile(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    let mut image = arrival("a.fit", "x");
+    image.content.survey = None;
+    let error = archive.record(&registration(&[image]), now()).unwrap_err();
+    assert!(error.is_about_data() && !error.is_conflict(), "{error:?}");
+    assert!(error.fault.to_string().contains("a.fit"), "{error:?}");
+    assert!(archive.known_files(&NIGHT.parse().unwrap()).unwrap().is_empty());
 }
 
 fn ids_count_on_in_the_order_given(fresh: &Fresh) {
