@@ -393,6 +393,7 @@ fn add_endings(
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
         sheet.metadata_end = ending(sql, params![multiframe.get()], UseCase::Metadata)?;
     }
+    sheet.undone_decisions = found::undone_decisions(c, multiframe)?;
     if sheet.detections > 0 {
         sheet.superseded_detectors = found::superseded_detectors(c, multiframe)?;
     } else {

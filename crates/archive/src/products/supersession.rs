@@ -420,7 +420,7 @@ pub(crate) fn undo(
     superseded.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
     let of_detections = use_cases.is_empty() || use_cases.contains(&UseCase::Catalogue);
     let uncovered = match of_detections {
-        true => detectors::undo_supersession(tx, delivery, file)?,
+        true => detectors::with_supersessions(tx, delivery, file)?,
         false => BTreeSet::new(),
     };
     if superseded.is_empty() && uncovered.is_empty() {
@@ -430,6 +430,7 @@ pub(crate) fn undo(
     }
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Restore, cause, now)?;
+    detectors::undo_supersessions(tx, &uncovered, event)?;
     for (multiframe, use_case, decided) in &superseded {
         tx.prepare_cached(
             "UPDATE supersession SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",
