@@ -1,6 +1,6 @@
 //! `almagest refusals`.
 
-use super::decision::{Form, Reason, cause};
+use super::decision::{Form, Reason, cause, decide_each};
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, utc};
@@ -352,7 +352,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         state: which.code.is_some().then_some(RefusalState::Open),
         file: None,
     })?;
-    let chosen: Vec<&RefusalRecord> = if which.code.is_some() {
+    let mut chosen: Vec<&RefusalRecord> = if which.code.is_some() {
         records.iter().collect()
     } else {
         let numbers: BTreeSet<RefusalId> = which.numbers.iter().copied().collect();
@@ -368,9 +368,14 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         Decision::Dismiss => ("dismiss", "dismissed"),
         Decision::Retry => ("retry", "to be retried"),
     };
-    for record in &chosen {
-        archive.decide(record.refusal_id, decision, &cause, site::now())?;
+    let numbers: Vec<RefusalId> = chosen.iter().map(|record| record.refusal_id).collect();
+    let (decided, outcome) = decide_each(&mut archive, &numbers, decision, &cause);
+    if decided == 0 {
+        outcome?;
+        return Ok(Exit::Done);
     }
+    // The decisions before a failure hold, and are logged and reported.
+    chosen.truncate(decided);
     let mut next: Vec<Vec<Advice>> = Vec::new();
     if matches!(decision, Decision::Retry | Decision::Take) {
         next.extend(chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)));
@@ -379,7 +384,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     }
     let as_json = |r: &&RefusalRecord| json!({"number": r.refusal_id, "file": r.refusal.file, "code": r.refusal.code});
     let details = json!({"refusals": chosen.iter().map(as_json).collect::<Vec<_>>()});
-    which.form.report((act, &subject(&chosen)), &cause, details, || {
+    let exit = which.form.report((act, &subject(&chosen)), &cause, details, || {
         for record in &chosen {
             let (number, code) = (record.refusal_id, &record.refusal.code);
             say!("refusal {number} ({} {code}) {word}", shown(&place(record)));
@@ -387,7 +392,9 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         for commands in next.iter().take(10) {
             say!("next: {}", advice::commands(commands));
         }
-    })
+    })?;
+    outcome?;
+    Ok(exit)
 }
 
 /// Returns the numbers of refusals that one decision is about, in words.
