@@ -257,9 +257,26 @@ fn of_a_reconciliation() {
     let report = place.tried(&["reconcile", "--right", "archive", "--json"]).json(3);
     assert_eq!(report[0]["code"], "stray", "{report}");
     assert!(stray.is_file());
+    strays_with_other_names_are_not_promised(&place, &stray);
     let done = desk.at_site(&["reconcile", "--right", "archive", "-q"]);
     assert!(done.out.contains("moved") && done.out.contains("stray.fit"), "{done:?}");
     assert!(!stray.exists());
+}
+
+/// A stray whose name the act refuses or skips is not promised to be registered.
+fn strays_with_other_names_are_not_promised(place: &Place, stray: &Path) {
+    let others = ["a$(b).fit", "late.fit.part"].map(|name| stray.with_file_name(name));
+    for other in &others {
+        std::fs::copy(stray, other).expect("copied");
+    }
+    let tried = place.tried(&["reconcile", "--right", "library"]).out;
+    assert!(tried.contains("register stray.fit of"), "{tried}");
+    assert!(tried.contains("refuse a$(b).fit of 20071011_v1: name_shell_character: "), "{tried}");
+    assert!(tried.contains("skip late.fit.part of 20071011_v1: "), "{tried}");
+    assert_eq!(tried.matches("register ").count(), 1, "{tried}");
+    for other in &others {
+        std::fs::remove_file(other).expect("removed");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod identity;
 
 pub use fetching::{
     Declarations, DeliveryFetch, FetchedDelivery, Whole, came_from, profile_of, prospect,
+    prospect_in_place,
 };
 pub use identity::{Identity, own};
 

@@ -206,8 +206,8 @@ pub struct Fetched {
 /// The effect that a fetch would have now.
 #[derive(Debug)]
 pub struct Prospect {
-    /// Number of files that would be fetched.
-    pub files: usize,
+    /// Names of the files that would be fetched, in this order.
+    pub files: Vec<String>,
     /// Number of their bytes.
     pub bytes: u64,
     /// Number of files that are already in the library, unchanged.
@@ -275,8 +275,8 @@ pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
     refusals.extend(space::allot(request, &mut listing.wanted)?);
     refusals.extend(listing.manifest.absent(&listing.present));
     Ok(Prospect {
-        files: listing.wanted.len(),
         bytes: listing.wanted.iter().map(|w| w.bytes).sum(),
+        files: listing.wanted.into_iter().map(|w| w.name).collect(),
         unchanged: listing.unchanged.len(),
         refusals,
         skipped: listing.skipped,

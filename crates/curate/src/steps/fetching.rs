@@ -356,12 +356,36 @@ pub fn prospect(
     let configured = crate::sources::keys(site);
     let name = identity::expected(archive, (origin, directory), &configured, &declared.identity)?;
     let known = known_of(site, archive, &declared.again, &name)?;
-    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
     let fetch = DeliveryFetch::new(origin, directory, &|_| true, &|_| (false, None));
-    let never = AtomicBool::new(false);
-    let to = (&fetch, &name);
-    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
+    let found = rehearsed(site, profiles, (&fetch, &name), &known)?;
     Ok((name, found))
+}
+
+/// Returns the files of the library that a fetch in place would register, with those that it would refuse or skip.
+///
+/// # Errors
+/// As [`NightRun::fetch`].
+pub fn prospect_in_place(
+    site: &Site,
+    archive: &Reader,
+    profiles: &[Loaded],
+    (origin, name): (&Origin, &DeliveryName),
+) -> anyhow::Result<transfer::Prospect> {
+    let known = known_of(site, archive, &BTreeSet::new(), name)?;
+    let fetch = DeliveryFetch::new(origin, name, &|_| true, &|_| (false, None));
+    let fetch = DeliveryFetch { is_library: true, ..fetch };
+    rehearsed(site, profiles, (&fetch, name), &known)
+}
+
+fn rehearsed(
+    site: &Site,
+    profiles: &[Loaded],
+    to: (&DeliveryFetch<'_>, &DeliveryName),
+    known: &Ledger,
+) -> anyhow::Result<transfer::Prospect> {
+    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
+    let never = AtomicBool::new(false);
+    with_request(site, &profiles, to, known, (&never, &|_| {}), transfer::dry_run)
 }
 
 /// Reports the entries that a source shows and that were not fetched.
