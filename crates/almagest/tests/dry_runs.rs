@@ -317,6 +317,46 @@ fn of_a_backup_and_a_restore() {
     }
 }
 
+/// An act that cannot write its directory or file fails as a dry run too, with the same exit code.
+#[test]
+fn of_acts_that_cannot_write() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&small())).ended(0);
+    desk.at_site(&["backup", "copy"]).ended(0);
+    std::fs::write(desk.dir.path().join("file"), "not a directory").expect("written");
+    let closed = desk.dir.path().join("closed");
+    std::fs::create_dir(&closed).expect("made");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).expect("closed");
+    // A superuser may write there.
+    let places =
+        if rustix::process::getuid().is_root() { &["file"][..] } else { &["file", "closed"] };
+    for place in places {
+        let below = format!("{place}/new");
+        let acts: [&[&str]; 4] = [
+            &["backup", &below],
+            &["restore", "copy", &below],
+            &["init", &below],
+            &["contact-sheet", "--output", &below],
+        ];
+        for words in acts {
+            let run = |words: &[&str]| match words[0] {
+                "restore" | "init" => desk.plain(words),
+                _ => desk.at_site(words),
+            };
+            let (tried, done) = (run(&[words, &["--dry-run"]].concat()), run(words));
+            assert_eq!(
+                (tried.code, done.code),
+                (Some(4), Some(4)),
+                "{words:?}: {tried:?} {done:?}"
+            );
+            assert!(tried.err.contains(place) && tried.out.is_empty(), "{words:?}: {tried:?}");
+        }
+    }
+    let nowhere = ["contact-sheet", "--output", "nowhere/page.html", "--dry-run"];
+    desk.at_site(&nowhere).ended(4);
+}
+
 /// A backup into a directory that another backup holds, and one without pg_dump, work neither as an act nor as a dry run.
 #[test]
 fn of_a_backup_that_cannot_be_made() {
