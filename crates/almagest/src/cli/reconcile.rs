@@ -1,7 +1,7 @@
 //! `almagest reconcile`: source, library and archive compared, and one repaired from another.
 
 use super::dry_run::tell_dry_run;
-use super::soundness::look;
+use super::soundness::compare;
 use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
@@ -163,7 +163,7 @@ fn compared(
         let mut holdings = archive.holdings(Some(name))?;
         for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
             let path = site.place.library_file(&holding.path);
-            holding.soundness = Some(look(&path, holding, &Pace::new(0.0)));
+            holding.soundness = Some(compare(&path, holding, &Pace::new(0.0)));
         }
         if let Some(unknown) = files.iter().find(|f| holdings.iter().all(|h| h.name != **f)) {
             return Err(exit::gate(format!("{name} has no file {unknown:?}")));

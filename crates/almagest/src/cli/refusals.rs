@@ -263,8 +263,8 @@ fn is_takeable(record: &RefusalRecord) -> bool {
 
 /// Returns the state, and whether the refused data are used anyway.
 fn state_of(record: &RefusalRecord) -> String {
-    let taken = if record.taken { ", taken" } else { "" };
-    format!("{}{taken}", record.state.name())
+    let overruled = if record.overruled { ", overruled" } else { "" };
+    format!("{}{overruled}", record.state.name())
 }
 
 fn find(records: &[RefusalRecord], number: RefusalId) -> anyhow::Result<&RefusalRecord> {
@@ -304,7 +304,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "row_ranges": r.row_ranges,
         "parked": r.parked,
         "state": record.state.name(),
-        "taken": record.taken,
+        "overruled": record.overruled,
         "occurrences": record.occurrences,
         "first_seen": site::iso(record.first_seen),
         "last_seen": site::iso(record.last_seen),
@@ -319,7 +319,7 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
         Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
         Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
         Decision::Take => {
-            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
+            !record.overruled && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
         }
     };
     if decision == Decision::Take

@@ -288,7 +288,7 @@ fn refusal_of_all<'r>(
 ) -> Option<&'r RefusalRecord> {
     // A refusal of rows does not refuse the other rows of its HDU.
     let is_whole = |r: &&RefusalRecord| r.refusal.row_ranges.is_empty();
-    let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.taken;
+    let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.overruled;
     let refusals: Vec<&RefusalRecord> = refusals.filter(is_whole).filter(is_in_force).collect();
     // The number of HDUs does not include those without rows.
     let of_hdus = refusals.iter().filter(|r| r.refusal.code != RefusalCode::ZERO_ROWS);

@@ -45,7 +45,7 @@ pub(super) const TABLES: &[Table] = &[
                 .default("'[]'")
                 .check_each("json_valid(row_ranges)", "row_ranges::jsonb IS NOT NULL"),
             flag("parked", "1: waits for another input, and is retried automatically"),
-            flag("taken", "1: an operator accepted it, and the refused input is used as it is")
+            flag("overruled", "1: an operator overruled it, and the refused input is used as it is")
                 .default("0"),
             text("state", "open, or how it was settled").one_of(&[
                 "open",

@@ -68,14 +68,14 @@ impl<'a> DeliveryFetch<'a> {
 
 /// The operator's declaration of when a delivery is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whole {
+pub enum Completeness {
     /// No declaration: the marker decides, where the survey has one.
     #[default]
-    Unsaid,
+    Undeclared,
     /// The whole delivery is in its directory now: it is complete when that is transferred.
-    AllHere,
+    Complete,
     /// More files are expected.
-    MoreToCome,
+    MoreExpected,
 }
 
 /// The operator's declarations about a delivery.
@@ -84,7 +84,7 @@ pub struct Declarations {
     /// Identity of the delivery.
     pub identity: Identity,
     /// Completeness of the delivery.
-    pub whole: Whole,
+    pub completeness: Completeness,
     /// Files that are fetched again although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
 }
@@ -98,15 +98,15 @@ impl Declarations {
             ..Seen::default()
         };
         let awaited = completeness::awaited(Rule::Quiet, &blocked);
-        let all_there = match self.whole {
-            Whole::AllHere => true,
-            Whole::MoreToCome => false,
+        let all_there = match self.completeness {
+            Completeness::Complete => true,
+            Completeness::MoreExpected => false,
             // Without an expected marker, only the operator can declare that more files are expected.
-            Whole::Unsaid => fetched.marked_complete || !has_marker,
+            Completeness::Undeclared => fetched.marked_complete || !has_marker,
         };
         let more = || Some("more files are expected, as the operator declared".to_owned());
-        match (awaited, self.whole) {
-            (None, Whole::MoreToCome) => (false, more()),
+        match (awaited, self.completeness) {
+            (None, Completeness::MoreExpected) => (false, more()),
             (awaited, _) => (all_there && awaited.is_none(), awaited),
         }
     }
@@ -140,7 +140,7 @@ impl NightRun {
         let fetch = DeliveryFetch {
             identity: declared.identity.clone(),
             again: declared.again.clone(),
-            is_reopened: declared.whole == Whole::MoreToCome,
+            is_reopened: declared.completeness == Completeness::MoreExpected,
             ..DeliveryFetch::new(origin, directory, &|_| true, &judge)
         };
         let FetchedDelivery { name, fetched, .. } = self.fetch(&fetch)?;
