@@ -287,7 +287,7 @@ pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
 /// and has its names; a file that it does not register is fetched again by the next fetch.
 ///
 /// Safe to repeat and to interrupt: a file appears in the library whole, after its content was synced, and
-/// a name that the ledger knows with other content is stored beside the old file, never over it.
+/// a name that the ledger knows with other content is stored next to the old file, never over it.
 ///
 /// # Errors
 /// Fails when the source cannot be listed, the library cannot be written, the disks would not hold it all, or `landed` fails.

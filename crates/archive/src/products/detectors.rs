@@ -1,6 +1,6 @@
 //! The published detections of each detector: the table `product_detector`, and what it implies for `product`.
 //!
-//! The detections of a detector yield only to accepted detections of the same detector. Detectors are matched by CAMNUM, or by
+//! The detections of a detector are superseded only by accepted detections of the same detector. Detectors are matched by CAMNUM, or by
 //! EXTNAME where there is no CAMNUM: in a processing that lacks a detector, or stores the detectors in another order, the
 //! extension numbers belong to other detectors. A round that publishes a catalogue covers the detectors whose HDUs were accepted
 //! ([`publish`]). The other detectors of the image keep their detections, and `uncovered_event` records that.

@@ -86,7 +86,7 @@ pub(crate) fn list(
     delivery: Option<&DeliveryName>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let kept = match delivery {
-        Some(name) => beside(c, delivery_id(c, name)?)?,
+        Some(name) => kept_despite(c, delivery_id(c, name)?)?,
         None => products::kept(c, None)?,
     };
     records(c, &kept)
@@ -94,7 +94,7 @@ pub(crate) fn list(
 
 /// Lists the products that are kept despite a newer delivery: by the earlier processings of its night, and by older contents of
 /// its own files.
-fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
+fn kept_despite(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
     let mut all = of_processings(c, newer)?;
     all.retain(|kept| kept.newer.1 == newer);
     Ok(all)
@@ -367,7 +367,7 @@ pub(crate) fn supersede(
     now: Timestamp,
 ) -> Result<Supersession, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let mut kept = beside(tx, delivery)?;
+    let mut kept = kept_despite(tx, delivery)?;
     kept.retain(|kept| {
         file.is_none_or(|file| frame_name(file) == frame_name(&kept.name))
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))

@@ -97,7 +97,7 @@ impl<'f> Frame<'f> {
         let rules = &profile.catalogue;
         let mut tables: Vec<&Hdu> = catalogue.hdus().iter().filter(|hdu| is_table(hdu)).collect();
         let all_tables = tables.len();
-        // A table that is not a catalogue takes no place, and no name: `CCD1_STD` beside `CCD1_CAT`.
+        // A table that is not a catalogue takes no place, and no name: `CCD1_STD` next to `CCD1_CAT`.
         if rules.pairing == Pairing::Order || all_tables > self.detectors.len() {
             let is_one = |hdu: &&Hdu| is_catalogue(catalogue, hdu, rules);
             if rules.pairing == Pairing::Order || tables.iter().any(is_one) {
