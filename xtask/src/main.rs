@@ -25,7 +25,7 @@ usage: cargo xtask <command>
                        (under CI=true a skip is a failure, but of real files)
   torture [HOURS]      the long campaigns: 1000 kills, every planted fault, an hour of fuzzing
   torture --headers [SEED]
-                       the campaign of 2000 generated headers beside astropy alone
+                       the campaign of 2000 generated headers compared with astropy alone
   fuzz [SECONDS]       fuzz the FITS reader (default 60)
   arrows               check that crates depend on what they may and on nothing else
   packages             check the number of locked packages against its ceiling

@@ -1,4 +1,4 @@
-//! Prerequisites of the tests beside Rust: a Python environment with the checking tools, and Debian packages.
+//! Prerequisites of the tests in addition to Rust: a Python environment with the checking tools, and Debian packages.
 
 use crate::{root, target};
 use std::fs;
@@ -63,7 +63,7 @@ pub fn prepare() -> Outfit {
     outfit
 }
 
-/// Builds an S3 server that keeps real files and requires credentials; built once, beside the other build products.
+/// Builds an S3 server that keeps real files and requires credentials; built once, next to the other build products.
 fn s3s_fs() -> Result<PathBuf, String> {
     const VERSION: &str = "0.14.1";
     let home = target().join("tools");

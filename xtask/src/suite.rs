@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-/// The end of a skip that CI permits: the set of real files is data beside the repository, which no command installs.
+/// The end of a skip that CI permits: the set of real files is data outside the repository, which no command installs.
 const NO_REAL_FILES: &str = ": no real files (ALMAGEST_REAL_FITS)";
 
 /// Runs `cargo test` on the workspace and names the skipped tests.

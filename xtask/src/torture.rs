@@ -9,22 +9,22 @@ type Campaign = (&'static str, &'static str, (&'static str, &'static str));
 
 const CAMPAIGNS: &[Campaign] = &[
     ("1000 kills of a whole run, on each engine", "kills", ("ALMAGEST_KILLS", "1000")),
-    ("10 000 small batches beside readers", "partitions", ("ALMAGEST_BATCHES", "10000")),
-    ("20 kills of the data daemon beside Slurm", "slurm", ("ALMAGEST_DAEMON_KILLS", "20")),
+    ("10 000 small batches with concurrent readers", "partitions", ("ALMAGEST_BATCHES", "10000")),
+    ("20 kills of the data daemon under Slurm", "slurm", ("ALMAGEST_DAEMON_KILLS", "20")),
     ("200 kills of a transfer", "transfer", ("ALMAGEST_TRANSFER_KILLS", "200")),
     (
         "200 sequences of 60 acts on each engine, against a model",
         "sequences",
         ("ALMAGEST_SEQUENCES", "200"),
     ),
-    ("50 migrations beside others, each way", "migrate", ("ALMAGEST_MIGRATIONS", "50")),
+    ("50 migrations during other work, each way", "migrate", ("ALMAGEST_MIGRATIONS", "50")),
     ("every planted fault", "hostile", ("ALMAGEST_FAULTS", "all")),
     HEADERS,
 ];
 
 /// Generated headers, compared with astropy and wcslib. Its test runs 200 of them in the ordinary suite.
 const HEADERS: Campaign =
-    ("2000 generated headers beside astropy", "headers", ("ALMAGEST_HEADERS", "2000"));
+    ("2000 generated headers compared with astropy", "headers", ("ALMAGEST_HEADERS", "2000"));
 
 /// Runs all campaigns, each to its end, then fuzzes for an hour (or the hours given). With `--headers [SEED]` runs the
 /// campaign of generated headers alone.

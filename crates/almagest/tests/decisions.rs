@@ -315,6 +315,21 @@ fn hosts_that_do_not_exist_are_refused_with_those_that_do() {
 }
 
 #[test]
+fn a_drain_without_executor_is_not_recorded() {
+    let desk = Desk::new();
+    transferred(&desk);
+    let host = desk.at_site(&["plan", "--json"]).json(0)["hosts"][0]["host"].clone();
+    let host = host.as_str().expect("a name");
+    desk.at_site(&["pause", "--host", host, "--reason", "a noise"]).ended(0);
+    let paused = instructions(&desk);
+    desk.configure(&[("executor = \"local\"", "executor = \"ssh\"")]);
+    let said = desk.at_site(&["drain", "--host", host, "--reason", "new fan"]);
+    assert!(said.err.contains("names no hosts"), "{said:?}");
+    said.ended(3);
+    assert_eq!(instructions(&desk), paused);
+}
+
+#[test]
 fn every_report_follows_a_decision_at_once() {
     let desk = Desk::new();
     transferred(&desk);

@@ -257,9 +257,26 @@ fn of_a_reconciliation() {
     let report = place.tried(&["reconcile", "--right", "archive", "--json"]).json(3);
     assert_eq!(report[0]["code"], "stray", "{report}");
     assert!(stray.is_file());
+    strays_with_other_names_are_not_promised(&place, &stray);
     let done = desk.at_site(&["reconcile", "--right", "archive", "-q"]);
     assert!(done.out.contains("moved") && done.out.contains("stray.fit"), "{done:?}");
     assert!(!stray.exists());
+}
+
+/// A stray whose name the act refuses or skips is not promised to be registered.
+fn strays_with_other_names_are_not_promised(place: &Place, stray: &Path) {
+    let others = ["a$(b).fit", "late.fit.part"].map(|name| stray.with_file_name(name));
+    for other in &others {
+        std::fs::copy(stray, other).expect("copied");
+    }
+    let tried = place.tried(&["reconcile", "--right", "library"]).out;
+    assert!(tried.contains("register stray.fit of"), "{tried}");
+    assert!(tried.contains("refuse a$(b).fit of 20071011_v1: name_shell_character: "), "{tried}");
+    assert!(tried.contains("skip late.fit.part of 20071011_v1: "), "{tried}");
+    assert_eq!(tried.matches("register ").count(), 1, "{tried}");
+    for other in &others {
+        std::fs::remove_file(other).expect("removed");
+    }
 }
 
 #[test]
@@ -298,6 +315,46 @@ fn of_a_backup_and_a_restore() {
             assert_eq!(refused.code, Some(code), "{words:?}: {refused:?}");
         }
     }
+}
+
+/// An act that cannot write its directory or file fails as a dry run too, with the same exit code.
+#[test]
+fn of_acts_that_cannot_write() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    desk.run(&desk.simulate(&small())).ended(0);
+    desk.at_site(&["backup", "copy"]).ended(0);
+    std::fs::write(desk.dir.path().join("file"), "not a directory").expect("written");
+    let closed = desk.dir.path().join("closed");
+    std::fs::create_dir(&closed).expect("made");
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o555)).expect("closed");
+    // A superuser may write there.
+    let places =
+        if rustix::process::getuid().is_root() { &["file"][..] } else { &["file", "closed"] };
+    for place in places {
+        let below = format!("{place}/new");
+        let acts: [&[&str]; 4] = [
+            &["backup", &below],
+            &["restore", "copy", &below],
+            &["init", &below],
+            &["contact-sheet", "--output", &below],
+        ];
+        for words in acts {
+            let run = |words: &[&str]| match words[0] {
+                "restore" | "init" => desk.plain(words),
+                _ => desk.at_site(words),
+            };
+            let (tried, done) = (run(&[words, &["--dry-run"]].concat()), run(words));
+            assert_eq!(
+                (tried.code, done.code),
+                (Some(4), Some(4)),
+                "{words:?}: {tried:?} {done:?}"
+            );
+            assert!(tried.err.contains(place) && tried.out.is_empty(), "{words:?}: {tried:?}");
+        }
+    }
+    let nowhere = ["contact-sheet", "--output", "nowhere/page.html", "--dry-run"];
+    desk.at_site(&nowhere).ended(4);
 }
 
 /// A backup into a directory that another backup holds, and one without pg_dump, work neither as an act nor as a dry run.

@@ -7,23 +7,14 @@ use rustix::process::Signal;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
-use testkit::postgres::{Options, Server};
+use testkit::postgres::{Database, Options, Server};
 
 fn night() -> Small<'static> {
     Small { frames: 8, detections: 12, ..Small::default() }
 }
 
-#[test]
-fn a_night_on_a_server_equals_one_in_the_box() {
-    let Some((desk, database)) = Desk::on_server() else { return };
-    let boxed = Desk::new();
-    let small = Small { faults: true, ..Small::default() };
-    for desk in [&desk, &boxed] {
-        let delivery = desk.simulate(&small);
-        desk.run(&delivery).ended(1);
-        desk.verified();
-        desk.at_site(&["verify", "--checksums"]).ended(0);
-    }
+/// Content, reports and cards are those of the same night in the box.
+fn equals_the_night_in_the_box(desk: &Desk, boxed: &Desk) {
     desk.content().is_that_of(&boxed.content(), "the same night on a server");
     let refused = |desk: &Desk| -> Vec<String> {
         let mut all: Vec<String> = desk
@@ -34,7 +25,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
         all.sort();
         all
     };
-    assert_eq!(refused(&desk), refused(&boxed));
+    assert_eq!(refused(desk), refused(boxed));
     for report in ["findings", "status"] {
         let of = |desk: &Desk| {
             let text = desk.at_site(&[report]).ended(0);
@@ -44,7 +35,7 @@ fn a_night_on_a_server_equals_one_in_the_box() {
                 text.split("\n\n").filter(|part| !part.starts_with("use case ")).collect();
             parts.join("\n\n")
         };
-        let (on_server, in_box) = (of(&desk), of(&boxed));
+        let (on_server, in_box) = (of(desk), of(boxed));
         assert_eq!(on_server, in_box, "{report}");
     }
     let header = "SELECT multiframe_id, ext_num, header_value(cards, 'OBSNUM') AS n, length(header_text(cards)) AS l
@@ -53,9 +44,9 @@ fn a_night_on_a_server_equals_one_in_the_box() {
         desk.rows(header) == boxed.rows(header),
         "cards, packed in the box and plain on the server"
     );
-    // What psql sees is what our own SQL says.
-    let count = desk.count("SELECT count(*) FROM detection");
-    assert_eq!(database.psql("SELECT count(*) FROM detection"), count.to_string());
+}
+
+fn every_table_and_column_has_a_comment(database: &Database) {
     let commented = "SELECT count(*) FROM pg_class AS c JOIN pg_attribute AS a ON attrelid = c.oid
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND attnum > 0 AND NOT attisdropped
             AND relname !~ '^detection_[bp][0-9]' AND col_description(c.oid, attnum) IS NULL";
@@ -63,10 +54,10 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     let tables = "SELECT string_agg(relname, ' ') FROM pg_class WHERE relnamespace = 'public'::regnamespace
         AND relkind IN ('r', 'p', 'v') AND relname !~ '^detection_b' AND obj_description(oid) IS NULL";
     assert_eq!(database.psql(tables), "", "and every table");
-    let doctor = desk.at_site(&["doctor"]).ended(3);
-    assert!(doctor.contains("fsync is off") && doctor.contains("PostgreSQL "), "{doctor}");
-    desk.at_site(&["explain", "20071011_v1"]).ended(0);
-    // Out and back.
+}
+
+/// Retracts the night and restores it: out and back.
+fn goes_and_comes_back(desk: &Desk, count: u64) {
     let before = desk.content();
     desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
     assert_eq!(desk.count("SELECT count(*) FROM detection"), 0);
@@ -75,9 +66,10 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     desk.at_site(&["retract", "20071011_v1", "--undo", "--reason", "a test"]).ended(0);
     desk.content().is_that_of(&before, "retracted and restored");
     desk.verified();
-    let attach = desk.at_site(&["attach"]).ended(0);
-    assert!(attach.contains("(TYPE postgres, READ_ONLY)"), "{attach}");
-    // A backup, and its way back into another database.
+}
+
+/// Makes a backup, and restores it into another database.
+fn is_restored_elsewhere(desk: &Desk, count: u64) {
     desk.at_site(&["backup", "copy"]).ended(0);
     let other = Server::shared().expect("it runs").database();
     assert_eq!(desk.plain(&["restore", "copy", "again"]).code, Some(5), "it belongs on a server");
@@ -92,18 +84,47 @@ fn a_night_on_a_server_equals_one_in_the_box() {
     }
     desk.plain(&["--site", "again", "verify", "--checksums"]).ended(0);
     assert_eq!(other.psql("SELECT count(*) FROM detection"), count.to_string());
+}
+
+fn is_purged_and_made_again(desk: &Desk, count: u64) {
+    desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
+    let said = desk.at_site(&["purge", "--reason", "a test", "--yes"]).ended(0);
+    assert!(said.contains("purged 20071011_v1 catalogue round 1"), "{said}");
+    desk.at_site(&["verify", "--checksums"]).ended(0);
+    assert_eq!(desk.count("SELECT count(*) FROM detection_all"), 0);
+    for step in ["metadata", "preview", "catalogue"] {
+        desk.at_site(&[step, "--again"]);
+        desk.at_site(&["ingest"]);
+    }
+    assert_eq!(desk.count("SELECT count(*) FROM detection"), count);
+    desk.at_site(&["verify", "--checksums"]).ended(0);
+}
+
+#[test]
+fn a_night_on_a_server_equals_one_in_the_box() {
+    let Some((desk, database)) = Desk::on_server() else { return };
+    let boxed = Desk::new();
+    let small = Small { faults: true, ..Small::default() };
     for desk in [&desk, &boxed] {
-        desk.at_site(&["retract", "20071011_v1", "--reason", "a test"]).ended(0);
-        let said = desk.at_site(&["purge", "--reason", "a test", "--yes"]).ended(0);
-        assert!(said.contains("purged 20071011_v1 catalogue round 1"), "{said}");
+        let delivery = desk.simulate(&small);
+        desk.run(&delivery).ended(1);
+        desk.verified();
         desk.at_site(&["verify", "--checksums"]).ended(0);
-        assert_eq!(desk.count("SELECT count(*) FROM detection_all"), 0);
-        for step in ["metadata", "preview", "catalogue"] {
-            desk.at_site(&[step, "--again"]);
-            desk.at_site(&["ingest"]);
-        }
-        assert_eq!(desk.count("SELECT count(*) FROM detection"), count);
-        desk.at_site(&["verify", "--checksums"]).ended(0);
+    }
+    equals_the_night_in_the_box(&desk, &boxed);
+    // What psql sees is what our own SQL says.
+    let count = desk.count("SELECT count(*) FROM detection");
+    assert_eq!(database.psql("SELECT count(*) FROM detection"), count.to_string());
+    every_table_and_column_has_a_comment(&database);
+    let doctor = desk.at_site(&["doctor"]).ended(3);
+    assert!(doctor.contains("fsync is off") && doctor.contains("PostgreSQL "), "{doctor}");
+    desk.at_site(&["explain", "20071011_v1"]).ended(0);
+    goes_and_comes_back(&desk, count);
+    let attach = desk.at_site(&["attach"]).ended(0);
+    assert!(attach.contains("(TYPE postgres, READ_ONLY)"), "{attach}");
+    is_restored_elsewhere(&desk, count);
+    for desk in [&desk, &boxed] {
+        is_purged_and_made_again(desk, count);
     }
     let again = desk.plain(&["init", "other", "--database", &database.url()]);
     assert_eq!(again.code, Some(5), "one archive in a database: {}", again.err);
@@ -155,79 +176,118 @@ fn passwords_and_certificates() {
     std::fs::write(&pgpass, format!("localhost:{}:*:postgres:{password}\n", server.port()))
         .expect("written");
     std::fs::set_permissions(&pgpass, std::fs::Permissions::from_mode(0o600)).expect("ours");
-    let authority = server.authority().display().to_string();
-    let stranger = dir.path().join("stranger.crt");
-    let made = std::process::Command::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-subj",
-            "/CN=stranger",
-            "-keyout",
-            "/dev/null",
-            "-out",
-        ])
-        .arg(&stranger)
-        .output()
-        .expect("openssl runs");
-    assert!(made.status.success());
-    let stranger = stranger.display().to_string();
-    let login = format!(
-        "query_user = \"{}_query\"\nquery_password_file = \"query.password\"\n",
-        database.name
-    );
     let query_password = std::fs::read_to_string(site.join("query.password")).expect("made");
-    let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    for (mode, code, is_encrypted) in [
-        ("sslmode=disable".to_owned(), 0, 0),
-        ("sslmode=require".to_owned(), 0, 1),
-        (format!("sslmode=verify-ca&sslrootcert={authority}"), 0, 1),
-        (format!("sslmode=verify-full&sslrootcert={authority}"), 0, 1),
-        (format!("sslmode=verify-ca&sslrootcert={stranger}"), 4, 0),
-        (format!("sslmode=verify-full&sslrootcert={stranger}"), 4, 0),
-    ] {
-        let text = format!("[database]\nurl = \"{url}?{mode}\"\n{login}");
-        std::fs::write(site.join("almagest.toml"), text).expect("written");
+    let configured = Configured {
+        server: &server,
+        database: &database,
+        home: dir.path(),
+        site: &site,
+        login: format!(
+            "query_user = \"{}_query\"\nquery_password_file = \"query.password\"\n",
+            database.name
+        ),
+    };
+    configured.checks_certificates();
+    configured.checks_the_host();
+    configured.hides_passwords_in_its_arguments(query_password.trim());
+}
+
+/// A site with a configured database, whose password is in the user's password file.
+struct Configured<'a> {
+    server: &'a Server,
+    database: &'a Database,
+    home: &'a Path,
+    site: &'a Path,
+    /// The settings of the login of queries.
+    login: String,
+}
+
+impl Configured<'_> {
+    /// Writes the configuration with the URL of the database.
+    fn with_url(&self, url: &str) {
+        let text = format!("[database]\nurl = \"{url}\"\n{}", self.login);
+        std::fs::write(self.site.join("almagest.toml"), text).expect("written");
+    }
+
+    fn command(&self, words: &[&str]) -> std::process::Command {
         let mut command = almagest();
-        command.arg("--site").arg(&site).args(["sql", encrypted, "--format", "csv"]);
-        command.env_remove("PGPASSWORD").env("HOME", dir.path());
-        let said = Said::from(command.output().expect("it starts"));
-        is_kept(password, &said, &site);
-        assert_eq!(said.code, Some(code), "{mode}: {said:?}");
-        if code == 0 {
-            assert_eq!(said.out, format!("ssl\r\n{is_encrypted}\r\n"), "{mode}");
+        command.arg("--site").arg(self.site).args(words);
+        command
+    }
+
+    /// The certificate of the server is checked to the configured degree.
+    fn checks_certificates(&self) {
+        let authority = self.server.authority().display().to_string();
+        let stranger = self.home.join("stranger.crt");
+        let made = std::process::Command::new("openssl")
+            .args([
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=stranger",
+                "-keyout",
+                "/dev/null",
+                "-out",
+            ])
+            .arg(&stranger)
+            .output()
+            .expect("openssl runs");
+        assert!(made.status.success());
+        let stranger = stranger.display().to_string();
+        let encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
+        for (mode, code, is_encrypted) in [
+            ("sslmode=disable".to_owned(), 0, 0),
+            ("sslmode=require".to_owned(), 0, 1),
+            (format!("sslmode=verify-ca&sslrootcert={authority}"), 0, 1),
+            (format!("sslmode=verify-full&sslrootcert={authority}"), 0, 1),
+            (format!("sslmode=verify-ca&sslrootcert={stranger}"), 4, 0),
+            (format!("sslmode=verify-full&sslrootcert={stranger}"), 4, 0),
+        ] {
+            self.with_url(&format!("{}?{mode}", self.database.tcp_url()));
+            let mut command = self.command(&["sql", encrypted, "--format", "csv"]);
+            command.env_remove("PGPASSWORD").env("HOME", self.home);
+            let said = Said::from(command.output().expect("it starts"));
+            is_kept(self.server.password(), &said, self.site);
+            assert_eq!(said.code, Some(code), "{mode}: {said:?}");
+            if code == 0 {
+                assert_eq!(said.out, format!("ssl\r\n{is_encrypted}\r\n"), "{mode}");
+            }
         }
     }
-    // The host's name counts with verify-full alone.
-    for (mode, code) in [("verify-ca", 0), ("verify-full", 4)] {
-        let url = url.replace("localhost", "127.0.0.1");
-        let text =
-            format!("[database]\nurl = \"{url}?sslmode={mode}&sslrootcert={authority}\"\n{login}");
-        std::fs::write(site.join("almagest.toml"), text).expect("written");
-        let mut command = almagest();
-        command.arg("--site").arg(&site).arg("status").env("PGPASSWORD", password);
-        let said = Said::from(command.output().expect("it starts"));
-        assert_eq!(said.code, Some(code), "{mode}: {said:?}");
+
+    /// The host's name counts with verify-full alone.
+    fn checks_the_host(&self) {
+        let authority = self.server.authority().display().to_string();
+        for (mode, code) in [("verify-ca", 0), ("verify-full", 4)] {
+            let url = self.database.tcp_url().replace("localhost", "127.0.0.1");
+            self.with_url(&format!("{url}?sslmode={mode}&sslrootcert={authority}"));
+            let mut command = self.command(&["status"]);
+            command.env("PGPASSWORD", self.server.password());
+            let said = Said::from(command.output().expect("it starts"));
+            assert_eq!(said.code, Some(code), "{mode}: {said:?}");
+        }
     }
-    // While it runs, its arguments do not show the password.
-    let text = format!("[database]\nurl = \"{url}\"\n{login}");
-    std::fs::write(site.join("almagest.toml"), text).expect("written");
-    let mut command = almagest();
-    command.arg("--site").arg(&site).args(["sql", "SELECT pg_sleep(30)"]);
-    command.env("PGPASSWORD", password).stdout(Stdio::null()).stderr(Stdio::null());
-    let mut process = command.spawn().expect("it starts");
-    let began = std::time::Instant::now();
-    while server.psql(&database.name, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()") == "0" {
+
+    /// While it runs, its arguments do not show the passwords.
+    fn hides_passwords_in_its_arguments(&self, query_password: &str) {
+        let password = self.server.password();
+        self.with_url(&self.database.tcp_url());
+        let mut command = self.command(&["sql", "SELECT pg_sleep(30)"]);
+        command.env("PGPASSWORD", password).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = command.spawn().expect("it starts");
+        let began = std::time::Instant::now();
+        while self.server.psql(&self.database.name, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()") == "0" {
         assert!(began.elapsed().as_secs() < 900, "it never asked");
     }
-    let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id())).expect("it runs");
-    assert!(!String::from_utf8_lossy(&arguments).contains(password));
-    assert!(!String::from_utf8_lossy(&arguments).contains(query_password.trim()));
-    signal(&process, Signal::INT);
-    assert_eq!(process.wait().expect("it ends").code(), Some(130));
+        let arguments = std::fs::read(format!("/proc/{}/cmdline", process.id())).expect("it runs");
+        assert!(!String::from_utf8_lossy(&arguments).contains(password));
+        assert!(!String::from_utf8_lossy(&arguments).contains(query_password));
+        signal(&process, Signal::INT);
+        assert_eq!(process.wait().expect("it ends").code(), Some(130));
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A query that exceeds any patience: one call of one function, or rows that never come.
+/// A query that never ends: one call of one function, or rows that never come.
 fn endless(desk: &Desk) -> &'static str {
     match desk.is_on_server() {
         true => "SELECT count(*) FROM generate_series(1, 1000000000000) AS g (x) WHERE sqrt(x) < 0",

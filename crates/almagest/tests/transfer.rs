@@ -6,7 +6,7 @@ use operator::{Daemon, Desk, Small, until, walk};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 use testkit::sshd::Servers;
 use testkit::web;
@@ -373,6 +373,58 @@ struct Way {
     source: Vec<String>,
 }
 
+impl Way {
+    fn desk(&self) -> Desk {
+        let desk = Desk::new();
+        add_source(&desk, "provider", &self.source);
+        desk
+    }
+
+    /// Transfers undisturbed. Returns the points that are passed, and the time that it takes.
+    fn undisturbed(&self, delivery: &Path) -> (Vec<String>, Duration) {
+        let desk = self.desk();
+        let list = desk.dir.path().join("passed");
+        let began = std::time::Instant::now();
+        let code = desk
+            .command(&["transfer", &self.place])
+            .env("ALMAGEST_CRASH_LIST", &list)
+            .output()
+            .unwrap()
+            .status
+            .code();
+        assert_eq!(code, Some(0), "{}", self.name);
+        is_in(&desk, delivery);
+        ledger_is_right(&desk, delivery);
+        let passed: Vec<String> =
+            fs::read_to_string(&list).unwrap().lines().map(str::to_owned).collect();
+        assert!(passed.iter().any(|p| p == "transfer:renamed"), "{passed:?}");
+        (passed, began.elapsed())
+    }
+}
+
+/// Kills a transfer at a point or after a time. Returns where, and whether the kill hit.
+fn killed(
+    mut command: Command,
+    (passed, took): &(Vec<String>, Duration),
+    next: &mut impl FnMut(u64) -> u64,
+) -> (String, bool) {
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let is_point = next(2) == 0;
+    if is_point {
+        let at = usize::try_from(next(passed.len() as u64)).unwrap();
+        let passing = passed[..=at].iter().filter(|p| **p == passed[at]).count();
+        let point = format!("{}:{passing}", passed[at]);
+        command.env("ALMAGEST_CRASH_AT", &point);
+        (point, command.status().unwrap().code().is_none())
+    } else {
+        let after = Duration::from_millis(next(u64::try_from(took.as_millis()).unwrap().max(1)));
+        let mut child = command.spawn().unwrap();
+        std::thread::sleep(after);
+        child.kill().unwrap();
+        (format!("{after:?}"), child.wait().unwrap().code().is_none())
+    }
+}
+
 #[test]
 fn killed_at_any_instant_the_library_and_the_ledger_end_the_same() {
     let kills =
@@ -402,59 +454,19 @@ fn killed_at_any_instant_the_library_and_the_ledger_end_the_same() {
         ways.push(Way { name: "http", place: format!("{url}/{NIGHT}"), source });
     }
     let mut next = operator::numbers();
-    let desk_of = |way: &Way| {
-        let desk = Desk::new();
-        add_source(&desk, "provider", &way.source);
-        desk
-    };
     // What each way passes, undisturbed, and how long it takes.
-    let mut aims = Vec::new();
-    for way in &ways {
-        let desk = desk_of(way);
-        let list = desk.dir.path().join("passed");
-        let began = std::time::Instant::now();
-        let code = desk
-            .command(&["transfer", &way.place])
-            .env("ALMAGEST_CRASH_LIST", &list)
-            .output()
-            .unwrap()
-            .status
-            .code();
-        assert_eq!(code, Some(0), "{}", way.name);
-        is_in(&desk, &delivery);
-        ledger_is_right(&desk, &delivery);
-        let passed: Vec<String> =
-            fs::read_to_string(&list).unwrap().lines().map(str::to_owned).collect();
-        assert!(passed.iter().any(|p| p == "transfer:renamed"), "{passed:?}");
-        aims.push((passed, began.elapsed()));
-    }
+    let aims: Vec<_> = ways.iter().map(|way| way.undisturbed(&delivery)).collect();
     let mut hit = 0;
     for kill in 0..kills {
         let number = kill % ways.len();
-        let (way, (passed, took)) = (&ways[number], &aims[number]);
-        let desk = desk_of(way);
+        let (way, aim) = (&ways[number], &aims[number]);
+        let desk = way.desk();
         let mut what = String::new();
         // Once, twice or three times in a row before it may come to its end.
         for _ in 0..=next(3) {
-            let mut command = desk.command(&["transfer", &way.place]);
-            command.stdout(Stdio::null()).stderr(Stdio::null());
-            let is_point = next(2) == 0;
-            if is_point {
-                let at = usize::try_from(next(passed.len() as u64)).unwrap();
-                let passing = passed[..=at].iter().filter(|p| **p == passed[at]).count();
-                let point = format!("{}:{passing}", passed[at]);
-                what += &format!(" {point}");
-                command.env("ALMAGEST_CRASH_AT", point);
-                hit += usize::from(command.status().unwrap().code().is_none());
-            } else {
-                let after =
-                    Duration::from_millis(next(u64::try_from(took.as_millis()).unwrap().max(1)));
-                what += &format!(" {after:?}");
-                let mut child = command.spawn().unwrap();
-                std::thread::sleep(after);
-                child.kill().unwrap();
-                hit += usize::from(child.wait().unwrap().code().is_none());
-            }
+            let (place, is_hit) = killed(desk.command(&["transfer", &way.place]), aim, &mut next);
+            what += &format!(" {place}");
+            hit += usize::from(is_hit);
         }
         println!("{}:{what}", way.name);
         let said = desk.at_site(&["transfer", &way.place]);

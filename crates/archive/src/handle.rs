@@ -5,7 +5,8 @@
 //! that it decides on inside that transaction. Foreign keys are enforced, commits are synced; the files `archive.db`, `-wal` and
 //! `-shm` persist for readers of the group.
 //!
-//! This module uses no concept. [`Reader::open`] and [`Archive::open`], which do, are in [`crate::open`].
+//! This module does not depend on the modules of the concepts. [`Reader::open`] and [`Archive::open`], which do, are in
+//! [`crate::open`].
 
 use crate::Timestamp;
 use crate::error::{ArchiveError, ArchiveFault};

@@ -1,8 +1,8 @@
 //! The names of the products with a property, as lists for statements.
 //!
-//! A statement that means a property of a product has `use_case IN (…)` with the list of that property, so that it holds for every
+//! A statement about a property of products has `use_case IN (…)` with the list of that property, so that it holds for every
 //! product of the register. It spells the name of a product only where it also names a table that this product alone writes, e.g.
-//! `multiframe_detector_all` beside `'metadata'`.
+//! `multiframe_detector_all` together with `'metadata'`.
 
 use model::UseCase;
 use model::products::{Product, defined};

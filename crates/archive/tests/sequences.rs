@@ -193,16 +193,7 @@ impl Player {
                 version: Some(version.to_string()),
                 ..delivery_facts()
             },
-            arrivals: &arrivals,
-            unchanged: &[],
-            present: Some(&[]),
-            touched: &[],
-            refusals: &[],
-            postponed: &[],
-            findings: &[],
-            pairing: &pairing,
-            unused: &|_| Vec::new(),
-            skipped: &[],
+            ..registration(&arrivals)
         };
         self.archive.record(&registration, now()).unwrap();
         self.acts.push(format!("{} files arrive in {name}", arrivals.len()));

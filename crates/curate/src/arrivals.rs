@@ -37,7 +37,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// Longest time for one fetch of a delivery: the fetch resumes only when no delivery before it has something new.
 const SLICE: Duration = Duration::from_secs(120);
 /// Number of polls from which a complete delivery is left out.
-const LOOKS_LEFT_OUT: u32 = 10;
+const SKIPPED_POLLS: u32 = 10;
 /// Delay before something that needs an operator's help is retried.
 const LATER: Duration = Duration::from_secs(600);
 
@@ -123,8 +123,8 @@ pub struct SourceState {
     pub address: String,
     /// State of the watch.
     pub state: WatchState,
-    /// Time of the last poll; `None` before the first.
-    pub looked: Option<FileTime<true>>,
+    /// Time of the last scan that succeeded; `None` before the first.
+    pub scanned: Option<FileTime<true>>,
     /// Reason why the source is unreachable; `None` when it is reachable.
     pub fault: Option<String>,
     /// Time since which the source is unreachable; `None` when it is reachable.
@@ -334,7 +334,7 @@ impl Watcher<'_> {
                     back_off = BACK_OFF.0;
                     self.board.of(self.origin, |s| {
                         s.state = WatchState::Waiting;
-                        (s.fault, s.away_since, s.looked) = (None, None, Some(site::now().into()));
+                        (s.fault, s.away_since, s.scanned) = (None, None, Some(site::now().into()));
                     });
                     if turn == Turn::Over {
                         sleep(poll, self.stop);
@@ -388,7 +388,8 @@ impl Watcher<'_> {
             let is_done = memory.gone_into.is_some() && !memory.is_open && memory.again.is_none();
             let is_far = self.origin.source.directory(&name).is_none();
             // Hundreds of complete nights must not be listed every half minute.
-            memory.next_look = (is_done && is_far).then(|| Instant::now() + self.between_looks());
+            memory.next_look =
+                (is_done && is_far).then(|| Instant::now() + self.between_listings());
             self.memories.insert(name, memory);
             if gone? == Turn::Cut {
                 return Ok(Turn::Cut);
@@ -461,9 +462,9 @@ impl Watcher<'_> {
     }
 
     /// Returns the time between two listings of a complete delivery: late files are rare.
-    fn between_looks(&self) -> Duration {
+    fn between_listings(&self) -> Duration {
         let poll = Duration::from_secs(self.origin.settings.poll_seconds.max(1));
-        (poll * LOOKS_LEFT_OUT).min(LATER).max(poll)
+        (poll * SKIPPED_POLLS).min(LATER).max(poll)
     }
 
     /// Returns true when a delivery was complete before this process started, and has no new names now. Called only for sources

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// Longest time that a program, or curl, may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const FILE: &str = "notified.json";
@@ -90,12 +90,12 @@ pub fn watch(site: &Site, stop: &Arc<AtomicBool>) -> anyhow::Result<()> {
     let path = site.place.logs().join(FILE);
     let mut known = None;
     while !stop.load(Ordering::Relaxed) {
-        let fault = match look(site, site::now()) {
+        let fault = match conditions(site, site::now()) {
             Ok(notices) => tell_new(site, &path, &notices),
             Err(fault) => Some(format!("the site cannot be examined: {fault:#}")),
         };
         note_fault(site, fault.as_deref(), &mut known);
-        crate::loops::sleep(LOOK_EVERY, stop);
+        crate::loops::sleep(POLL_INTERVAL, stop);
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn note_fault(site: &Site, fault: Option<&str>, known: &mut Option<String>) {
 }
 
 /// Returns the present conditions.
-fn look(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
+fn conditions(site: &Site, now: Timestamp) -> anyhow::Result<Vec<Notice>> {
     let config = &site.config.notify;
     let archive = site.read()?;
     let mut notices = Vec::new();

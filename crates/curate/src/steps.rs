@@ -9,7 +9,8 @@ mod identity;
 pub mod reprofile;
 
 pub use fetching::{
-    Declarations, DeliveryFetch, FetchedDelivery, Whole, came_from, profile_of, prospect,
+    Completeness, Declarations, DeliveryFetch, FetchedDelivery, came_from, profile_of, prospect,
+    prospect_in_place,
 };
 pub use identity::{Identity, own};
 
@@ -211,7 +212,7 @@ impl NightRun {
             } else {
                 self.stopped = self.held(deliveries, use_cases)?;
             }
-            let has_looked = self.curator.is_to_look();
+            let rechecks = self.curator.is_recheck_due();
             let pass = self.curator.open_and_send(report, !stopping)?;
             contested = if pass.contested > 0 { contested + 1 } else { 0 };
             if contested > MAX_CONTESTED {
@@ -225,7 +226,7 @@ impl NightRun {
             if is_at_work {
                 self.curator.wait(POLL_INTERVAL);
             } else if !ingested && pass.is_idle() {
-                if has_looked {
+                if rechecks {
                     break;
                 }
                 self.curator.recheck();

@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Environment variables that the tools need besides PATH and HOME.
+/// Environment variables that the tools need in addition to PATH and HOME.
 pub const ENVIRONMENT: [&str; 1] = ["SLURM_CONF"];
 /// Environment variables that determine the format of the output.
 pub const LOCALE: [(&str, &str); 2] = [("LC_ALL", "C"), ("SLURM_TIME_FORMAT", "%s")];

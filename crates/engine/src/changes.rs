@@ -28,7 +28,7 @@ impl Connection {
     /// Errors of the engine.
     pub fn await_change(&self, at_most: Duration, stop: &AtomicBool) -> Result<bool> {
         let until = Instant::now() + at_most;
-        let mut look: Box<dyn FnMut(Duration) -> Result<bool> + '_> = match self {
+        let mut poll: Box<dyn FnMut(Duration) -> Result<bool> + '_> = match self {
             Self::Postgres(server) => {
                 listen(server)?;
                 Box::new(|slice| server.notified(slice))
@@ -43,7 +43,7 @@ impl Connection {
         };
         while Instant::now() < until && !stop.load(Ordering::Relaxed) {
             let left = until.saturating_duration_since(Instant::now());
-            if look(left.min(POLL_INTERVAL))? {
+            if poll(left.min(POLL_INTERVAL))? {
                 return Ok(true);
             }
         }

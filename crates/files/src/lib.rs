@@ -30,9 +30,9 @@ pub use open::{OpenFault, open_regular, open_resolved, read_regular, system_auth
 pub use permissions::{Wide, allowed, limit_permissions, narrow_permissions, wide_permissions};
 pub use process::{host_name, start_of};
 pub use publish::{
-    PublishFault, create_dir, free_bytes, is_temporary, link_or_copy, publish, publish_bytes,
-    publish_hashed, publish_together, remove_own_temporaries, remove_temporaries, sync_dir,
-    sync_disk,
+    PublishFault, create_dir, free_bytes, is_temporary, link_or_copy, may_create_dir, may_publish,
+    publish, publish_bytes, publish_hashed, publish_together, remove_own_temporaries,
+    remove_temporaries, sync_dir, sync_disk,
 };
 pub use scratch::scratch_file;
 pub use side_by_side::side_by_side;

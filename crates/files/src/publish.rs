@@ -226,6 +226,40 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Checks that [`create_dir`] could make a directory, or finds one in which this process may make files. Changes nothing.
+///
+/// # Errors
+/// As [`create_dir`], by the permissions of the nearest directory above that exists.
+pub fn may_create_dir(path: &Path) -> io::Result<()> {
+    match fs::metadata(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound && parent(path) != path => {
+            may_create_dir(parent(path))
+        }
+        found => may_create_in(path, &found?),
+    }
+}
+
+/// Checks that [`publish`] could write a file. Changes nothing.
+///
+/// # Errors
+/// As [`publish`], by the permissions of the file's directory.
+pub fn may_publish(path: &Path) -> Result<(), PublishFault> {
+    let dir = parent(path);
+    let check = || match path.is_dir() {
+        true => Err(io::ErrorKind::IsADirectory.into()),
+        false => may_create_in(dir, &fs::metadata(dir)?),
+    };
+    check().map_err(|source| PublishFault { path: path.to_owned(), source })
+}
+
+fn may_create_in(dir: &Path, found: &fs::Metadata) -> io::Result<()> {
+    if !found.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    Ok(rustix::fs::accessat(rustix::fs::CWD, dir, access, rustix::fs::AtFlags::EACCESS)?)
+}
+
 /// Makes the names in a directory durable.
 ///
 /// # Errors
@@ -270,6 +304,35 @@ mod tests {
         });
         assert!(result.is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    /// The checks agree with the acts, and make nothing.
+    #[test]
+    fn checks_agree_with_acts() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("file"), "x").unwrap();
+        fs::create_dir(at("dir")).unwrap();
+        let bytes = |path: &Path| publish_bytes(path, b"x");
+        for (name, is_dir, is_file) in [
+            ("file/a", false, false),
+            ("file", false, true),
+            ("dir", true, false),
+            ("a", true, true),
+            ("b/c", true, false),
+        ] {
+            assert_eq!(may_create_dir(&at(name)).is_ok(), is_dir, "{name}");
+            assert_eq!(may_publish(&at(name)).is_ok(), is_file, "{name}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+        for name in ["file/a", "file"] {
+            assert!(create_dir(&at(name)).is_err(), "{name}");
+        }
+        for name in ["file/a", "dir", "b/c"] {
+            assert!(bytes(&at(name)).is_err(), "{name}");
+        }
+        bytes(&at("a")).unwrap();
+        create_dir(&at("b/c")).unwrap();
     }
 
     #[test]

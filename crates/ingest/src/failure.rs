@@ -1,4 +1,4 @@
-//! Reasons why a batch is not taken: a check that failed, or a machine that did.
+//! Reasons why a batch is not ingested: a failed check, or a failure of the machine.
 
 use std::path::Path;
 

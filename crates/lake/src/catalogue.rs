@@ -1,7 +1,7 @@
 //! The DuckLake tables: creating them, keeping their columns in step with ours, and the location of the data.
 
 use super::schema::{LakeColumn, LakeSchema};
-use super::{FieldId, LakeError, LakeFileId, LakeTable, SnapshotId};
+use super::{CatalogId, FieldId, LakeError, LakeFileId, LakeTable, SnapshotId};
 use chrono::{DateTime, Utc};
 use model::EventId;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -96,7 +96,7 @@ fn create_catalogue(tx: &Connection, lake_dir: &Path, now: DateTime<Utc>) -> Res
         Snapshot {
             id: SnapshotId::FIRST,
             schema_version: 0,
-            next_catalog_id: 1,
+            next_catalog_id: CatalogId::FIRST.next(),
             next_file_id: LakeFileId::FIRST,
         },
         now,
@@ -133,8 +133,9 @@ fn create_table(
     let mut snapshot = Snapshot::latest(tx)?;
     snapshot.id = snapshot.id.next();
     snapshot.schema_version += 1;
-    let next = tables.iter().map(|(id, ..)| id + 1).max().unwrap_or(1);
-    snapshot.next_catalog_id = snapshot.next_catalog_id.max(next);
+    if let Some(next) = tables.iter().map(|(id, ..)| id.next()).max() {
+        snapshot.next_catalog_id = snapshot.next_catalog_id.max(next);
+    }
     snapshot_row(tx, snapshot, now)?;
     let message = format!("the tables of {}", table.layout().plural);
     change_row(tx, snapshot.id, &creation(table), &message, None)?;
@@ -175,7 +176,11 @@ fn add_columns(
     Ok(())
 }
 
-fn schema_version_row(tx: &Connection, snapshot: Snapshot, table: i64) -> Result<(), LakeError> {
+fn schema_version_row(
+    tx: &Connection,
+    snapshot: Snapshot,
+    table: CatalogId,
+) -> Result<(), LakeError> {
     tx.execute(
         "INSERT INTO ducklake_schema_versions VALUES (?1, ?2, ?3)",
         params![snapshot.id, snapshot.schema_version, table],
@@ -185,7 +190,7 @@ fn schema_version_row(tx: &Connection, snapshot: Snapshot, table: i64) -> Result
 
 fn column_row(
     tx: &Connection,
-    table: i64,
+    table: CatalogId,
     snapshot: SnapshotId,
     column: &LakeColumn,
 ) -> Result<(), LakeError> {
@@ -205,7 +210,7 @@ fn column_row(
 
 fn table_comment(
     tx: &Connection,
-    table: i64,
+    table: CatalogId,
     snapshot: SnapshotId,
     text: &str,
 ) -> Result<(), LakeError> {
@@ -223,7 +228,7 @@ fn table_comment(
 pub struct Snapshot {
     pub id: SnapshotId,
     pub schema_version: i64,
-    pub next_catalog_id: i64,
+    pub next_catalog_id: CatalogId,
     pub next_file_id: LakeFileId,
 }
 

@@ -1,4 +1,4 @@
-//! The numbers that DuckLake's catalogue gives to its snapshots, files and columns.
+//! The numbers that DuckLake's catalogue gives to its snapshots, files, tables and columns.
 
 use rusqlite::ToSql;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSqlOutput, ValueRef};
@@ -55,6 +55,10 @@ catalogue_id! {
     LakeFileId, 0
 }
 catalogue_id! {
+    /// A schema or table of the catalogue: DuckLake counts both together, and the schema is the first.
+    CatalogId, 0
+}
+catalogue_id! {
     /// A column of a table: the field id in its Parquet files.
     FieldId, 1
 }
@@ -70,4 +74,12 @@ macro_rules! counted {
     )*};
 }
 
-counted!(SnapshotId LakeFileId);
+counted!(SnapshotId LakeFileId CatalogId);
+
+impl CatalogId {
+    /// Returns the number of the table of current rows of a lake table, from the number in its definition. The table of its
+    /// history has the next number.
+    pub(crate) fn of_table(number: u16) -> Self {
+        Self(2 * i64::from(number) - 1)
+    }
+}

@@ -67,7 +67,7 @@ pub use describe::{ColumnStatistics, LakeFile, describe};
 pub use error::LakeError;
 pub use finalise::{FinaliseRequest, Staged, finalise};
 pub use finalise::{check_staged, open_staged};
-pub use ids::{FieldId, LakeFileId, SnapshotId};
+pub use ids::{CatalogId, FieldId, LakeFileId, SnapshotId};
 pub use publication::{Publication, Registered, read_delete_file};
 pub use publication::{ended_rows_since, forget, latest_snapshot};
 pub use range::{DetectorKey, LakeRowRange, RangeKey, SkyCap, ranges};

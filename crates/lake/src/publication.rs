@@ -2,7 +2,8 @@
 
 use super::catalogue::{Snapshot, change_row, snapshot_row};
 use super::{
-    ColumnStatistics, LakeError, LakeFile, LakeFileId, LakeTable, RangeKey, SkyCap, SnapshotId,
+    CatalogId, ColumnStatistics, LakeError, LakeFile, LakeFileId, LakeTable, RangeKey, SkyCap,
+    SnapshotId,
 };
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
@@ -106,7 +107,11 @@ impl<'tx> Publication<'tx> {
         id
     }
 
-    fn add_data_file(&mut self, table: i64, file: &LakeFile) -> Result<LakeFileId, LakeError> {
+    fn add_data_file(
+        &mut self,
+        table: CatalogId,
+        file: &LakeFile,
+    ) -> Result<LakeFileId, LakeError> {
         let id = self.take_file_id();
         let first_row: i64 = self.tx.query_row(
             "UPDATE ducklake_table_stats SET next_row_id = next_row_id + ?2,
@@ -133,7 +138,7 @@ impl<'tx> Publication<'tx> {
     fn add_statistics(
         &self,
         file_id: LakeFileId,
-        table: i64,
+        table: CatalogId,
         column: &ColumnStatistics,
     ) -> Result<(), LakeError> {
         let (low, high) = column.bounds.as_ref().map_or((None, None), |(a, b)| (Some(a), Some(b)));

@@ -1,7 +1,7 @@
 //! A lake table: its names, numbers, key and index, from the definition in `model::tables`.
 
-use super::LakeError;
 use super::schema::LakeSchema;
+use super::{CatalogId, LakeError};
 use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
 use model::{BatchId, ProgrammeId};
 use std::fmt::Write;
@@ -122,23 +122,23 @@ impl LakeTable {
     }
 
     /// Returns the `table_id` of the table of current rows in the lake's catalogue.
-    pub fn current_table(&self) -> i64 {
-        2 * i64::from(self.layout.number) - 1
+    pub fn current_table(&self) -> CatalogId {
+        CatalogId::of_table(self.layout.number)
     }
 
     /// Returns the `table_id` of the companion; `None` for a table without history.
-    pub fn all_table(&self) -> Option<i64> {
-        self.layout.history.as_ref().map(|_| 2 * i64::from(self.layout.number))
+    pub fn all_table(&self) -> Option<CatalogId> {
+        self.layout.history.as_ref().map(|_| self.current_table().next())
     }
 
     /// Returns the `table_id` under which each file has one entry that never ends: the companion's, if there is one.
-    pub fn lasting_table(&self) -> i64 {
+    pub fn lasting_table(&self) -> CatalogId {
         self.all_table().unwrap_or_else(|| self.current_table())
     }
 
     /// Returns `table_id`, name and UUID of the tables in the lake's catalogue.
-    pub(crate) fn catalogue_tables(&self) -> Vec<(i64, String, String)> {
-        let uuid = |id: i64| format!("a11ace00-0001-4000-8000-{id:012x}");
+    pub(crate) fn catalogue_tables(&self) -> Vec<(CatalogId, String, String)> {
+        let uuid = |id: CatalogId| format!("a11ace00-0001-4000-8000-{:012x}", id.get());
         let current = self.current_table();
         let mut tables = vec![(current, self.name.clone(), uuid(current))];
         if let Some((id, name)) = self.all_table().zip(self.companion()) {

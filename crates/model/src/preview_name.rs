@@ -52,7 +52,7 @@ pub fn parts(jpeg: &str) -> Option<(&str, i16)> {
 /// Returns the root with which the names of an image's previews begin.
 ///
 /// `w20071011_00100_st.fit` gives `w20071011_00100_st`. Other endings are kept: `a.fits` and `a.fits.fz` may exist
-/// beside `a.fit`. So is the ending of a name whose root resembles that of a detector (`dark_1.fit` beside `dark.fit`).
+/// next to `a.fit`. So is the ending of a name whose root resembles that of a detector (`dark_1.fit` next to `dark.fit`).
 /// Names with unusual characters, or without an ending, get the number of the multiframe.
 pub fn root(image: &str, multiframe_id: MultiframeId) -> String {
     // Three kinds of roots: without a dot; with a dot and no mark; with a mark, which no two multiframes share. No root

@@ -1,6 +1,6 @@
 //! The products of the archive: each use case as a definition.
 //!
-//! [`DEFINITIONS`] is the register. What plans, prints, checks or counts per product asks the definition, and the CHECK lists of the
+//! [`DEFINITIONS`] is the register. Code that plans, prints, checks or counts per product uses the definition, and the CHECK lists of the
 //! control tables are generated from it. Code that makes or publishes a product is bound to its definition in one place each:
 //! `node::Makers` and the publication of the archive. A new product is a definition here and an entry there.
 

@@ -124,7 +124,7 @@ pub enum Keeping {
     Lake,
 }
 
-/// The layout of a table's rows in the lake: what makes it a lake table, besides its columns.
+/// The layout of a table's rows in the lake: what makes it a lake table, in addition to its columns.
 ///
 /// Every lake table has the columns `programme_id` (owner of the rows, one per file) and `begin_event` (written by
 /// ingest). Names and numbers here are stored in archives: they do not change once they are released.

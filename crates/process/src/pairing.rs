@@ -309,7 +309,7 @@ fn by_identity(
 ) -> Option<Pair> {
     let mut stated: Vec<(&Scheme, &BTreeSet<usize>)> =
         schemes.iter().filter_map(|s| Some((s, s.opinions[table].as_ref()?))).collect();
-    // A name that contains no image's name is no evidence beside equal keywords.
+    // A name that contains no image's name is no evidence where keywords are equal.
     let by_parts = contained.opinions[table].as_ref();
     stated.extend(
         by_parts

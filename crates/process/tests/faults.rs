@@ -32,7 +32,7 @@ struct Fault {
     /// Its file, 60 x 40 pixels.
     cards: Vec<String>,
     /// Table, column, value.
-    right: Vec<(&'static str, &'static str, Right)>,
+    right: Values,
     /// Codes of the findings, in any order.
     findings: Vec<&'static str>,
 }
@@ -85,38 +85,60 @@ const PTF: [&str; 19] = [
     "PV2_4   =                 0.01",
 ];
 
-fn centre(ra: f64, dec: f64) -> Vec<(&'static str, &'static str, Right)> {
+fn centre(ra: f64, dec: f64) -> Values {
     vec![
         ("astrometry", "central_ra", Near(ra, DEGREES)),
         ("astrometry", "central_dec", Near(dec, DEGREES)),
     ]
 }
 
-fn mjd(value: f64) -> Vec<(&'static str, &'static str, Right)> {
+fn mjd(value: f64) -> Values {
     vec![("multiframe", "mjd_obs", Near(value, 1e-9))]
 }
 
-fn nowhere() -> Vec<(&'static str, &'static str, Right)> {
+fn nowhere() -> Values {
     ["central_ra", "central_dec", "l", "b", "htm_id", "healpix29", "footprint", "ra1", "min_ra"]
         .map(|column| ("astrometry", column, Null))
         .into()
 }
 
+/// The finding about times that contradict each other.
+const CONTRADICTED: &[&str] = &["time_contradicted"];
+
+/// Values of columns that are right: table, column, value.
+type Values = Vec<(&'static str, &'static str, Right)>;
+
+fn fault(name: &'static str, cards: &[&str], right: Values, findings: &[&'static str]) -> Fault {
+    Fault { name, cards: sky(cards), right, findings: findings.to_vec() }
+}
+
+fn and(mut one: Values, more: Values) -> Values {
+    one.extend(more);
+    one
+}
+
+fn text(column: &'static str, value: &'static str) -> Values {
+    vec![("multiframe", column, Text(value))]
+}
+
 fn faults() -> Vec<Fault> {
-    let fault = |name, cards: &[&str], right, findings: &[&'static str]| Fault {
-        name,
-        cards: sky(cards),
-        right,
-        findings: findings.to_vec(),
-    };
-    let and = |mut one: Vec<_>, more: Vec<_>| {
-        one.extend(more);
-        one
-    };
-    let text = |column, value| vec![("multiframe", column, Text(value))];
-    let found = &["time_contradicted"];
-    let mut faults = vec![
-        // Dates and times of day.
+    let groups = [
+        dates(),
+        time_scales(),
+        leap_seconds(),
+        contradicted_times(),
+        ut_beside_other_times(),
+        ends(),
+        frames(),
+        older_spellings(),
+        texts_of_c_and_two_distortions(),
+    ];
+    groups.into_iter().flatten().collect()
+}
+
+/// Dates and times of day in one keyword or two.
+fn dates() -> Vec<Fault> {
+    vec![
         fault(
             "date_and_time_obs",
             &["DATE-OBS= '2011-01-07'", "TIME-OBS= '08:33:20.5'"],
@@ -153,6 +175,12 @@ fn faults() -> Vec<Fault> {
             and(mjd(50820.35648726852), text("date_obs", "1998-01-07T08:33:20.5")),
             &[],
         ),
+    ]
+}
+
+/// Time scales, and spellings of a date.
+fn time_scales() -> Vec<Fault> {
+    vec![
         fault(
             "timesys_tai",
             &["DATE-OBS= '2011-01-07T08:33:20.5'", "TIMESYS = 'TAI'"],
@@ -183,6 +211,12 @@ fn faults() -> Vec<Fault> {
             and(mjd(55568.35648726852), text("date_obs", "2011-01-07T08:33:20.5")),
             &["time_spelling"],
         ),
+    ]
+}
+
+/// Seconds 60.
+fn leap_seconds() -> Vec<Fault> {
+    vec![
         fault("leap_second", &["DATE-OBS= '2016-12-31T23:59:60.5'"], mjd(57754.00000578704), &[]),
         fault(
             "no_leap_second",
@@ -232,7 +266,12 @@ fn faults() -> Vec<Fault> {
             vec![("multiframe", "mjd_obs", Null)],
             &["keyword_mistyped"],
         ),
-        // Midnight counts, as in astropy. The other keyword is a finding.
+    ]
+}
+
+/// Midnight counts, as in astropy; another keyword that contradicts the date is a finding.
+fn contradicted_times() -> Vec<Fault> {
+    vec![
         fault(
             "midnight_and_ut",
             &["DATE-OBS= '2011-01-07T00:00:00'", "UT      = '08:33:20.5'"],
@@ -249,15 +288,20 @@ fn faults() -> Vec<Fault> {
             "ut_of_another_hour",
             &[TIMED, "UT      = '09:33:20.5'"],
             mjd(55568.35648726852),
-            found,
+            CONTRADICTED,
         ),
         fault(
             "ut_before_the_start",
             &[TIMED, "UT      = '08:33:09'"],
             mjd(55568.35648726852),
-            found,
+            CONTRADICTED,
         ),
-        fault("ut_after_the_end", &[TIMED, "UT      = '08:33:42'"], mjd(55568.35648726852), found),
+        fault(
+            "ut_after_the_end",
+            &[TIMED, "UT      = '08:33:42'"],
+            mjd(55568.35648726852),
+            CONTRADICTED,
+        ),
         // Of the middle or the end of the exposure of 10 s, or without seconds.
         fault("ut_of_the_end", &[TIMED, "UT      = '08:33:30.5'"], mjd(55568.35648726852), &[]),
         fault("ut_without_seconds", &[TIMED, "UT      = '08:33'"], mjd(55568.35648726852), &[]),
@@ -267,6 +311,12 @@ fn faults() -> Vec<Fault> {
             mjd(55568.99996527778),
             &[],
         ),
+    ]
+}
+
+/// UT next to other scales and keywords. A whole MJD has lost the time of day.
+fn ut_beside_other_times() -> Vec<Fault> {
+    vec![
         fault(
             "ut_beside_tai",
             &["DATE-OBS= '2011-01-07T08:33:54.5'", "TIMESYS = 'TAI'", "UT      = '08:33:20.5'"],
@@ -277,26 +327,25 @@ fn faults() -> Vec<Fault> {
             "ut_that_is_tai",
             &["DATE-OBS= '2011-01-07T08:33:54.5'", "TIMESYS = 'TAI'", "UT      = '08:33:54.5'"],
             mjd(55568.35648726852),
-            found,
+            CONTRADICTED,
         ),
         fault(
             "ut_beside_mjd",
             &["MJD-OBS =    55568.35648726852", "UT      = '09:33:20.5'"],
             mjd(55568.35648726852),
-            found,
+            CONTRADICTED,
         ),
         fault(
             "time_obs_of_another_day",
             &[TIMED, "TIME-OBS= '2011-01-06T08:33:20.5'"],
             mjd(55568.35648726852),
-            found,
+            CONTRADICTED,
         ),
-        // A whole MJD has lost the time of day.
         fault(
             "whole_mjd_and_time_of_day",
             &[TIMED, "MJD-OBS =                55568"],
             and(mjd(55568.35648726852), text("date_obs", "2011-01-07T08:33:20.5")),
-            found,
+            CONTRADICTED,
         ),
         fault(
             "whole_mjd_after_midnight",
@@ -304,18 +353,23 @@ fn faults() -> Vec<Fault> {
             mjd(55568.00005787037),
             &[],
         ),
-        // Ends.
+    ]
+}
+
+/// Ends of exposures, and epochs.
+fn ends() -> Vec<Fault> {
+    vec![
         fault(
             "end_before_start",
             &[TIMED, "DATE-END= '2011-01-07T08:33:10.5'"],
             vec![("multiframe", "date_end", Null), ("multiframe", "mjd_end", Null)],
-            found,
+            CONTRADICTED,
         ),
         fault(
             "mjd_end_before_start",
             &[TIMED, "MJD-END =           55568.3564"],
             vec![("multiframe", "mjd_end", Null)],
-            found,
+            CONTRADICTED,
         ),
         fault(
             "end_cut_off_to_seconds",
@@ -336,7 +390,7 @@ fn faults() -> Vec<Fault> {
             "ut_of_another_end",
             &[TIMED, "DATE-END= '2011-01-07T08:33:30.5'", "UT-END  = '08:35:30.5'"],
             vec![("multiframe", "mjd_end", Near(55568.35660300926, 1e-9))],
-            found,
+            CONTRADICTED,
         ),
         fault(
             "jepoch",
@@ -356,7 +410,12 @@ fn faults() -> Vec<Fault> {
             vec![("multiframe", "mjd_obs", Null)],
             &["time_of_day_missing"],
         ),
-        // Reference frames.
+    ]
+}
+
+/// Reference frames.
+fn frames() -> Vec<Fault> {
+    vec![
         fault(
             "fk4_b1950",
             &[DATED, "RADESYS = 'FK4'", "EQUINOX =               1950.0"],
@@ -391,7 +450,12 @@ fn faults() -> Vec<Fault> {
             &[],
         ),
         fault("apparent_place", &[DATED, "RADESYS = 'GAPPT'"], nowhere(), &["wcs_unknown_frame"]),
-        // Spellings from before the standard.
+    ]
+}
+
+/// Spellings from before the standard, and distortions.
+fn older_spellings() -> Vec<Fault> {
+    vec![
         fault(
             "pc001001",
             &[
@@ -424,14 +488,17 @@ fn faults() -> Vec<Fault> {
             nowhere(),
             &["wcs_missing_keyword"],
         ),
-    ];
-    // Texts of programs written in C.
-    faults.push(fault(
+    ]
+}
+
+/// Texts of programs written in C, and two distortions in one header.
+fn texts_of_c_and_two_distortions() -> Vec<Fault> {
+    let of_c = fault(
         "nul_padded_text",
         &[DATED, "OBJECT  = 'M31\0\0\0\0\0'           / C string", "FILTER  = 'K\0\0\0\0\0\0\0'"],
         and(text("object", "M31"), text("filter_name", "K")),
         &["unknown_filter"],
-    ));
+    );
     let mut tpv: Vec<&str> = PTF[3..].to_vec();
     tpv.extend([
         DATED,
@@ -439,13 +506,13 @@ fn faults() -> Vec<Fault> {
         "CTYPE2  = 'DEC--TPV'",
         "PV2_6   =                 0.02",
     ]);
-    faults.push(fault(
+    let tpv_and_sip = fault(
         "tpv_and_sip",
         &tpv,
         centre(119.99538208, 29.00295567),
         &["wcs_distortion_not_applied"],
-    ));
-    faults
+    );
+    vec![of_c, tpv_and_sip]
 }
 
 #[test]

@@ -61,14 +61,14 @@ pub(crate) struct Budget {
 #[derive(Debug)]
 struct Run {
     started: Instant,
-    looked: Instant,
+    measured: Instant,
     stopped: Option<Stopped>,
 }
 
 impl Budget {
     pub(crate) fn new(limits: SqlLimits) -> Self {
         let now = Instant::now();
-        let run = Run { started: now, looked: now, stopped: None };
+        let run = Run { started: now, measured: now, stopped: None };
         Self { limits, interrupted: AtomicBool::new(false), run: Mutex::new(run) }
     }
 
@@ -76,7 +76,7 @@ impl Budget {
     pub(crate) fn start(&self) {
         let now = Instant::now();
         self.interrupted.store(false, Ordering::Relaxed);
-        *self.run() = Run { started: now, looked: now, stopped: None };
+        *self.run() = Run { started: now, measured: now, stopped: None };
     }
 
     /// Requests that the running query stop.
@@ -112,10 +112,10 @@ impl Budget {
             return Some(Stopped::Time(limit));
         }
         let limit = self.limits.temporary_bytes?;
-        if now - run.looked < POLL_INTERVAL {
+        if now - run.measured < POLL_INTERVAL {
             return None;
         }
-        run.looked = now;
+        run.measured = now;
         (temporary_bytes() > limit).then_some(Stopped::TemporarySpace(limit))
     }
 

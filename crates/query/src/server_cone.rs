@@ -1,7 +1,7 @@
 //! The rewriting that makes `in_cone(ra, dec, ra0, dec0, radius)` in a WHERE clause fast on a server.
 //!
 //! In a query that uses `detection` or `detection_all` once, with a cone of constants, the ranges of object ids of the
-//! detectors that the cone touches are written beside the call: the server then excludes partitions and uses the
+//! detectors that the cone touches are added next to the call: the server then excludes partitions and uses the
 //! primary key. In doubt nothing is written, and the query is correct but slow.
 
 use super::cone_hint::{arguments, next_call, token_length};

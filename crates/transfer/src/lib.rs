@@ -212,8 +212,8 @@ pub struct Fetched {
 /// The effect that a fetch would have now.
 #[derive(Debug)]
 pub struct Prospect {
-    /// Number of files that would be fetched.
-    pub files: usize,
+    /// Names of the files that would be fetched, in this order.
+    pub files: Vec<String>,
     /// Number of their bytes.
     pub bytes: u64,
     /// Number of files that are already in the library, unchanged.
@@ -281,8 +281,8 @@ pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
     refusals.extend(space::allot(request, &mut listing.wanted)?);
     refusals.extend(listing.manifest.absent(&listing.present));
     Ok(Prospect {
-        files: listing.wanted.len(),
         bytes: listing.wanted.iter().map(|w| w.bytes).sum(),
+        files: listing.wanted.into_iter().map(|w| w.name).collect(),
         unchanged: listing.unchanged.len(),
         refusals,
         skipped: listing.skipped,
@@ -293,7 +293,7 @@ pub fn dry_run(request: &Request<'_>) -> Result<Prospect, TransferFault> {
 /// and has its names; a file that it does not register is fetched again by the next fetch.
 ///
 /// Safe to repeat and to interrupt: a file appears in the library whole, after its content was synced, and
-/// a name that the ledger knows with other content is stored beside the old file, never over it.
+/// a name that the ledger knows with other content is stored next to the old file, never over it.
 ///
 /// # Errors
 /// Fails when the source cannot be listed, the library cannot be written, the disks would not hold it all, or `landed` fails.

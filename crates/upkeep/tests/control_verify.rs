@@ -96,10 +96,11 @@ fn lake_file(site: &Site) -> std::path::PathBuf {
 
 const UNGUARDED: &str = "PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON;";
 
-#[test]
-fn every_kind_of_damage_is_found() {
-    use Damage::{Disk, Sql};
-    let cases: [(&str, Damage); 28] = [
+use Damage::{Disk, Sql};
+
+/// Damage to tables of the archive, by the code of its finding.
+fn damaged_tables() -> Vec<(&'static str, Damage)> {
+    vec![
         ("", Sql("SELECT 1")),
         (
             "broken_reference",
@@ -147,6 +148,12 @@ fn every_kind_of_damage_is_found() {
         ),
         ("batch_rows", Sql("DELETE FROM multiframe_detector_all WHERE rowid = 1")),
         ("round_without_event", Sql("UPDATE unit SET state = 'staged' WHERE unit_id = 2")),
+    ]
+}
+
+/// Damage to files, by the code of its finding.
+fn damaged_files() -> Vec<(&'static str, Damage)> {
+    vec![
         (
             "library_file_missing",
             Disk(|s| std::fs::remove_file(s.library().join("20071011_v1/w00000.fit")).unwrap()),
@@ -182,6 +189,12 @@ fn every_kind_of_damage_is_found() {
             "lake_file_stray",
             Disk(|s| std::fs::write(s.lake().join("detection/mine.parquet"), "x").unwrap()),
         ),
+    ]
+}
+
+/// Damage to DuckLake's own tables, by the code of its finding.
+fn damaged_catalogue() -> Vec<(&'static str, Damage)> {
+    vec![
         (
             "lake_file_without_event",
             Sql(
@@ -206,10 +219,15 @@ fn every_kind_of_damage_is_found() {
                 "CREATE TABLE ducklake_inlined_data_1_1 (row_id INTEGER); INSERT INTO ducklake_inlined_data_1_1 VALUES (1)",
             ),
         ),
-    ];
+    ]
+}
+
+#[test]
+fn every_kind_of_damage_is_found() {
+    let cases = [damaged_tables(), damaged_files(), damaged_catalogue()].into_iter().flatten();
     let dir = tempfile::tempdir().unwrap();
     let whole = whole_site(&dir.path().join("whole"));
-    for (n, (code, damage)) in cases.into_iter().enumerate() {
+    for (n, (code, damage)) in cases.enumerate() {
         let root = dir.path().join(format!("damaged-{n}"));
         assert!(
             Command::new("cp").arg("-a").arg(whole.root()).arg(&root).status().unwrap().success()

@@ -50,8 +50,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     if frames == 0 {
         return Err(exit::gate(no_previews(&site, deliveries.as_deref())?));
     }
-    if !arguments.dry_run {
-        publish(&site, &sections, &path)?;
+    match arguments.dry_run {
+        true => files::may_publish(&path)?,
+        false => publish(&site, &sections, &path)?,
     }
     tell_dry_run(arguments.dry_run);
     say!("contact sheet of {}: {}", counted(frames, "frame"), shown(&path.display().to_string()));

@@ -4,8 +4,10 @@ use super::dry_run::tell_dry_run;
 use crate::exit::{self, Exit};
 use crate::report::say;
 use archive::history::Cause;
+use archive::refusals::Decision;
+use archive::{Archive, ArchiveError};
 use curate::{log, site};
-use model::DeliveryName;
+use model::{DeliveryName, RefusalId};
 use serde_json::{Map, Value};
 
 /// The reason of a decision.
@@ -75,6 +77,22 @@ pub fn cause(reason: &str) -> anyhow::Result<Cause> {
         return Err(exit::usage("--reason is empty"));
     }
     Ok(Cause::new(site::operator(), reason))
+}
+
+/// Makes a decision on refusals, one after the other, until one fails. Returns the number of refusals that were decided, with the
+/// failure.
+pub fn decide_each(
+    archive: &mut Archive,
+    refusals: &[RefusalId],
+    decision: Decision,
+    cause: &Cause,
+) -> (usize, Result<(), ArchiveError>) {
+    for (done, refusal) in refusals.iter().enumerate() {
+        if let Err(error) = archive.decide(*refusal, decision, cause, site::now()) {
+            return (done, Err(error));
+        }
+    }
+    (refusals.len(), Ok(()))
 }
 
 /// Returns a unit as `DELIVERY/USE_CASE`.

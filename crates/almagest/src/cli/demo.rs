@@ -5,7 +5,7 @@ use super::{Format, contact_sheet, init, night as work, run as verbs, simulate, 
 use crate::exit::{self, Exit};
 use crate::report::{quoted, say};
 use curate::site::{self, Site};
-use curate::steps::{Declarations, NightRun, Whole};
+use curate::steps::{Completeness, Declarations, NightRun};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     let site = Site::find(Some(root.clone()))?;
     let deliveries = transfer::opened(&site, &[delivery.to_string_lossy().into_owned()])?;
     let mut night = work::open(site, "demo")?;
-    let declared = Declarations { whole: Whole::AllHere, ..Declarations::default() };
+    let declared = Declarations { completeness: Completeness::Complete, ..Declarations::default() };
     verbs::curate(&mut night, &deliveries, &declared)?;
     work::report(&night);
     if night.interrupted() {

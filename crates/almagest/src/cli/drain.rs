@@ -1,13 +1,13 @@
 //! `almagest drain`.
 
 use super::decision::cause;
-use super::instruction::{StopArguments, instruct, resume};
+use super::instruction::{StopArguments, resume};
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
 use archive::attempts::{AttemptKey, Place};
 use archive::planning::Instruction;
 use curate::scheduler::Curator;
-use curate::site::Site;
+use curate::site::{self, Site};
 use std::path::PathBuf;
 
 /// Empties a host.
@@ -18,8 +18,10 @@ pub fn run(site: Option<PathBuf>, arguments: &StopArguments) -> anyhow::Result<E
     let host = arguments.about.host.clone().unwrap_or_default();
     let site = Site::find(site)?;
     let (cause, is_dry_run) = (cause(&arguments.why.reason)?, arguments.form.dry_run);
-    let subject = instruct(&site, arguments, &Instruction::Drain, &cause)?;
     let mut curator = Curator::open_or_rehearse(site, &cause.who, "drain", is_dry_run)?;
+    let site = curator.site().clone();
+    let subject = arguments.about.known(&site, curator.archive())?;
+    curator.archive().instruct(&subject, &Instruction::Drain, &cause, site::now())?;
     let is_there = |_: &AttemptKey, place: &Place| place.host == host;
     let cancelled = match (curator.reaches(), is_dry_run) {
         (false, _) => None,

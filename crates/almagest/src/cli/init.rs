@@ -61,6 +61,8 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
     if arguments.dry_run {
         check(&arguments.site, &database)?;
         archive::check_server(&database)?;
+        let root = &arguments.site;
+        files::may_create_dir(root).with_context(|| format!("cannot make {}", root.display()))?;
         say!("would create site {site}");
         return Ok(Exit::Done);
     }

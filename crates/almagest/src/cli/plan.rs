@@ -44,7 +44,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let mut curator = Curator::open(site, &site::operator(), "plan")?;
     let (document, record) = match arguments.dry_run {
-        true => (curator.look()?, None),
+        true => (curator.preview_plan()?, None),
         false => curator.propose()?,
     };
     if arguments.json {

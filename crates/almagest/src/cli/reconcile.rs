@@ -1,7 +1,7 @@
 //! `almagest reconcile`: source, library and archive compared, and one repaired from another.
 
 use super::dry_run::tell_dry_run;
-use super::soundness::look;
+use super::soundness::compare;
 use super::{ScopeArguments, night};
 use crate::exit::{self, Exit};
 use crate::report::{Table, bytes, counted, say, shown, tell};
@@ -10,14 +10,14 @@ use curate::note;
 use curate::scope::chosen;
 use curate::site::{self, Site};
 use curate::sources::{self, Origin};
-use curate::steps::{Declarations, DeliveryFetch, NightRun, prospect};
+use curate::steps::{Declarations, DeliveryFetch, NightRun, prospect, prospect_in_place};
 use model::DeliveryName;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use transfer::Pace;
 use transfer::source::{Connection, Directory, EntryKind, Found, Probe, Source, SourceFault};
+use transfer::{Pace, Prospect};
 
 /// The side to trust when source, library and archive differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -163,7 +163,7 @@ fn compared(
         let mut holdings = archive.holdings(Some(name))?;
         for holding in holdings.iter_mut().filter(|h| h.is_current && files.contains(&h.name)) {
             let path = site.place.library_file(&holding.path);
-            holding.soundness = Some(look(&path, holding, &Pace::new(0.0)));
+            holding.soundness = Some(compare(&path, holding, &Pace::new(0.0)));
         }
         if let Some(unknown) = files.iter().find(|f| holdings.iter().all(|h| h.name != **f)) {
             return Err(exit::gate(format!("{name} has no file {unknown:?}")));
@@ -428,7 +428,7 @@ fn rehearse(site: &Site, all: &[Compared], right: Right, changes: Changes) -> an
                 for (origin, directory) in &compared.origins {
                     let place = (origin, directory.as_str());
                     let (_, due) = prospect(site, &archive, &profiles, place, &declared)?;
-                    let files = counted(due.files as u64, "file");
+                    let files = counted(due.files.len() as u64, "file");
                     let name = shown(name);
                     changes.report(&format!("fetch {files} of {name}, {}", bytes(due.bytes)));
                 }
@@ -439,16 +439,31 @@ fn rehearse(site: &Site, all: &[Compared], right: Right, changes: Changes) -> an
                         tell_older(&directory);
                         continue;
                     }
-                    for file in names {
-                        let change = format!("register {} of {}", shown(&file), shown(name));
-                        changes.report(&change);
-                    }
+                    let origin = in_place(&directory, names);
+                    let due = prospect_in_place(site, &archive, &profiles, (&origin, name))?;
+                    report_due(name, due, changes);
                 }
             }
             Right::Archive => {}
         }
     }
     Ok(())
+}
+
+/// Reports the strays that would be registered, refused and skipped.
+fn report_due(delivery: &DeliveryName, due: Prospect, changes: Changes) {
+    let delivery = shown(delivery);
+    let registered =
+        due.files.into_iter().map(|file| format!("register {} of {delivery}", shown(&file)));
+    let refused = due.refusals.into_iter().map(|refusal| {
+        let (file, code, message) = (shown(&refusal.file), refusal.code, shown(&refusal.message));
+        format!("refuse {file} of {delivery}: {code}: {message}")
+    });
+    let skipped = due
+        .skipped
+        .into_iter()
+        .map(|entry| format!("skip {} of {delivery}: {}", shown(&entry.name), shown(&entry.why)));
+    registered.chain(refused).chain(skipped).for_each(|change| changes.report(&change));
 }
 
 /// Returns true for the directory of a delivery's current files.
@@ -539,11 +554,16 @@ fn take_in(
         tell_older(directory);
         return Ok(());
     }
-    let root = directory.parent().unwrap_or(directory).to_owned();
-    let origin = sources::in_library(SomeFiles { directory: Directory::new(root), only });
+    let origin = in_place(directory, only);
     let fetch = DeliveryFetch::new(&origin, delivery, &|_| true, &|_| (false, None));
     night.fetch(&DeliveryFetch { is_library: true, ..fetch })?;
     Ok(())
+}
+
+/// Returns the origin of some files of a directory in the library.
+fn in_place(directory: &Path, only: BTreeSet<String>) -> Origin {
+    let root = directory.parent().unwrap_or(directory).to_owned();
+    sources::in_library(SomeFiles { directory: Directory::new(root), only })
 }
 
 /// A directory of which only some files are visible.

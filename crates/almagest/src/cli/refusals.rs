@@ -1,6 +1,6 @@
 //! `almagest refusals`.
 
-use super::decision::{Form, Reason, cause};
+use super::decision::{Form, Reason, cause, decide_each};
 use super::explain;
 use crate::exit::{self, Exit};
 use crate::report::{Table, counted, say, say_part, shown, tell, utc};
@@ -272,8 +272,8 @@ fn is_takeable(record: &RefusalRecord) -> bool {
 
 /// Returns the state, and whether the refused data are used anyway.
 fn state_of(record: &RefusalRecord) -> String {
-    let taken = if record.taken { ", taken" } else { "" };
-    format!("{}{taken}", record.state.name())
+    let overruled = if record.overruled { ", overruled" } else { "" };
+    format!("{}{overruled}", record.state.name())
 }
 
 fn find(records: &[RefusalRecord], number: RefusalId) -> anyhow::Result<&RefusalRecord> {
@@ -314,7 +314,7 @@ fn as_json(record: &RefusalRecord) -> Value {
         "row_ranges": r.row_ranges,
         "parked": r.parked,
         "state": record.state.name(),
-        "taken": record.taken,
+        "overruled": record.overruled,
         "occurrences": record.occurrences,
         "first_seen": site::iso(record.first_seen),
         "last_seen": site::iso(record.last_seen),
@@ -329,7 +329,7 @@ fn check_decision(decision: Decision, chosen: &[&RefusalRecord]) -> anyhow::Resu
         Decision::Retry => !matches!(record.state, RefusalState::Retried | RefusalState::Resolved),
         Decision::Accept | Decision::Dismiss => record.state == RefusalState::Open,
         Decision::Take => {
-            !record.taken && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
+            !record.overruled && matches!(record.state, RefusalState::Open | RefusalState::Accepted)
         }
     };
     if decision == Decision::Take
@@ -362,7 +362,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         state: which.code.is_some().then_some(RefusalState::Open),
         file: None,
     })?;
-    let chosen: Vec<&RefusalRecord> = if which.code.is_some() {
+    let mut chosen: Vec<&RefusalRecord> = if which.code.is_some() {
         records.iter().collect()
     } else {
         let numbers: BTreeSet<RefusalId> = which.numbers.iter().copied().collect();
@@ -378,12 +378,14 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         Decision::Dismiss => ("dismiss", "dismissed"),
         Decision::Retry => ("retry", "to be retried"),
     };
-    for record in &chosen {
-        archive.decide(record.refusal_id, decision, &cause, site::now())?;
+    let numbers: Vec<RefusalId> = chosen.iter().map(|record| record.refusal_id).collect();
+    let (decided, outcome) = decide_each(&mut archive, &numbers, decision, &cause);
+    if decided == 0 {
+        outcome?;
+        return Ok(Exit::Done);
     }
-    if decision == Decision::Retry {
-        choose_profiles(site, &mut archive, &chosen, &cause)?;
-    }
+    // The decisions before a failure hold, and are logged and reported.
+    chosen.truncate(decided);
     let mut next: Vec<Vec<Advice>> = Vec::new();
     if matches!(decision, Decision::Retry | Decision::Take) {
         next.extend(chosen.iter().map(|r| gate::redo(site, &archive, &r.delivery, r.stage)));
@@ -392,7 +394,7 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
     }
     let as_json = |r: &&RefusalRecord| json!({"number": r.refusal_id, "file": r.refusal.file, "code": r.refusal.code});
     let details = json!({"refusals": chosen.iter().map(as_json).collect::<Vec<_>>()});
-    which.form.report((act, &subject(&chosen)), &cause, details, || {
+    let exit = which.form.report((act, &subject(&chosen)), &cause, details, || {
         for record in &chosen {
             let (number, code) = (record.refusal_id, &record.refusal.code);
             say!("refusal {number} ({} {code}) {word}", shown(&place(record)));
@@ -400,7 +402,12 @@ fn decide(site: &Site, decision: Decision, which: &Decide) -> anyhow::Result<Exi
         for commands in next.iter().take(10) {
             say!("next: {}", advice::commands(commands));
         }
-    })
+    })?;
+    if decision == Decision::Retry {
+        choose_profiles(site, &mut archive, &chosen, &cause)?;
+    }
+    outcome?;
+    Ok(exit)
 }
 
 /// Chooses the profiles of refused files again: a retry with an unfitting profile would meet the same refusal.

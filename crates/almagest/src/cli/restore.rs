@@ -77,6 +77,7 @@ pub fn run(arguments: &Arguments) -> anyhow::Result<Exit> {
 /// Prints what a restore would copy, after its checks.
 fn would_restore(arguments: &Arguments, database: &archive::Database) -> anyhow::Result<Exit> {
     let Arguments { backup, site, roles, .. } = arguments;
+    files::may_create_dir(site).with_context(|| format!("cannot make {}", site.display()))?;
     let _alone = match site.exists() {
         true => Some(upkeep::migrate::Alone::on(&archive::Site::at(site)?)?),
         false => None,

@@ -1,12 +1,12 @@
 //! `almagest retry`.
 
-use super::decision::{Form, OptionalReason, cause};
+use super::decision::{Form, OptionalReason, cause, decide_each};
 use super::subject::About;
 use crate::exit::{self, Exit};
 use crate::report::{counted, say};
 use archive::refusals::{Decision, RefusalFilter, RefusalState};
 use curate::advice;
-use curate::site::{self, Site};
+use curate::site::Site;
 use model::{Advice, DeliveryName, Night, RefusalCode};
 use std::path::PathBuf;
 
@@ -32,24 +32,31 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let filter = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
     let nights: std::collections::HashMap<DeliveryName, Option<Night>> =
         archive.status()?.deliveries.into_iter().map(|d| (d.name, d.night)).collect();
-    let mut retried = 0;
+    let mut given_up = Vec::new();
     for refusal in archive.refusals(&filter)? {
         let archive::refusals::Stage::Task(use_case) = refusal.stage else { continue };
         let night = nights.get(&refusal.delivery).copied().flatten();
         let is_given_up = refusal.refusal.code == RefusalCode::TASK_FAILED;
         if is_given_up && subject.covers(&refusal.delivery, night, use_case) {
-            archive.decide(refusal.refusal_id, Decision::Retry, &cause, site::now())?;
-            retried += 1;
+            given_up.push(refusal.refusal_id);
         }
     }
-    if retried == 0 {
+    if given_up.is_empty() {
         return Err(exit::gate(format!(
             "nothing of {subject} was given up: {}",
             advice::command(&Advice::Refusals)
         )));
     }
+    let (retried, outcome) = decide_each(&mut archive, &given_up, Decision::Retry, &cause);
+    if retried == 0 {
+        outcome?;
+        return Ok(Exit::Done);
+    }
+    // The decisions before a failure hold, and are logged and reported.
     let details = serde_json::json!({"files": retried});
-    arguments.form.report(("retry", &subject.to_string()), &cause, details, || {
-        say!("{subject}: {} to be redone in the next round", counted(retried, "file"));
-    })
+    let exit = arguments.form.report(("retry", &subject.to_string()), &cause, details, || {
+        say!("{subject}: {} to be redone in the next round", counted(retried as u64, "file"));
+    })?;
+    outcome?;
+    Ok(exit)
 }

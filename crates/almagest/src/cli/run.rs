@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::report::say;
 use curate::scope::chosen;
 use curate::site::Site;
-use curate::steps::{Declarations, NightRun, Whole, came_from, gate};
+use curate::steps::{Completeness, Declarations, NightRun, came_from, gate};
 use model::{Advice, DeliveryName};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -64,9 +64,15 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         given => (opened(&site, given)?, Vec::new()),
     };
     arguments.identity.check(deliveries.len())?;
-    let whole = if arguments.more_to_come { Whole::MoreToCome } else { Whole::AllHere };
-    let declared =
-        Declarations { identity: arguments.identity.identity(), whole, ..Declarations::default() };
+    let completeness = match arguments.more_to_come {
+        true => Completeness::MoreExpected,
+        false => Completeness::Complete,
+    };
+    let declared = Declarations {
+        identity: arguments.identity.identity(),
+        completeness,
+        ..Declarations::default()
+    };
     if !arguments.force {
         let fetch =
             arguments.deliveries.iter().map(|place| Advice::TransferFrom { place: place.clone() });

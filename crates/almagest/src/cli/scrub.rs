@@ -2,7 +2,7 @@
 
 use super::ScopeArguments;
 use super::dry_run::tell_dry_run;
-use super::soundness::look;
+use super::soundness::compare;
 use crate::exit::Exit;
 use crate::report::{bytes, say, shown};
 use archive::library::{Holding, Soundness};
@@ -57,7 +57,7 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
         if stop.load(Ordering::Relaxed) || until.is_some_and(|until| Instant::now() >= until) {
             break;
         }
-        let soundness = look(&site.place.library_file(&holding.path), holding, &pace);
+        let soundness = compare(&site.place.library_file(&holding.path), holding, &pace);
         (read_files, read_bytes) = (read_files + 1, read_bytes + holding.bytes);
         found.push((holding.file_id, soundness));
         if soundness != Soundness::Intact {

@@ -7,7 +7,7 @@ use std::path::Path;
 use transfer::Pace;
 
 /// Reads one file and compares it with its record.
-pub fn look(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
+pub fn compare(path: &Path, holding: &Holding, pace: &Pace) -> Soundness {
     let file = match files::open_regular(path) {
         Ok(file) => file,
         Err(files::OpenFault::Missing) => return Soundness::Missing,

@@ -62,8 +62,8 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     }
     let known: BTreeMap<_, _> =
         status.deliveries.iter().map(|d| (d.name.as_str(), (&d.state, &d.awaited))).collect();
-    type Looked = (Vec<Delivery>, Vec<(String, String)>);
-    let look = |origin: &Origin| -> Result<Looked, transfer::SourceFault> {
+    type Listed = (Vec<Delivery>, Vec<(String, String)>);
+    let list = |origin: &Origin| -> Result<Listed, transfer::SourceFault> {
         let (mut deliveries, found) = (Vec::new(), origin.deliveries(&profiles)?);
         for name in found.names {
             let names = origin.source.probe(&name)?.names.len();
@@ -80,9 +80,9 @@ pub fn run(site: Option<PathBuf>, arguments: &Arguments) -> anyhow::Result<Exit>
     let found: Vec<Found> = origins
         .iter()
         .map(|origin| {
-            let looked = look(origin);
-            let fault = looked.as_ref().err().map(ToString::to_string);
-            let (deliveries, skipped) = looked.unwrap_or_default();
+            let listed = list(origin);
+            let fault = listed.as_ref().err().map(ToString::to_string);
+            let (deliveries, skipped) = listed.unwrap_or_default();
             Found {
                 name: origin.name.clone(),
                 address: origin.address.clone(),

@@ -407,7 +407,7 @@ fn sources_text(state: &ArrivalsStatus, status: &Status) -> String {
         table.row([
             name.clone(),
             source.state.to_string(),
-            source.looked.map(|looked| utc(looked.get())).unwrap_or_default(),
+            source.scanned.map(|scanned| utc(scanned.get())).unwrap_or_default(),
             source.address.clone(),
             source.fault.clone().unwrap_or_default(),
         ]);

@@ -200,7 +200,7 @@ pub fn expected_as_json(expected: &[Expected]) -> Value {
             .map(|s| json!({"file": s.name, "code": s.code.name(), "why": s.why}));
         json!({
             "delivery": delivery,
-            "files": prospect.files,
+            "files": prospect.files.len(),
             "bytes": prospect.bytes,
             "unchanged": prospect.unchanged,
             "refusals": refusals.collect::<Vec<_>>(),
@@ -218,7 +218,7 @@ pub fn say_expected(expected: Vec<Expected>) {
     for Expected { delivery: name, prospect } in expected {
         table.row([
             name.to_string(),
-            grouped(prospect.files as u64),
+            grouped(prospect.files.len() as u64),
             bytes(prospect.bytes),
             grouped(prospect.unchanged as u64),
         ]);

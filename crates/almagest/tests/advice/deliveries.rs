@@ -289,6 +289,12 @@ pub(crate) fn a_newer_catalogue_is_refused_in_part() -> Vec<&'static str> {
     let undo = Advice::SupersedeUndo { delivery: delivery.parse().unwrap() };
     tried.run(&ended, &undo).ended(0);
     assert_eq!(detections(&desk), all);
+    let told = explain().ended(0);
+    let line = "the detections of ext_num 3 were ended by decision of";
+    assert!(
+        told.contains(line) && told.contains("about the detections of ext_num 3 was undone by"),
+        "{told}"
+    );
     let supersede = Advice::Supersede { delivery: delivery.parse().unwrap() };
     tried.run(&desk.at_site(&["findings", "--delivery", NIGHT]), &supersede).ended(0);
     assert_eq!(detections(&desk), ended_all);

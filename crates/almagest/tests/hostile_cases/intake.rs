@@ -211,7 +211,7 @@ fn a_stale_datasum_is_accepted_by_the_operator_or_the_profile() {
         assert_eq!(detectors(), 4);
         assert_eq!(found(&desk, "datasum_mismatch").len(), 1, "it is marked");
         let show = desk.at_site(&["refusals", "show", &stale]).ended(0);
-        assert!(show.contains("accepted, taken"), "{show}");
+        assert!(show.contains("accepted, overruled"), "{show}");
         assert_eq!(desk.at_site(&take).code, Some(5), "once is enough");
         // A second transfer of the file changes nothing.
         desk.run(&delivery);

@@ -101,6 +101,42 @@ fn a_decision_needs_a_reason_and_a_refusal() {
     assert_eq!((&still["state"], changes(&still)), (&json!("open"), vec![]), "nothing was decided");
 }
 
+/// A decision on several refusals that fails at one of them is reported and logged for those before it.
+#[test]
+fn decisions_before_a_failure_are_reported_and_logged() {
+    for act in ["accept", "dismiss", "retry"] {
+        let night = night(&["text", "fifo"]);
+        let mut numbers = ["not_fits", "not_a_file_fifo"]
+            .map(|code| night.refusal(code)["number"].as_u64().unwrap());
+        numbers.sort_unstable();
+        let [first, second] = numbers.map(|number| number.to_string());
+        let database = rusqlite::Connection::open(night.desk.site.join("archive.db")).unwrap();
+        let trigger = format!(
+            "CREATE TRIGGER a_fault BEFORE UPDATE ON refusal WHEN NEW.refusal_id = {second}
+             BEGIN SELECT RAISE(ABORT, 'a fault of the test'); END"
+        );
+        database.execute_batch(&trigger).unwrap();
+        let words = ["refusals", act, &first, &second, "--reason", "a test", "--json"];
+        let said = night.desk.at_site(&words);
+        assert!(
+            said.code != Some(0) && said.err.contains(&format!("refusal {second}")),
+            "{said:?}"
+        );
+        let reported: Value = serde_json::from_str(&said.out).unwrap();
+        assert_eq!(reported["subject"], json!(format!("refusal {first}")), "{reported}");
+        assert_eq!(reported["refusals"].as_array().unwrap().len(), 1, "{reported}");
+        let log = std::fs::read_to_string(night.desk.site.join("logs/almagest.log")).unwrap();
+        let logged: Vec<&str> = log.lines().filter(|l| l.contains("event=decision")).collect();
+        assert_eq!(logged.len(), 1, "{log}");
+        assert!(logged[0].contains(&format!("{act} refusal {first}")), "{logged:?}");
+        // The failure of the first decision is the whole result.
+        let said = night.desk.at_site(&["refusals", act, &second, "--reason", "a test", "--json"]);
+        assert!(said.code != Some(0) && said.out.is_empty(), "{said:?}");
+        database.execute_batch("DROP TRIGGER a_fault").unwrap();
+        night.desk.at_site(&["refusals", act, &second, "--reason", "a test"]).ended(0);
+    }
+}
+
 #[test]
 fn accepted_and_dismissed_ones_stay_so() {
     let night = night(&["text", "fifo"]);

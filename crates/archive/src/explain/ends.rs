@@ -1,6 +1,6 @@
 //! Why rows are no longer shown: ended by a newer version, a retraction or a decision, or purged. Start at [`explain_end`].
 
-use super::sheets::{Ending, FileFactsheet, SupersessionDecision};
+use super::sheets::{Ending, FileFactsheet, SupersessionDecision, UndoneDecision};
 use super::{Explanation, Suggestion, utc};
 use crate::history::Cause;
 use crate::retraction::purge::PurgedRound;
@@ -33,13 +33,25 @@ pub(super) fn explain_ends(file: &FileFactsheet, out: &mut Explanation) {
         }
     }
     if let Some(decision) = &file.superseded_detectors {
-        let numbers: Vec<String> = decision.ext_nums.iter().map(ToString::to_string).collect();
-        explain_decision(
-            &format!("the detections of ext_num {}", numbers.join(", ")),
-            decision,
-            out,
-        );
+        explain_decision(&detections_of(&decision.ext_nums), decision, out);
     }
+    for decision in &file.undone_decisions {
+        let UndoneDecision { event, undone_event, .. } = decision;
+        let (of, when) = (detections_of(&decision.ext_nums), utc(decision.happened));
+        let Cause { who, why } = &decision.cause;
+        out.lines.push(format!(
+            "{of} were ended by decision of {who} in event {event} on {when}: {why}"
+        ));
+        let (Cause { who, why }, when) = (&decision.undo_cause, utc(decision.undone));
+        out.lines.push(format!(
+            "the decision of event {event} about {of} was undone by {who} in event {undone_event} on {when}: {why}"
+        ));
+    }
+}
+
+fn detections_of(ext_nums: &[i64]) -> String {
+    let numbers: Vec<String> = ext_nums.iter().map(ToString::to_string).collect();
+    format!("the detections of ext_num {}", numbers.join(", "))
 }
 
 /// Explains why rows are no longer shown.

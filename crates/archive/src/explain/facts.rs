@@ -355,7 +355,7 @@ fn refusal_of_all<'r>(
 ) -> Option<&'r RefusalRecord> {
     // A refusal of rows does not refuse the other rows of its HDU.
     let is_whole = |r: &&RefusalRecord| r.refusal.row_ranges.is_empty();
-    let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.taken;
+    let is_in_force = |r: &&RefusalRecord| r.state != RefusalState::Resolved && !r.overruled;
     let refusals: Vec<&RefusalRecord> = refusals.filter(is_whole).filter(is_in_force).collect();
     // The number of HDUs does not include those without rows.
     let of_hdus = refusals.iter().filter(|r| r.refusal.code != RefusalCode::ZERO_ROWS);
@@ -460,6 +460,7 @@ fn add_endings(
         let sql = "SELECT max(end_event) FROM multiframe_all WHERE multiframe_id = ?1";
         sheet.metadata_end = ending(sql, params![multiframe.get()], UseCase::Metadata)?;
     }
+    sheet.undone_decisions = found::undone_decisions(c, multiframe)?;
     if sheet.detections > 0 {
         sheet.superseded_detectors = found::superseded_detectors(c, multiframe)?;
     } else {

@@ -3,7 +3,9 @@
 use crate::error::ArchiveFault;
 use crate::explain::sheets::{
     DetectorFactsheet, Ending, ObjectFactsheet, PositionFactsheet, SupersessionDecision,
+    UndoneDecision,
 };
+use crate::history::Cause;
 use crate::products;
 use crate::rounds::parsed;
 use crate::time::time_of;
@@ -220,6 +222,41 @@ pub(crate) fn superseded_detectors(
         ext_nums,
         is_replaced: !products::newer_with(c, multiframe, UseCase::Catalogue)?.is_empty(),
     }))
+}
+
+/// Returns the undone decisions about detections of an image that its own newer catalogue lacks, oldest first.
+pub(crate) fn undone_decisions(
+    c: &Connection,
+    multiframe: MultiframeId,
+) -> Result<Vec<UndoneDecision>, ArchiveFault> {
+    let mut select = c.prepare_cached(
+        "SELECT held.ext_num, decided.event_id, decided.happened, decided.who, decided.why,
+             undo.event_id, undo.happened, undo.who, undo.why
+         FROM product_detector AS held JOIN event AS decided ON decided.event_id = held.undone_supersession
+             JOIN event AS undo ON undo.event_id = held.undone_event
+         WHERE held.multiframe_id = ?1 ORDER BY 2, 6, 1",
+    )?;
+    let mut rows = select.query([multiframe.get()])?;
+    let mut found: Vec<UndoneDecision> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (event, undone_event) = (row.id::<EventId>(1)?, row.id::<EventId>(5)?);
+        if let Some(last) = found.last_mut()
+            && (last.event, last.undone_event) == (event, undone_event)
+        {
+            last.ext_nums.push(row.get(0)?);
+            continue;
+        }
+        found.push(UndoneDecision {
+            ext_nums: vec![row.get(0)?],
+            event,
+            happened: time_of(&row.get::<String>(2)?)?,
+            cause: Cause::new(row.get::<String>(3)?, row.get::<String>(4)?),
+            undone_event,
+            undone: time_of(&row.get::<String>(6)?)?,
+            undo_cause: Cause::new(row.get::<String>(7)?, row.get::<String>(8)?),
+        });
+    }
+    Ok(found)
 }
 
 /// Returns an object id in each programme that assigned it.

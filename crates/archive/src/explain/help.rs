@@ -262,7 +262,7 @@ mod tests {
             survey: Some("wfcam".parse().unwrap()),
             image: Some("w1.fit".to_owned()),
             state: Open,
-            taken: false,
+            overruled: false,
             occurrences: 1,
             first_seen: crate::Timestamp::default(),
             last_seen: crate::Timestamp::default(),

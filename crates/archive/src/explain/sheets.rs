@@ -3,6 +3,7 @@
 use crate::Timestamp;
 use crate::batches::RangeState;
 use crate::findings::Drift;
+use crate::history::Cause;
 use crate::products::kept::KeptProduct;
 use crate::refusals::RefusalRecord;
 use crate::retraction::purge::PurgedRound;
@@ -131,6 +132,8 @@ pub struct FileFactsheet {
     /// The decision in force that ended detections of some of the file's detectors, when the archive shows those of other
     /// detectors.
     pub superseded_detectors: Option<SupersessionDecision>,
+    /// The undone decisions to end detections of some of the image's detectors, oldest first.
+    pub undone_decisions: Vec<UndoneDecision>,
     /// The event that ended its previews, when the archive shows none.
     pub previews_end: Option<Ending>,
     /// True when the file's retracted rounds can be restored.
@@ -214,6 +217,25 @@ pub struct SupersessionDecision {
     pub retracted: Option<DeliveryName>,
     /// True when a newer frame has the product by now.
     pub is_replaced: bool,
+}
+
+/// An undone decision to end detections of an image although its newer catalogue lacks them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UndoneDecision {
+    /// The extension numbers of the detectors.
+    pub ext_nums: Vec<i64>,
+    /// Number of its event.
+    pub event: EventId,
+    /// Time of the decision.
+    pub happened: Timestamp,
+    /// The decision's author and reason.
+    pub cause: Cause,
+    /// Number of the event that undid the decision.
+    pub undone_event: EventId,
+    /// Time of the undo.
+    pub undone: Timestamp,
+    /// The undo's author and reason.
+    pub undo_cause: Cause,
 }
 
 /// An object id of a programme.

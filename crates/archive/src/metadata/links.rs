@@ -1,7 +1,7 @@
 //! Links between frames: a header names components and calibration frames, which may be ingested before or after, and
 //! replaced by newer content.
 //!
-//! A link is a column that refers to a multiframe (`flat_id`, `component_multiframe_id`) beside one that holds the name
+//! A link is a column that refers to a multiframe (`flat_id`, `component_multiframe_id`) next to one that holds the name
 //! from the header (`flat_name`, `component_name`), in any table with history.
 
 use super::definition::versioned;

@@ -3,7 +3,7 @@
 //! Migration 1 is the baseline: the schema of the first release. Start at [`bring_up`].
 //!
 //! A released migration is never edited: `migrations/checksums.txt` has a checksum of each, and a test compares them. A new
-//! migration gets the next number, in [`MIGRATIONS`], and a test in `migration/upgrades.rs`, which applies it to a filled archive of
+//! migration gets the next number, in [`MIGRATIONS`], and a test in `migrations/upgrades.rs`, which applies it to a filled archive of
 //! the previous schema on both engines.
 
 #[cfg(test)]

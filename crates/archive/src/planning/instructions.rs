@@ -23,7 +23,7 @@ impl Reader {
         self.read("list instructions", instructions)
     }
 
-    /// Returns the units of some deliveries of which nothing new may start. The night beside a name is used for a delivery that
+    /// Returns the units of some deliveries of which nothing new may start. The night next to a name is used for a delivery that
     /// the archive does not know.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The published detections of each detector: the table `product_detector`, and what it implies for `product`.
 //!
-//! The detections of a detector yield only to accepted detections of the same detector. Detectors are matched by CAMNUM, or by
+//! The detections of a detector are superseded only by accepted detections of the same detector. Detectors are matched by CAMNUM, or by
 //! EXTNAME where there is no CAMNUM: in a processing that lacks a detector, or stores the detectors in another order, the
 //! extension numbers belong to other detectors. A round that publishes a catalogue covers the detectors whose HDUs were accepted
 //! ([`publish`]). The other detectors of the image keep their detections, and `uncovered_event` records that.
@@ -273,8 +273,8 @@ pub(crate) fn supersede(
     Ok(())
 }
 
-/// Undoes the decisions in force about detectors of a delivery's images, or of those of one file's frame. Returns the images.
-pub(crate) fn undo_supersession(
+/// Returns the images of a delivery, or of one file's frame, that have decisions in force about their detectors.
+pub(crate) fn with_supersessions(
     tx: &Connection,
     delivery: i64,
     file: Option<&str>,
@@ -287,14 +287,24 @@ pub(crate) fn undo_supersession(
              AND (CAST(?2 AS TEXT) IS NULL OR file.frame_name = ?2)",
     )?;
     let rows = select.query_map(params![delivery, file.map(model::frame_name)], |r| r.get(0))?;
-    let images: BTreeSet<i64> = rows.collect::<Result<_, _>>()?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Undoes the decisions in force about detectors of some images in an event. Each row keeps the decision and the event.
+pub(crate) fn undo_supersessions(
+    tx: &Connection,
+    images: &BTreeSet<i64>,
+    event: EventId,
+) -> Result<(), ArchiveFault> {
     let mut update = tx.prepare_cached(
-        "UPDATE product_detector SET supersession_event = NULL WHERE multiframe_id = ?1 AND supersession_event IS NOT NULL",
+        "UPDATE product_detector
+         SET undone_supersession = supersession_event, undone_event = ?2, supersession_event = NULL
+         WHERE multiframe_id = ?1 AND supersession_event IS NOT NULL",
     )?;
-    for image in &images {
-        update.execute([image])?;
+    for image in images {
+        update.execute(params![image, event.get()])?;
     }
-    Ok(images)
+    Ok(())
 }
 
 /// Ends the shown detections of some detectors.

@@ -1,5 +1,5 @@
-//! The selection of the image of a name that shows each product: detections yield to detections of the same detector, previews to
-//! previews.
+//! The selection of the image of a name that shows each product: detections are superseded by detections of the same detector,
+//! previews by previews.
 //!
 //! The name is that of the frame ([`model::frame_name()`]): a file that was compressed, or has another FITS ending, is the same
 //! frame. Images of one name are the contents of a name in a delivery and the images of that name and survey in the processings

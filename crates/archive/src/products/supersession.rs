@@ -86,7 +86,7 @@ pub(crate) fn list(
     delivery: Option<&DeliveryName>,
 ) -> Result<Vec<KeptProduct>, ArchiveFault> {
     let kept = match delivery {
-        Some(name) => beside(c, delivery_id(c, name)?)?,
+        Some(name) => kept_despite(c, delivery_id(c, name)?)?,
         None => products::kept(c, None)?,
     };
     records(c, &kept)
@@ -94,7 +94,7 @@ pub(crate) fn list(
 
 /// Lists the products that are kept despite a newer delivery: by the earlier processings of its night, and by older contents of
 /// its own files.
-fn beside(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
+fn kept_despite(c: &Connection, newer: i64) -> Result<Vec<Kept>, ArchiveFault> {
     let mut all = of_processings(c, newer)?;
     all.retain(|kept| kept.newer.1 == newer);
     Ok(all)
@@ -368,7 +368,7 @@ pub(crate) fn supersede(
     now: Timestamp,
 ) -> Result<Supersession, ArchiveFault> {
     let delivery = delivery_id(tx, name)?;
-    let mut kept = beside(tx, delivery)?;
+    let mut kept = kept_despite(tx, delivery)?;
     kept.retain(|kept| {
         file.is_none_or(|file| frame_name(file) == frame_name(&kept.name))
             && (use_cases.is_empty() || use_cases.contains(&kept.use_case))
@@ -421,7 +421,7 @@ pub(crate) fn undo(
     superseded.retain(|(_, use_case, _)| use_cases.is_empty() || use_cases.contains(use_case));
     let of_detections = use_cases.is_empty() || use_cases.contains(&UseCase::Catalogue);
     let uncovered = match of_detections {
-        true => detectors::undo_supersession(tx, delivery, file)?,
+        true => detectors::with_supersessions(tx, delivery, file)?,
         false => BTreeSet::new(),
     };
     if superseded.is_empty() && uncovered.is_empty() {
@@ -431,6 +431,7 @@ pub(crate) fn undo(
     }
     let event = history::next_event(tx)?;
     record_act(tx, delivery, event, Act::Restore, cause, now)?;
+    detectors::undo_supersessions(tx, &uncovered, event)?;
     for (multiframe, use_case, decided) in &superseded {
         tx.prepare_cached(
             "UPDATE supersession SET undone_event = ?4 WHERE multiframe_id = ?1 AND use_case = ?2 AND event_id = ?3",

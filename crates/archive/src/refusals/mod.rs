@@ -104,7 +104,7 @@ pub struct RefusalRecord {
     /// State of the refusal.
     pub state: RefusalState,
     /// True when the refusal was accepted and the refused data are used nevertheless.
-    pub taken: bool,
+    pub overruled: bool,
     /// Number of times that the refusal was met.
     pub occurrences: u64,
     /// Time when the refusal was first met.
@@ -343,8 +343,8 @@ fn take(
     cause: &Cause,
     now: Timestamp,
 ) -> Result<(), ArchiveFault> {
-    let (delivery, file_id, stage, taken, refusal) = tx.query_row(
-        "SELECT delivery_id, stage, taken, code, file_name, ext_num, message, file_id FROM refusal WHERE refusal_id = ?1",
+    let (delivery, file_id, stage, overruled, refusal) = tx.query_row(
+        "SELECT delivery_id, stage, overruled, code, file_name, ext_num, message, file_id FROM refusal WHERE refusal_id = ?1",
         [refusal_id.get()],
         |r| {
             let refusal = Refusal {
@@ -361,8 +361,8 @@ fn take(
             "refusal {refusal_id} is {code} of {stage}, which cannot be overruled"
         )));
     }
-    if taken || !matches!(state, "open" | "accepted") {
-        let state = if taken { "taken" } else { state };
+    if overruled || !matches!(state, "open" | "accepted") {
+        let state = if overruled { "overruled" } else { state };
         return Err(ArchiveFault::Conflict(format!("refusal {refusal_id} is {state} already")));
     }
     let finding = Finding {
@@ -377,7 +377,7 @@ fn take(
     let members = file_id.into_iter().map(|file| (file, 1)).collect();
     let found = Found { finding: &finding.cleaned(), members };
     findings::note(tx, delivery, Stage::Register, 0, vec![found])?;
-    tx.execute("UPDATE refusal SET taken = 1 WHERE refusal_id = ?1", [refusal_id.get()])?;
+    tx.execute("UPDATE refusal SET overruled = 1 WHERE refusal_id = ?1", [refusal_id.get()])?;
     retry(tx, products, refusal_id, &cause.why, now)?;
     move_refusal(tx, refusal_id.get(), RefusalState::Accepted, cause, now)
 }
@@ -443,7 +443,7 @@ pub(crate) fn release(
 
 const COLUMNS: &str = "refusal.refusal_id, delivery.name, refusal.stage, unit.round, refusal.code, refusal.file_name,
     refusal.ext_num, refusal.keyword, refusal.column_name, refusal.message, refusal.rows, refusal.row_ranges,
-    refusal.parked, refusal.state, refusal.occurrences, refusal.first_seen, refusal.last_seen, refusal.taken,
+    refusal.parked, refusal.state, refusal.occurrences, refusal.first_seen, refusal.last_seen, refusal.overruled,
     (SELECT file.survey FROM file WHERE file.file_id = refusal.file_id),
     (SELECT of_image.name FROM catalogue JOIN image USING (multiframe_id) JOIN file AS of_image ON of_image.file_id = image.file_id
      WHERE catalogue.file_id = refusal.file_id ORDER BY image.multiframe_id DESC LIMIT 1), refusal.file_id, refusal.subject";
@@ -506,7 +506,7 @@ fn raw_record(row: &Row<'_>) -> engine::Result<Raw> {
         survey: row.name_if_any(18)?,
         image: row.get(19)?,
         state: RefusalState::Open,
-        taken: row.get(17)?,
+        overruled: row.get(17)?,
         occurrences: row.get(14)?,
         first_seen: epoch,
         last_seen: epoch,
@@ -548,7 +548,7 @@ fn finished(
 pub(crate) fn refused_hdus(c: &Connection, file: i64) -> Result<Vec<u16>, ArchiveFault> {
     let mut select = c.prepare_cached(
         "SELECT DISTINCT ext_num FROM refusal
-         WHERE file_id = ?1 AND stage = 'register' AND ext_num IS NOT NULL AND state <> 'resolved' AND taken = 0
+         WHERE file_id = ?1 AND stage = 'register' AND ext_num IS NOT NULL AND state <> 'resolved' AND overruled = 0
          ORDER BY ext_num",
     )?;
     let rows = select.query_map([file], |r| Ok(hdu(Some(r.get(0)?))))?;

@@ -441,12 +441,17 @@ fn become_usable(
     Ok(())
 }
 
-/// Returns the name of the survey profile of a file, which images and catalogues must have.
+/// Returns the name of the survey profile of a file.
+///
+/// # Errors
+///
+/// Fails for an image or catalogue without one: such a file is refused as `no_profile` before it is registered.
 fn survey_of(arrival: &Arrival) -> Result<Option<&str>, ArchiveFault> {
     match &arrival.content.survey {
-        None if arrival.content.kind != FileKind::Other => Err(ArchiveFault::Conflict(format!(
-            "no survey profile of the site fits the file {}",
-            arrival.name
+        None if arrival.content.kind != FileKind::Other => Err(ArchiveFault::Damaged(format!(
+            "file {} was accepted as {} without survey profile",
+            arrival.name,
+            arrival.content.kind.name()
         ))),
         survey => Ok(survey.as_deref()),
     }

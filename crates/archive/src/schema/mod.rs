@@ -1,8 +1,8 @@
 //! The schema of the control store: its tables as values, from which the statements for both engines are generated.
 //!
-//! Each file holds the tables of one concept. [`table`] has the words in which they are written, `sql` makes the statements, and
+//! Each file holds the tables of one concept. [`table`] has the types that describe them, `sql` makes the statements, and
 //! [`Change`] is a step of a migration. Before the first release a table is changed in its file; after it, `BASELINE` stays as it is
-//! released, and a migration of `store::migration` changes the table.
+//! released, and a migration of [`crate::migrations`] changes the table.
 //!
 //! The metadata and detections are defined in `model::tables`, not here.
 

@@ -82,12 +82,23 @@ pub(super) const TABLES: &[Table] = &[
             )
             .or_null()
             .check("supersession_event > uncovered_event"),
+            integer(
+                "undone_supersession",
+                "latest decision to end detections of this detector that was undone; NULL: \
+                 none",
+            )
+            .or_null()
+            .at_least(1),
+            integer("undone_event", "event that undid that decision; NULL: none")
+                .or_null()
+                .check("undone_event > undone_supersession"),
         ],
     )
     .key("multiframe_id, ext_num")
     .checks(&[
         "(state = 'current') = (ended_event IS NULL)",
         "supersession_event IS NULL OR uncovered_event IS NOT NULL",
+        "(undone_supersession IS NULL) = (undone_event IS NULL)",
     ])
     .indexes(&[
         index("product_detector_changed", "changed_event"),

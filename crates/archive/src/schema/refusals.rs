@@ -33,7 +33,7 @@ pub(super) const TABLES: &[Table] = &[
             text("column_name", "table column at fault; NULL: none").or_null(),
             text(
                 "subject",
-                "object concerned besides the file: the project of `unknown_project`, the \
+                "object concerned in addition to the file: the project of `unknown_project`, the \
                  refused image of `image_absent`; NULL: none",
             )
             .or_null(),
@@ -45,8 +45,11 @@ pub(super) const TABLES: &[Table] = &[
                 .default("'[]'")
                 .check_each("json_valid(row_ranges)", "row_ranges::jsonb IS NOT NULL"),
             flag("parked", "1: waits for another input, and is retried automatically"),
-            flag("taken", "1: an operator accepted it, and the refused input is used as it is")
-                .default("0"),
+            flag(
+                "overruled",
+                "1: an operator overruled it, and the refused input is used as it is",
+            )
+            .default("0"),
             text("state", "open, or how it was settled").one_of(&[
                 "open",
                 "accepted",

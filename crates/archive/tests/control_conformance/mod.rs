@@ -26,6 +26,7 @@ pub fn all(fresh: &Fresh) {
     type Case = (&'static str, fn(&Fresh));
     let cases: &[Case] = &[
         ("registering twice is once", registering_twice_is_once),
+        ("an accepted file has a survey profile", an_accepted_file_has_a_survey_profile),
         ("ids count on in the order given", ids_count_on_in_the_order_given),
         ("missing files are awaited", missing_files_are_awaited),
         ("what a look at the library found is kept", what_a_look_at_the_library_found_is_kept),
@@ -98,6 +99,17 @@ fn registering_twice_is_once(fresh: &Fresh) {
     assert!(archive.known_files(&"20071012_v1".parse().unwrap()).unwrap().is_empty());
 }
 
+/// A transfer refuses a file that no profile fits, so that an accepted one without profile is a fault of its data and no conflict.
+fn an_accepted_file_has_a_survey_profile(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    let mut image = arrival("a.fit", "x");
+    image.content.survey = None;
+    let error = archive.record(&registration(&[image]), now()).unwrap_err();
+    assert!(error.is_about_data() && !error.is_conflict(), "{error:?}");
+    assert!(error.fault.to_string().contains("a.fit"), "{error:?}");
+    assert!(archive.known_files(&NIGHT.parse().unwrap()).unwrap().is_empty());
+}
+
 fn ids_count_on_in_the_order_given(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(
@@ -142,19 +154,11 @@ fn missing_files_are_awaited(fresh: &Fresh) {
         let awaited = awaited.map(str::to_owned);
         let registration = Registration {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
-            arrivals,
-            unchanged: &[],
-            present: Some(&[]),
-            touched: &[],
-            refusals: &[],
             postponed: &[Postponed {
                 name: "late.fit".to_owned(),
                 why: "the line was cut".to_owned(),
             }],
-            skipped: &[],
-            findings: &[],
-            pairing: &pairing,
-            unused: &|_| Vec::new(),
+            ..registration(arrivals)
         };
         archive.record(&registration, now()).unwrap()
     };
@@ -237,18 +241,11 @@ fn another_ending_is_the_same_frame(fresh: &Fresh) {
         stage: Stage::Register,
         refusal: refusal("datasum_wrong", "a.fit", Some(1), false),
     };
+    let earlier = [arrival("a.fit", "old")];
     let registration = Registration {
-        delivery: delivery(),
-        arrivals: &[arrival("a.fit", "old")],
-        unchanged: &[],
-        present: Some(&[]),
         touched: &[("a.fit".to_owned(), 9)],
         refusals: &[refused],
-        postponed: &[],
-        skipped: &[],
-        findings: &[],
-        pairing: &pairing,
-        unused: &|_| Vec::new(),
+        ..registration(&earlier)
     };
     archive.record(&registration, now()).unwrap();
     let open = RefusalFilter { state: Some(RefusalState::Open), ..RefusalFilter::default() };
@@ -286,19 +283,7 @@ fn an_earlier_name_comes_back(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     let shows = |archive: &mut Archive, present: &[&str], arrivals: &[Arrival]| {
         let present: Vec<String> = present.iter().map(|name| (*name).to_owned()).collect();
-        let registration = Registration {
-            delivery: delivery(),
-            arrivals,
-            unchanged: &[],
-            present: Some(&present),
-            touched: &[],
-            refusals: &[],
-            postponed: &[],
-            skipped: &[],
-            findings: &[],
-            pairing: &pairing,
-            unused: &|_| Vec::new(),
-        };
+        let registration = Registration { present: Some(&present), ..registration(arrivals) };
         archive.record(&registration, now()).unwrap()
     };
     let images = |archive: &Reader| -> Vec<(String, i64)> {
@@ -338,20 +323,7 @@ fn an_earlier_name_comes_back(fresh: &Fresh) {
 fn equal_content_elsewhere_is_linked(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &[arrival("a.fit", "same")]);
-    let other = Registration {
-        delivery: DeliveryFacts { name: "20071011_v2".parse().unwrap(), ..delivery() },
-        arrivals: &[arrival("a.fit", "same")],
-        unchanged: &[],
-        present: Some(&[]),
-        touched: &[],
-        refusals: &[],
-        postponed: &[],
-        skipped: &[],
-        findings: &[],
-        pairing: &pairing,
-        unused: &|_| Vec::new(),
-    };
-    archive.record(&other, now()).unwrap();
+    record_of(&mut archive, "20071011_v2", &[arrival("a.fit", "same")]);
     let facts = archive.facts("20071011_v2/a.fit").unwrap().unwrap();
     assert_eq!(facts.files[0].multiframe_id, model::MultiframeId::new(2), "another multiframe");
     assert_eq!(facts.files[0].same_content_as, Some((NIGHT.to_owned(), "a.fit".to_owned())));

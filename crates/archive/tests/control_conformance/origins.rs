@@ -76,19 +76,7 @@ pub fn an_operator_closes_a_delivery(fresh: &Fresh) {
         why: "its name".to_owned(),
     }];
     let fetch = |facts: DeliveryFacts, skipped: &[SkippedEntry], archive: &mut Archive| {
-        let registration = Registration {
-            delivery: facts,
-            arrivals: &[],
-            unchanged: &[],
-            present: Some(&[]),
-            touched: &[],
-            refusals: &[],
-            postponed: &[],
-            skipped,
-            findings: &[],
-            pairing: &pairing,
-            unused: &|_| Vec::new(),
-        };
+        let registration = Registration { delivery: facts, skipped, ..registration(&[]) };
         archive.record(&registration, now()).unwrap();
     };
     let open = || DeliveryFacts {

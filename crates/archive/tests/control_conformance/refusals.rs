@@ -145,16 +145,7 @@ pub fn a_refusal_keeps_its_number(fresh: &Fresh) {
         let awaited = awaited.map(str::to_owned);
         let registration = Registration {
             delivery: DeliveryFacts { all_there: awaited.is_none(), awaited, ..delivery() },
-            arrivals,
-            unchanged: &[],
-            present: Some(&[]),
-            touched: &[],
-            refusals: &[],
-            postponed: &[],
-            findings: &[],
-            skipped: &[],
-            pairing: &pairing,
-            unused: &|_| Vec::new(),
+            ..registration(arrivals)
         };
         archive.record(&registration, now()).unwrap()
     };

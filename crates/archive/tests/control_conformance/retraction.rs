@@ -493,6 +493,12 @@ pub fn an_image_keeps_older_detections(fresh: &Fresh) {
     assert!(nothing.unwrap_err().is_conflict());
     let back = archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap();
     assert_eq!((back.products.len(), shown(&archive)), (3, vec![(3, 3, 60)]));
+    let undone = |n: usize| -> Vec<Vec<i64>> {
+        let image = archive.facts(&format!("w{n:05}.fit")).unwrap().unwrap().files.remove(0);
+        assert!(image.undone_decisions.iter().all(|d| Some(d.undone_event) == back.event));
+        image.undone_decisions.into_iter().map(|decision| decision.ext_nums).collect()
+    };
+    assert_eq!([undone(0), undone(1), undone(2)], [[vec![2]], [vec![3]], [vec![2, 3]]]);
     assert!(
         archive.undo_supersession((NIGHT, None), &[], &cause(), now()).unwrap_err().is_conflict()
     );

@@ -182,15 +182,10 @@ pub fn delivery() -> DeliveryFacts {
     }
 }
 
-pub fn record(archive: &mut Archive, arrivals: &[Arrival]) -> Recorded {
-    record_refused(archive, arrivals, &[])
-}
-
-/// Records what arrived of another processing of the night, e.g. `20071011_v2`.
-pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Recorded {
-    let version = name.split_once("_v").map(|(_, version)| version.to_owned());
-    let registration = Registration {
-        delivery: DeliveryFacts { name: name.parse().unwrap(), version, ..delivery() },
+/// Returns the registration of `arrivals` in the delivery of the tests, at a source that shows no files.
+pub fn registration(arrivals: &[Arrival]) -> Registration<'_> {
+    Registration {
+        delivery: delivery(),
         arrivals,
         unchanged: &[],
         present: Some(&[]),
@@ -201,6 +196,19 @@ pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Rec
         findings: &[],
         pairing: &pairing,
         unused: &|_| Vec::new(),
+    }
+}
+
+pub fn record(archive: &mut Archive, arrivals: &[Arrival]) -> Recorded {
+    record_refused(archive, arrivals, &[])
+}
+
+/// Records what arrived of another processing of the night, e.g. `20071011_v2`.
+pub fn record_of(archive: &mut Archive, name: &str, arrivals: &[Arrival]) -> Recorded {
+    let version = name.split_once("_v").map(|(_, version)| version.to_owned());
+    let registration = Registration {
+        delivery: DeliveryFacts { name: name.parse().unwrap(), version, ..delivery() },
+        ..registration(arrivals)
     };
     archive.record(&registration, now()).unwrap()
 }
@@ -210,19 +218,7 @@ pub fn record_refused(
     arrivals: &[Arrival],
     refusals: &[StagedRefusal],
 ) -> Recorded {
-    let registration = Registration {
-        delivery: delivery(),
-        arrivals,
-        unchanged: &[],
-        present: Some(&[]),
-        touched: &[],
-        refusals,
-        postponed: &[],
-        skipped: &[],
-        findings: &[],
-        pairing: &pairing,
-        unused: &|_| Vec::new(),
-    };
+    let registration = Registration { refusals, ..registration(arrivals) };
     archive.record(&registration, now()).unwrap()
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Library {
-    /// The way in which files get into the library.
+    /// The method by which files are added to the library.
     pub mode: LibraryMode,
     /// Disks in addition to `library/`.
     pub volumes: Vec<PathBuf>,

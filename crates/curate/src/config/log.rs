@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// Last level that is written.
+    /// Least severe level that is written.
     pub level: Level,
     /// Format of the lines.
     pub format: Format,

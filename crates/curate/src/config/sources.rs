@@ -33,7 +33,7 @@ pub struct SourceConfig {
     pub windows: Vec<Span>,
     /// The nights that are fetched first.
     pub order: Order,
-    /// Seconds almost without data after which a connection is replaced.
+    /// Seconds with almost no data after which a connection is replaced.
     pub stall_timeout_seconds: u64,
     /// User of HTTP; access key of S3.
     pub user: String,
@@ -51,7 +51,7 @@ pub struct SourceConfig {
     pub endpoint: String,
     /// Region of S3.
     pub region: String,
-    /// Certificates to trust.
+    /// File of the certificates to trust.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
     /// The list that names the files of a delivery.

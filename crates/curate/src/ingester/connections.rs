@@ -1,7 +1,7 @@
 //! Connections that are served in parallel, each within a deadline, and only up to a maximum number.
 //!
 //! A client that sends nothing, or a byte now and then, or reads nothing, blocks only its own connection. When all places are
-//! taken, the oldest connection is closed for a new one: a client that sends its request immediately is answered immediately.
+//! occupied, the oldest connection is closed for a new one: a client that sends its request immediately is answered immediately.
 
 use crate::log::tell;
 use std::collections::VecDeque;

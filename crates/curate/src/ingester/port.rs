@@ -53,8 +53,8 @@ fn health(state: &IngesterStatus, poll_seconds: u64) -> (&'static str, String) {
     let last = state.last_pass.unwrap_or(state.began).get();
     let age = (crate::site::now() - last).num_seconds();
     // A large load may take this long.
-    let patience = i64::try_from(poll_seconds).unwrap_or(i64::MAX).saturating_mul(3).max(3600);
-    if age > patience {
+    let max_age = i64::try_from(poll_seconds).unwrap_or(i64::MAX).saturating_mul(3).max(3600);
+    if age > max_age {
         return (UNWELL, format!("no pass succeeded since {}\n", crate::site::iso(last)));
     }
     ("200 OK", "ok\n".to_owned())

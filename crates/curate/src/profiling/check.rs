@@ -1,10 +1,9 @@
 //! What `run` would do with a delivery under a profile.
 
 use super::candidates::Candidates;
-use super::choice::{self, Chosen};
+use super::choice::Chosen;
 use super::delivered::{self, Delivered};
 use super::hdus;
-use super::language::Language;
 use super::measures;
 use super::patterns;
 use super::report::{Report, Sheet};
@@ -75,12 +74,9 @@ fn of_files(files: &[Delivered]) -> Sheet {
 
 /// Returns for each file its profile, the reason, and what the others lacked.
 fn of_profiles(files: &[Delivered], candidates: &Candidates) -> Sheet {
-    let language = Language::of_this_version();
     let row = |file: &Delivered| {
-        let fits = Chosen::open(file, language)?;
-        let why = candidates.named(&file.survey).map(|one| choice::reason(&one.profile, &fits));
-        let lacks = choice::lacks(candidates, &file.survey, &fits);
-        Some(vec![json!(file.name), json!(file.survey), json!(why), json!(lacks)])
+        let (why, others) = Chosen::open(file)?.reasons(candidates, &file.survey);
+        Some(vec![json!(file.name), json!(file.survey), json!(why), json!(others)])
     };
     let rows = files.iter().filter(|file| file.kind != "other").filter_map(row).collect();
     Sheet { name: "profiles", columns: &["file", "profile", "why", "others"], rows }

@@ -1,9 +1,8 @@
 //! Rules and patterns of a profile that fit nothing in a delivery.
 
 use super::candidates::Candidates;
-use super::choice::{self, Chosen};
+use super::choice::Chosen;
 use super::delivered::Delivered;
-use super::language::Language;
 use super::report::{Report, Sheet};
 use super::spellings::Spellings;
 use fits::HduKind;
@@ -49,14 +48,13 @@ pub(super) fn sheet(
 }
 
 fn matches(profile: &SurveyProfile, files: &[Delivered]) -> Vec<Unused> {
-    let language = Language::of_this_version();
     let mut waiting: BTreeSet<usize> = (0..profile.matches.len()).collect();
     for file in files {
         if waiting.is_empty() {
             break;
         }
-        let Some(fits) = Chosen::open(file, language) else { continue };
-        waiting.retain(|n| !choice::fits(&profile.matches[*n], &fits));
+        let Some(file) = Chosen::open(file) else { continue };
+        waiting.retain(|n| !file.fits(&profile.matches[*n]));
     }
     let one = |n: usize| {
         let conditions = profile.matches[n].0.iter();

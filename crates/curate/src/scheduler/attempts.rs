@@ -114,9 +114,9 @@ impl Curator {
             None => None,
         };
         let signs = self.signs(attempt, place, standing, unreadable, directory.as_ref());
-        let patience = self.site.config.plan.heartbeat_timeout_seconds.max(1) as f64;
+        let timeout = self.site.config.plan.heartbeat_timeout_seconds.max(1) as f64;
         let key = &attempt.attempt;
-        match verdict(&signs, patience, self.executor.is_manual()) {
+        match verdict(&signs, timeout, self.executor.is_manual()) {
             Verdict::NoAction => {
                 let now = site::now();
                 if attempt.lease.until - now < LEASE / 2 {

@@ -244,7 +244,7 @@ impl Curator {
         mut report: SchedulerPass,
         starts: bool,
     ) -> anyhow::Result<SchedulerPass> {
-        self.look_at_hosts();
+        self.poll_hosts();
         match &self.request {
             Some(_) if starts => self.open_requested(&mut report)?,
             Some(_) => {}
@@ -271,7 +271,7 @@ impl Curator {
 
     // Hosts.
 
-    fn look_at_hosts(&mut self) {
+    fn poll_hosts(&mut self) {
         match self.executor.hosts() {
             Ok(hosts) => self.hosts = hosts,
             // The hosts as last known are the best guess.
@@ -490,8 +490,8 @@ impl Curator {
     ///
     /// # Errors
     /// When the archive fails.
-    pub fn look(&mut self) -> anyhow::Result<Document> {
-        self.look_at_hosts();
+    pub fn preview_plan(&mut self) -> anyhow::Result<Document> {
+        self.poll_hosts();
         self.gather(&mut |_, _, expected, round| {
             expected.push(round);
             Ok(())
@@ -512,7 +512,7 @@ impl Curator {
     /// When the archive fails.
     pub fn propose(&mut self) -> anyhow::Result<(Document, Option<PlanRecord>)> {
         let mut report = self.accept_results()?;
-        self.look_at_hosts();
+        self.poll_hosts();
         self.open_rounds(&mut report)?;
         self.propose_when_due(&mut report)?;
         match self.archive.plan(None)? {

@@ -84,13 +84,13 @@ impl Curator {
     }
 
     /// Returns true when the next pass checks the deliveries of the request.
-    pub fn is_to_look(&self) -> bool {
+    pub fn is_recheck_due(&self) -> bool {
         self.is_stale
     }
 
-    /// Waits until an attempt may have ended, at most for `patience`.
-    pub fn wait(&mut self, patience: Duration) {
-        self.executor.wait(patience);
+    /// Waits until an attempt may have ended, at most for `timeout`.
+    pub fn wait(&mut self, timeout: Duration) {
+        self.executor.wait(timeout);
     }
 
     /// Returns true while attempts of this process are under way and, when something may start, while tasks wait for another try.

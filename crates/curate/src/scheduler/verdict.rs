@@ -57,24 +57,24 @@ fn lost(cause: EndCause, reason: impl Into<String>) -> Verdict {
     Verdict::Lost { cause, reason: reason.into() }
 }
 
-/// Returns the verdict on an attempt. `patience` is the time without a sign of life after which an attempt is given up;
+/// Returns the verdict on an attempt. `timeout` is the time without a sign of life after which an attempt is given up;
 /// `is_by_hand` is true when operators begin attempts at a time of their choice.
-pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
+pub fn verdict(signs: &Signs, timeout: f64, is_by_hand: bool) -> Verdict {
     if let Some(end) = &signs.end {
         return of_note(end);
     }
     if let Some((age, why)) = &signs.unreadable {
-        return match *age > patience {
+        return match *age > timeout {
             true => {
                 lost(EndCause::Unreadable, format!("the result of the task cannot be read: {why}"))
             }
             false => Verdict::NoAction,
         };
     }
-    let is_silent = signs.beat_age.is_some_and(|age| age > patience);
+    let is_silent = signs.beat_age.is_some_and(|age| age > timeout);
     match &signs.standing {
         Some(JobState::Ended(over)) => {
-            if signs.over_for < FILES_LATE.min(patience) {
+            if signs.over_for < FILES_LATE.min(timeout) {
                 return Verdict::NoAction;
             }
             of_executor(*over)
@@ -91,7 +91,7 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
             None => Verdict::NoAction,
         },
         Some(JobState::Unknown) if signs.beat_age.is_none() => {
-            match signs.age > NEVER_BEGUN.min(patience) {
+            match signs.age > NEVER_BEGUN.min(timeout) {
                 true => lost(
                     EndCause::NeverBegun,
                     "the job never started, and its executor does not know it",
@@ -102,7 +102,7 @@ pub fn verdict(signs: &Signs, patience: f64, is_by_hand: bool) -> Verdict {
         Some(JobState::Unknown) if !is_silent => Verdict::NoAction,
         Some(JobState::Running) if signs.is_thread => Verdict::NoAction,
         Some(JobState::Running) if !is_silent && signs.beat_age.is_some() => Verdict::NoAction,
-        Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= patience => {
+        Some(JobState::Running) if signs.beat_age.is_none() && signs.age <= timeout => {
             Verdict::NoAction
         }
         Some(_) => lost(EndCause::Silent, "the task sent no heartbeat"),

@@ -69,14 +69,14 @@ impl<'a> DeliveryFetch<'a> {
 
 /// The operator's declaration of when a delivery is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Whole {
+pub enum Completeness {
     /// No declaration: the marker decides, where the survey has one.
     #[default]
-    Unsaid,
+    Undeclared,
     /// The whole delivery is in its directory now: it is complete when that is transferred.
-    AllHere,
+    Complete,
     /// More files are expected.
-    MoreToCome,
+    MoreExpected,
 }
 
 /// The operator's declarations about a delivery.
@@ -85,7 +85,7 @@ pub struct Declarations {
     /// Identity of the delivery.
     pub identity: Identity,
     /// Completeness of the delivery.
-    pub whole: Whole,
+    pub completeness: Completeness,
     /// Files that are fetched again although they did not change: their copies in the library are not sound.
     pub again: BTreeSet<String>,
 }
@@ -99,15 +99,15 @@ impl Declarations {
             ..Seen::default()
         };
         let awaited = completeness::awaited(Rule::Quiet, &blocked);
-        let all_there = match self.whole {
-            Whole::AllHere => true,
-            Whole::MoreToCome => false,
+        let all_there = match self.completeness {
+            Completeness::Complete => true,
+            Completeness::MoreExpected => false,
             // Without an expected marker, only the operator can declare that more files are expected.
-            Whole::Unsaid => fetched.marked_complete || !has_marker,
+            Completeness::Undeclared => fetched.marked_complete || !has_marker,
         };
         let more = || Some("more files are expected, as the operator declared".to_owned());
-        match (awaited, self.whole) {
-            (None, Whole::MoreToCome) => (false, more()),
+        match (awaited, self.completeness) {
+            (None, Completeness::MoreExpected) => (false, more()),
             (awaited, _) => (all_there && awaited.is_none(), awaited),
         }
     }
@@ -141,7 +141,7 @@ impl NightRun {
         let fetch = DeliveryFetch {
             identity: declared.identity.clone(),
             again: declared.again.clone(),
-            is_reopened: declared.whole == Whole::MoreToCome,
+            is_reopened: declared.completeness == Completeness::MoreExpected,
             ..DeliveryFetch::new(origin, directory, &|_| true, &judge)
         };
         let FetchedDelivery { name, fetched, .. } = self.fetch(&fetch)?;
@@ -362,12 +362,36 @@ pub fn prospect(
     let configured = crate::sources::keys(site);
     let name = identity::expected(archive, (origin, directory), &configured, &declared.identity)?;
     let known = known_of(site, archive, &declared.again, &name)?;
-    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
     let fetch = DeliveryFetch::new(origin, directory, &|_| true, &|_| (false, None));
-    let never = AtomicBool::new(false);
-    let to = (&fetch, &name);
-    let found = with_request(site, &profiles, to, &known, (&never, &|_| {}), transfer::dry_run)?;
+    let found = rehearsed(site, profiles, (&fetch, &name), &known)?;
     Ok((name, found))
+}
+
+/// Returns the files of the library that a fetch in place would register, with those that it would refuse or skip.
+///
+/// # Errors
+/// As [`NightRun::fetch`].
+pub fn prospect_in_place(
+    site: &Site,
+    archive: &Reader,
+    profiles: &[Loaded],
+    (origin, name): (&Origin, &DeliveryName),
+) -> anyhow::Result<transfer::Prospect> {
+    let known = known_of(site, archive, &BTreeSet::new(), name)?;
+    let fetch = DeliveryFetch::new(origin, name, &|_| true, &|_| (false, None));
+    let fetch = DeliveryFetch { is_library: true, ..fetch };
+    rehearsed(site, profiles, (&fetch, name), &known)
+}
+
+fn rehearsed(
+    site: &Site,
+    profiles: &[Loaded],
+    to: (&DeliveryFetch<'_>, &DeliveryName),
+    known: &Ledger,
+) -> anyhow::Result<transfer::Prospect> {
+    let profiles: Vec<_> = profiles.iter().map(|p| p.profile.clone()).collect();
+    let never = AtomicBool::new(false);
+    with_request(site, &profiles, to, known, (&never, &|_| {}), transfer::dry_run)
 }
 
 /// Reports the entries that a source shows and that were not fetched.

@@ -11,7 +11,7 @@ use archive::Reader;
 use archive::history::Cause;
 use archive::registration::{ProfiledFile, Recorded};
 use fits::{FitsFile, Limits};
-use model::profile::{ProfileFit, SurveyProfile};
+use model::profile::{Identifying, ProfileFit, SurveyProfile};
 use model::{DeliveryName, FileKind, SurveyName};
 use std::path::Path;
 use transfer::Sample;
@@ -125,7 +125,7 @@ fn choose(profiles: &[SurveyProfile], path: &Path, file: &ProfiledFile) -> Choic
     match profile_of(profiles, &sample) {
         Some(profile) if file.survey.as_ref() == Some(&profile.name) => Choice::Same,
         Some(profile) => {
-            let why = model::profile::reasons_in_words(&fits_in(profiles, &sample));
+            let why = model::profile::reasons_in_words(&fits_in(profiles, &file.name, &fits));
             Choice::Other(profile.name.clone(), why)
         }
         None if file.survey.is_none() => Choice::Same,
@@ -150,16 +150,25 @@ fn profiles_of(site: &Site) -> anyhow::Result<Vec<SurveyProfile>> {
     Ok(site.profiles()?.into_iter().map(|loaded| loaded.profile).collect())
 }
 
+/// Passes on a file that has been read as the rules see it that select its profile; `None` for a file without HDUs.
+pub fn identified_file<T>(
+    name: &str,
+    file: &FitsFile,
+    then: impl FnOnce(&Identifying<'_>) -> T,
+) -> Option<T> {
+    Some(identified(&sample(name, file)?, then))
+}
+
 /// Returns the profiles with the reasons why a file gets one of them.
-fn fits_in(profiles: &[SurveyProfile], sample: &Sample<'_>) -> Vec<ProfileFit> {
-    identified(sample, |file| model::profile::reasons(profiles, file))
+pub fn fits_in(profiles: &[SurveyProfile], name: &str, file: &FitsFile) -> Vec<ProfileFit> {
+    let fits = identified_file(name, file, |file| model::profile::reasons(profiles, file));
+    fits.unwrap_or_default()
 }
 
 /// Returns the profiles with the reasons why the file at a path gets one of them; none for a file that cannot be read.
 pub fn fits_at(profiles: &[SurveyProfile], path: &Path) -> Vec<ProfileFit> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let Ok(file) = open(profiles, path, &name) else { return Vec::new() };
-    sample(&name, &file).map(|sample| fits_in(profiles, &sample)).unwrap_or_default()
+    open(profiles, path, &name).map(|file| fits_in(profiles, &name, &file)).unwrap_or_default()
 }
 
 /// The profile of a registered file, and the choice that the site's profiles make now.
@@ -201,10 +210,9 @@ pub fn fits_of(
     let Some(file) = archive.profiled_file(delivery, name)? else { return Ok(None) };
     let profiles = profiles_of(site)?;
     let opened = open(&profiles, &site.place.library_file(&file.path), name).ok();
-    let sample = opened.as_ref().and_then(|file| sample(name, file));
-    if file.survey.is_none() && sample.is_none() {
+    if file.survey.is_none() && opened.is_none() {
         return Ok(None);
     }
-    let fits = sample.map(|sample| fits_in(&profiles, &sample)).unwrap_or_default();
+    let fits = opened.map(|file| fits_in(&profiles, name, &file)).unwrap_or_default();
     Ok(Some(FileProfile { survey: file.survey, fits }))
 }

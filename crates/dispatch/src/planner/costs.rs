@@ -16,7 +16,7 @@ const PRIOR: f64 = 3.0;
 pub const MAX_RESULTS: usize = 200;
 /// Speeds stay within this factor of 1.
 const MAX_SPEED_FACTOR: f64 = 10.0;
-/// Seconds that a task takes besides its work: starting, reading the profile, syncing.
+/// Seconds that a task takes in addition to its work: starting, reading the profile, syncing.
 const START_SECONDS: Seconds = 0.3;
 
 /// The measured cost of a task.

@@ -66,9 +66,23 @@ fn finding_with(field: &'static str, value: Json) -> Leave {
     })
 }
 
+/// A description and what is left.
+type Case = (String, Leave);
+
 /// All that cannot be the result of the task.
-fn hostile() -> Vec<(String, Leave)> {
-    let mut cases: Vec<(String, Leave)> = Vec::new();
+fn hostile() -> Vec<Case> {
+    let mut cases = hostile_numbers();
+    cases.extend(hostile_values());
+    cases.extend(hostile_names());
+    cases.extend(hostile_lists());
+    cases.extend(hostile_refusals_and_findings());
+    cases.extend(hostile_texts());
+    cases.extend(hostile_files());
+    cases
+}
+
+fn hostile_numbers() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
     let numbers = || {
         let large = [json!(1_u64 << 63), json!(u64::MAX), json!(1_u64 << 41)];
         large.into_iter().chain([json!(-1), json!(1.5), json!("1"), json!(null), json!([])])
@@ -90,6 +104,11 @@ fn hostile() -> Vec<(String, Leave)> {
             cases.push((format!("{pointer} = {n}"), changed(pointer, n)));
         }
     }
+    cases
+}
+
+fn hostile_values() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
     for (pointer, values) in [
         ("/version", vec![json!(2), json!(u64::MAX), json!(-1), json!("1")]),
         ("/task", vec![json!(2), json!(u64::MAX)]),
@@ -114,6 +133,12 @@ fn hostile() -> Vec<(String, Leave)> {
     ] {
         cases.extend(values.into_iter().map(|v| (format!("{pointer} = {v}"), changed(pointer, v))));
     }
+    cases
+}
+
+/// Results whose file has a name that the archive would not choose.
+fn hostile_names() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
     for name in [
         "/etc/passwd",
         "../../../victim",
@@ -135,6 +160,12 @@ fn hostile() -> Vec<(String, Leave)> {
         };
         cases.push((format!("a file named {name:?}"), edited(rename)));
     }
+    cases
+}
+
+/// Results with entries that contradict each other or those of other tasks.
+fn hostile_lists() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
     for list in ["files", "hdus", "detectors"] {
         let twice = move |result: &mut Json| {
             let first = result[list][0].clone();
@@ -149,6 +180,11 @@ fn hostile() -> Vec<(String, Leave)> {
     cases.push(("a kept detector of others".to_owned(), kept(2, 2, 1)));
     cases.push(("a kept detector that has rows".to_owned(), kept(1, 2, 1)));
     cases.push(("a kept detector of another version".to_owned(), kept(1, 9, 7)));
+    cases
+}
+
+fn hostile_refusals_and_findings() -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
     for (field, values) in [
         (
             "code",
@@ -181,9 +217,14 @@ fn hostile() -> Vec<(String, Leave)> {
             values.into_iter().map(|v| (format!("finding {field} = {v}"), finding_with(field, v))),
         );
     }
+    cases
+}
+
+/// Results that are not the JSON of a result.
+fn hostile_texts() -> Vec<Case> {
     let deep =
         format!("{{\"version\": 1, \"files\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
-    cases.extend([
+    vec![
         ("deep JSON".to_owned(), raw(deep)),
         ("no JSON".to_owned(), raw("all is well")),
         ("nothing".to_owned(), raw("")),
@@ -195,6 +236,12 @@ fn hostile() -> Vec<(String, Leave)> {
             "very many entries".to_owned(),
             raw(format!("{{\"version\": 1, \"findings\": [{}0]}}", "0,".repeat(300_000))),
         ),
+    ]
+}
+
+/// Files and links of an attempt's directory that are not those of an honest attempt.
+fn hostile_files() -> Vec<Case> {
+    vec![
         (
             "a huge file".to_owned(),
             Box::new(|started, _| {
@@ -237,8 +284,7 @@ fn hostile() -> Vec<(String, Leave)> {
                 symlink(aside, &started.directory).unwrap();
             }),
         ),
-    ]);
-    cases
+    ]
 }
 
 /// Each hostile result ends its own attempt; the task's next attempt is honest, and its round is ingested.

@@ -1,10 +1,12 @@
 //! Reading a profile so that every fault is reported at once, with key and line.
 //!
 //! serde stops at the first fault. Here the faulty entry is removed from the parsed document and the rest is read
-//! again, until no fault remains.
+//! again, until no fault remains. An entry that must exist gets a stand-in ([`STAND_INS`]), so that the rest can be read
+//! without it.
 
 use super::nearest;
 use serde::de::{DeserializeOwned, IntoDeserializer};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
@@ -26,6 +28,10 @@ pub struct ProfileFault {
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct ProfileFaults(pub Vec<ProfileFault>);
 
+/// Values that take the place of a faulty or missing entry, tried in this order: a number, a name, a pattern of directories, a
+/// list.
+const STAND_INS: [&str; 4] = ["31013", "\"stand_in\"", "\"{night}_v{version}\"", "[]"];
+
 /// Reads a document into `T`; `check` returns the faults that types cannot express, as (dotted key, message).
 pub(super) fn parse<T: DeserializeOwned>(
     text: &str,
@@ -42,25 +48,41 @@ pub(super) fn parse<T: DeserializeOwned>(
     let whole = document.clone();
     let mut rest = document;
     let mut removed: Vec<String> = Vec::new();
+    // Of each key that has or had a stand-in, the number of those that were tried.
+    let mut tried: BTreeMap<String, usize> = BTreeMap::new();
     let value = loop {
-        match T::deserialize(rest.clone().into_deserializer()) {
+        let error = match T::deserialize(rest.clone().into_deserializer()) {
             Ok(value) => break value,
-            Err(error) => {
-                let span = error.span().unwrap_or(0..0);
-                let key = remove_at(rest.get_mut(), &span, "");
-                let message = with_suggestion(error.message().trim());
-                let parent = key.clone().unwrap_or_default();
-                if !is_echo(&message, &parent, &removed) {
-                    faults.push(fault(text, span, parent, &message));
-                }
-                match key {
-                    Some(key) => removed.push(key),
-                    None => return Err(sorted(faults)),
-                }
+            Err(error) => error,
+        };
+        let message = error.message().trim().to_owned();
+        let span = error.span().unwrap_or_else(|| rest.span());
+        let lacking = missing_field(&message).zip(table_at(&rest, &span));
+        if let Some((field, table)) = &lacking {
+            let key = join(table, field);
+            // The place of a stand-in is behind the text, and its own.
+            let place = text.len() + 1 + tried.values().sum::<usize>();
+            let next = tried.entry(key.clone()).or_default();
+            if *next == 0 && !removed.contains(&key) {
+                faults.push(fault(text, span.clone(), table.clone(), &message));
+            }
+            *next += 1;
+            if stand_in(rest.get_mut(), (table.as_str(), *field), *next - 1, place) {
+                continue;
             }
         }
+        let key = remove_at(rest.get_mut(), &span, "");
+        if lacking.is_none() && span.start <= text.len() {
+            let message = with_suggestion(&message);
+            faults.push(fault(text, span, key.clone().unwrap_or_default(), &message));
+        }
+        match key {
+            Some(key) => removed.push(key),
+            None => return Err(sorted(faults)),
+        }
     };
-    for (key, message) in check(&value) {
+    let is_stand_in = |key: &String| tried.contains_key(key);
+    for (key, message) in check(&value).into_iter().filter(|(key, _)| !is_stand_in(key)) {
         let span = span_of(whole.get_ref(), &key);
         faults.push(fault(text, span, key, &message));
     }
@@ -88,13 +110,67 @@ fn fault(text: &str, span: Range<usize>, key: String, message: &str) -> ProfileF
     ProfileFault { line, key, message: message.to_owned() }
 }
 
-/// Returns true when a missing field is missing because it was faulty itself and removed.
-fn is_echo(message: &str, parent: &str, removed: &[String]) -> bool {
-    let Some(field) = message.strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'))
-    else {
-        return false;
-    };
-    removed.contains(&join(parent, field))
+/// Returns the field that an error calls missing. It may be missing because it was faulty itself and removed.
+fn missing_field(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `").and_then(|m| m.strip_suffix('`'))
+}
+
+/// Returns the dotted key of the table at a span; empty for the document itself.
+fn table_at(document: &Spanned<DeTable<'_>>, span: &Range<usize>) -> Option<String> {
+    if document.span() == *span {
+        return Some(String::new());
+    }
+    let entries = document.get_ref().iter();
+    let mut below: Vec<_> =
+        entries.map(|(key, value)| (key.get_ref().clone().into_owned(), value)).collect();
+    while let Some((here, value)) = below.pop() {
+        match value.get_ref() {
+            DeValue::Table(_) if value.span() == *span => return Some(here),
+            DeValue::Table(table) => {
+                below.extend(table.iter().map(|(key, value)| (join(&here, key.get_ref()), value)));
+            }
+            DeValue::Array(array) => below.extend(
+                array.iter().enumerate().map(|(n, item)| (join(&here, &n.to_string()), item)),
+            ),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Inserts a stand-in for a field of a table; returns false when all were tried.
+fn stand_in(
+    document: &mut DeTable<'_>,
+    (table, field): (&str, &str),
+    number: usize,
+    place: usize,
+) -> bool {
+    let value = STAND_INS.get(number).and_then(|text| DeValue::parse(text).ok());
+    let (Some(value), Some(table)) = (value, table_of(document, table)) else { return false };
+    let place = place..place;
+    let key = Spanned::new(place.clone(), field.to_owned().into());
+    table.insert(key, Spanned::new(place, value.into_inner()));
+    true
+}
+
+/// Returns the table of a dotted key.
+fn table_of<'t, 'i>(document: &'t mut DeTable<'i>, key: &str) -> Option<&'t mut DeTable<'i>> {
+    if key.is_empty() {
+        return Some(document);
+    }
+    let mut steps = key.split('.');
+    let mut value = document.get_mut(steps.next()?)?;
+    for step in steps {
+        value = match value.get_mut() {
+            DeValue::Table(table) => table.get_mut(step)?,
+            DeValue::Array(array) => array.iter_mut().nth(step.parse().ok()?)?,
+            _ => return None,
+        };
+    }
+    match value.get_mut() {
+        DeValue::Table(table) => Some(table),
+        _ => None,
+    }
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -303,6 +379,63 @@ refused_rows_share = 5
             faults,
             "line 2: survey_id: 0 is below 1\nline 9: programme.0.id: -3 is below 1"
         );
+    }
+
+    /// An entry that must exist and is faulty or missing hides no other fault, whichever way that is found.
+    #[test]
+    fn a_faulty_entry_hides_no_other() {
+        let text = r#"
+name = "test survey"
+survey_id = 0
+[[match]]
+[naming]
+delivery = "{nacht}"
+extensions = [".fit"]
+[[filter]]
+id = "one"
+name = "K"
+[[programme]]
+id = -3
+name = "A"
+[[programme]]
+id = 0
+name = "B"
+project = "b"
+[[programme]]
+id = 5
+name = "C"
+project = "c"
+[[programme]]
+id = 5
+name = "D"
+project = "d"
+[limits]
+refused_rows_share = 5
+"#;
+        let faults = SurveyProfile::parse(text).unwrap_err();
+        let told: Vec<_> = faults.0.iter().map(|f| (f.line, f.key.as_str())).collect();
+        let wanted = [
+            (1, ""),
+            (2, "name"),
+            (3, "survey_id"),
+            (4, "match.0"),
+            (6, "naming.delivery"),
+            (9, "filter.0.id"),
+            (11, "programme.0"),
+            (12, "programme.0.id"),
+            (15, "programme.1.id"),
+            (23, "programme.3.id"),
+            (27, "limits.refused_rows_share"),
+        ];
+        assert_eq!(told, wanted, "{faults}");
+        let words = faults.to_string();
+        for missing in
+            ["line 1: missing field `title`", "line 11: programme.0: missing field `project`"]
+        {
+            assert!(words.contains(missing), "{faults}");
+        }
+        assert!(words.contains("line 3: survey_id: 0 is below 1"), "{faults}");
+        assert!(!words.contains("31013") && !words.contains("stand_in"), "{faults}");
     }
 
     #[test]

@@ -83,7 +83,8 @@ impl MatchRule {
         self.0.keys().map(String::as_str).filter(|key| *key != FILE_KEY)
     }
 
-    fn fits(&self, file: &Identifying<'_>) -> bool {
+    /// Returns true when every condition fits a file.
+    pub fn fits(&self, file: &Identifying<'_>) -> bool {
         self.0.iter().all(|(key, glob)| file.text(key).is_some_and(|text| glob.fits(&text)))
     }
 }

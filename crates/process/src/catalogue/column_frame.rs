@@ -1,7 +1,7 @@
 //! The reference frame of the columns RA and DEC.
 //!
 //! The profile may name it. Otherwise the columns themselves do by TUCD or TTYPE, then the header of the table (with the
-//! primary header of its file), then the image. A frame that none of them names is the ICRS, as the standard has it.
+//! primary header of its file), then the image. A frame that none of them names is the ICRS, as the standard defines.
 
 use super::layout::Layout;
 use super::wcs_cards::Cards;

@@ -77,6 +77,6 @@ mod tests {
         let rounded = median_shift(std::iter::empty(), 0.2);
         assert!(rounded.is_none());
         let rounded = Shift { dx: 0.6, dy: 0.0, rounding_px: 0.2 };
-        assert!(!rounded.reaches(0.5) && rounded.reaches(0.4));
+        assert!(!rounded.reaches(0.5) && rounded.reaches(0.3));
     }
 }

@@ -116,7 +116,7 @@ impl<'f> Frame<'f> {
             .filter(|hdu| is_table(hdu) && is_candidate(catalogue, hdu, profile, of_image))
             .collect();
         let all_tables = tables.len();
-        // A table that is not a catalogue takes no place, and no name: `CCD1_STD` beside `CCD1_CAT`.
+        // A table that is not a catalogue takes no place, and no name: `CCD1_STD` next to `CCD1_CAT`.
         let is_by_hdu = rules.pairing == Pairing::Hdu;
         if !is_by_hdu || all_tables > self.detectors.len() || are_mixed(&tables) {
             let is_one = |hdu: &&Hdu| is_catalogue(catalogue, hdu, profile);

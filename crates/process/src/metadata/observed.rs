@@ -3,7 +3,7 @@
 //! A start is MJD-OBS, else DATE-OBS with a time of day, else DATE-OBS with the time of day of another keyword (the profile
 //! names them), else the standard's other keywords (DATE-BEG, MJD-BEG, JD-OBS, TSTART), else JEPOCH or BEPOCH. A date alone is
 //! never midnight: without a time of day, and in a time scale without a known relation to UTC, the time is NULL with a finding.
-//! A date with the time of day T00:00:00 is midnight, as the standard and astropy have it. A whole MJD beside another time of
+//! A date with the time of day T00:00:00 is midnight, as the standard and astropy have it. A whole MJD next to another time of
 //! day has lost its own, and does not count.
 //!
 //! Second 60 is a time in UTC alone, at the end of days with a leap second. Another keyword with a time of day outside of
@@ -132,7 +132,7 @@ impl Stated {
         self.date.is_some_and(|date| date.seconds.is_none())
     }
 
-    /// Returns the MJD where it has a time of day. A whole MJD beside a date was derived from the date, or has lost its time: a
+    /// Returns the MJD where it has a time of day. A whole MJD next to a date was derived from the date, or has lost its time: a
     /// finding if the date has another time.
     fn mjd_with_time(&self, end: &End<'_>, place: Place<'_>, notes: &mut Notes) -> Option<f64> {
         let mjd = self.mjd?;

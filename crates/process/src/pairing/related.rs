@@ -13,7 +13,7 @@ pub(super) fn contained(sides: &Sides<'_>) -> Scheme {
     let kinds: BTreeSet<String> = names.iter().flatten().map(|name| kind_of(name)).collect();
     let is_numbered = |kind: &&String| kind.contains('#') && is_name(kind);
     let kinds: Vec<&String> = kinds.iter().filter(is_numbered).collect();
-    // The name of an absent detector: `CCD4_CAT` beside `CCD1` to `CCD3`.
+    // The name of an absent detector: `CCD4_CAT` where the images are `CCD1` to `CCD3`.
     let of_their_kind = |table: &[&str]| {
         table.iter().any(|text| kinds.iter().any(|kind| holds(&kind_of(text), kind)))
     };

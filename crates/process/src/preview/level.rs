@@ -1,4 +1,4 @@
-//! The sky of a frame: its level and scatter, whatever objects are in the picture.
+//! The sky of a frame: its level and scatter, whatever objects are in the image.
 
 /// Values of a sample; more add nothing to a preview.
 const SAMPLE: usize = 30_000;

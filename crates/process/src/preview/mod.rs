@@ -5,7 +5,7 @@
 //! white follow from it ([`stretch`]), the WCS turns north up ([`picture`]), all detectors are combined in one picture
 //! ([`mosaic`]). Memory is that of the reduced image, whatever the size of the detector.
 //!
-//! Start at [`run`] for a whole task, at [`render`] for one file. Any change in the look of a preview raises [`RECIPE`]; a
+//! Start at [`run`] for a whole task, at [`render`] for one file. Any change in the appearance of a preview raises [`RECIPE`]; a
 //! setting of a survey is a field of [`PreviewProfile`] and a part of [`Recipe::fingerprint`].
 //! Does not write files, or know where previews are stored.
 
@@ -36,7 +36,7 @@ use unit::Sizes;
 /// Version of the procedure for previews.
 pub const RECIPE: u32 = 5;
 
-/// The settings that determine the look of a preview.
+/// The settings that determine the appearance of a preview.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Recipe {
     /// Detector pixels per preview pixel, along each axis.

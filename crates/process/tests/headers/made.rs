@@ -168,20 +168,15 @@ fn axes(random: &mut Random, made: &mut Made, plan: &Plan) {
     }
 }
 
+/// Takes the factor that the reference position left as the last card: the unit of the matrix, in units per degree.
+fn unit_of_matrix(made: &mut Made) -> f64 {
+    let card = made.cards.pop_if(|card| card.starts_with("FACTOR"));
+    card.and_then(|card| card[10..].trim().parse().ok()).unwrap_or(1.0)
+}
+
 /// The matrix in one of its spellings, rotated at random and mirrored as often as not.
 fn matrix(random: &mut Random, made: &mut Made, plan: &Plan) {
-    let unit = made
-        .cards
-        .pop()
-        .filter(|card| {
-            let is_factor = card.starts_with("FACTOR");
-            if !is_factor {
-                made.cards.push(card.clone());
-            }
-            is_factor
-        })
-        .and_then(|card| card[10..].trim().parse::<f64>().ok())
-        .unwrap_or(1.0);
+    let unit = unit_of_matrix(made);
     let scale = plan.scale * unit;
     let step = [if random.chance(0.5) { -scale } else { scale }, scale * random.between(0.8, 1.2)];
     let (sin, cos) = random.between(0.0, std::f64::consts::TAU).sin_cos();

@@ -157,11 +157,9 @@ fn facts_of_the_header_are_kept() {
     assert_eq!(Wcs::from_image(&sip()).unwrap().projection(), "TAN-SIP");
 }
 
-#[test]
-fn spellings_of_the_same_image() {
-    let plain = Wcs::from_image(&wfcam()).unwrap();
-    let scamp = tpv().with("CTYPE1", "'RA---TAN'").with("CTYPE2", "'DEC--TAN'");
-    let arcsec = wfcam()
+/// Returns WFCAM's header in arcseconds.
+fn in_arcseconds() -> Cards {
+    wfcam()
         .without("CRUNIT1")
         .without("CRUNIT2")
         .with("CUNIT1", "'arcsec'")
@@ -171,8 +169,12 @@ fn spellings_of_the_same_image() {
         .with("CD1_1", "-3.978E-04")
         .with("CD1_2", "-0.40068")
         .with("CD2_1", "0.40032")
-        .with("CD2_2", "-5.8572E-04");
-    let swapped = wfcam()
+        .with("CD2_2", "-5.8572E-04")
+}
+
+/// Returns WFCAM's header with the latitude on the first axis.
+fn latitude_first() -> Cards {
+    wfcam()
         .with("CTYPE1", "'DEC--ZPN'")
         .with("CTYPE2", "'RA---ZPN'")
         .with("CRVAL1", "19.5088855")
@@ -185,8 +187,12 @@ fn spellings_of_the_same_image() {
         .without("PV2_2")
         .without("PV2_3")
         .with("PV1_1", "1.0")
-        .with("PV1_3", "-60.0");
-    let pc = wfcam()
+        .with("PV1_3", "-60.0")
+}
+
+/// Returns WFCAM's header with PC and CDELT in place of CD.
+fn with_pc_and_cdelt() -> Cards {
+    wfcam()
         .without("CD1_1")
         .without("CD1_2")
         .without("CD2_1")
@@ -196,13 +202,23 @@ fn spellings_of_the_same_image() {
         .with("PC1_1", "1.105E-03")
         .with("PC1_2", "1.113")
         .with("PC2_1", "1.112")
-        .with("PC2_2", "-1.627E-03");
-    let older = wfcam()
+        .with("PC2_2", "-1.627E-03")
+}
+
+/// Returns WFCAM's header with PROJP in place of PV.
+fn with_projp() -> Cards {
+    wfcam()
         .without("PV2_1")
         .without("PV2_2")
         .without("PV2_3")
         .with("PROJP1", "1.0")
-        .with("PROJP3", "-60.0");
+        .with("PROJP3", "-60.0")
+}
+
+#[test]
+fn spellings_of_the_same_image() {
+    let plain = Wcs::from_image(&wfcam()).unwrap();
+    let scamp = tpv().with("CTYPE1", "'RA---TAN'").with("CTYPE2", "'DEC--TAN'");
     let cases = [
         ("units in CRUNIT left out", wfcam().without("CRUNIT1").without("CRUNIT2"), &plain),
         (
@@ -210,10 +226,10 @@ fn spellings_of_the_same_image() {
             wfcam().with("CUNIT1", "'DEGREE'").with("CUNIT2", "'Degrees '"),
             &plain,
         ),
-        ("arcseconds", arcsec, &plain),
-        ("latitude first", swapped, &plain),
-        ("PC and CDELT", pc, &plain),
-        ("PROJP for PV", older, &plain),
+        ("arcseconds", in_arcseconds(), &plain),
+        ("latitude first", latitude_first(), &plain),
+        ("PC and CDELT", with_pc_and_cdelt(), &plain),
+        ("PROJP for PV", with_projp(), &plain),
         ("CD before CDELT", wfcam().with("CDELT1", "5.0").with("CDELT2", "5.0"), &plain),
         ("CD before CROTA", wfcam().with("CROTA2", "33.0").with("CDELT1", "1.0"), &plain),
         ("LONPOLE as by default", wfcam().with("LONPOLE", "180.0"), &plain),

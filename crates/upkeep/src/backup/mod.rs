@@ -61,6 +61,7 @@ enum Effect {
 /// As [`back_up`].
 pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError> {
     let run = || -> Result<BackupReport, ArchiveFault> {
+        files::may_create_dir(target).map_err(at(target))?;
         let _lock = if target.exists() { Some(locked(target)?) } else { None };
         check_kind(site, target)?;
         if let Some(address) = site.address()? {

@@ -139,7 +139,7 @@ pub(super) fn resume(site: &Site, target: &Site, now: Timestamp) -> Result<Moved
 
 /// Returns the contents of an existing archive in the place of a move.
 pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
-    let look = || -> Result<Progress, ArchiveFault> {
+    let read = || -> Result<Progress, ArchiveFault> {
         let c = connect(target, Access::Read)?;
         if is_blank(&c)? {
             return Ok(Progress::Blank);
@@ -152,7 +152,7 @@ pub(super) fn progress(target: &Site) -> Result<Progress, ArchiveError> {
         let events: i64 = c.query_row("SELECT count(*) FROM event", [], |r| r.get(0))?;
         Ok(if events == 0 { Progress::Nothing } else { Progress::InUse })
     };
-    look().map_err(ArchiveError::during(ACT))
+    read().map_err(ArchiveError::during(ACT))
 }
 
 /// Returns true when an embedded archive was only begun: its file exists, and holds no table.

@@ -110,10 +110,10 @@ impl Report {
 /// [`ArchiveError`] when the database cannot be read at all.
 pub fn verify(archive: &Reader, options: Options) -> Result<Report, ArchiveError> {
     let site = archive.site().clone();
-    archive.read("verify the archive", |c| look(c, &site, options))
+    archive.read("verify the archive", |c| run_checks(c, &site, options))
 }
 
-fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, ArchiveFault> {
+fn run_checks(c: &Connection, site: &Site, options: Options) -> Result<Report, ArchiveFault> {
     let mut report = Report::default();
     identity::database(c, &mut report)?;
     identity::numbers(c, &mut report)?;

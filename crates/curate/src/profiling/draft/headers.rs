@@ -6,6 +6,7 @@ use super::super::language::Language;
 use super::naming::Naming;
 use super::sample::{Sample, counted};
 use super::text::{comment, list, quoted, word};
+use model::profile::Identifying;
 use std::fmt::Write as _;
 
 /// Returns the keyword of a kind that most images have, with its values and whether all are in the primary header.
@@ -78,7 +79,8 @@ fn shipped_keywords(images: &[&Sample]) -> usize {
     let shipped = candidates::shipped();
     let of_image = |image: &&Sample| {
         let value = |keyword: &str| image.value(keyword).map(|(value, _)| value.to_owned());
-        shipped.iter().filter_map(|one| one.profile.fit(&value)).max()
+        let file = Identifying { file: &image.name, keyword: &value };
+        shipped.iter().filter_map(|one| one.profile.fit(&file)).max()
     };
     images.iter().filter_map(of_image).max().unwrap_or(0)
 }
