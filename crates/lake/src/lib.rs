@@ -75,4 +75,4 @@ pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use schema::{LakeColumn, LakeSchema, LakeType};
 pub use sky_cover::{Cone, healpix_ranges};
 pub use sum::{Summed, xxhash64};
-pub use table::{LakeTable, detection, tables};
+pub use table::{BEGIN_EVENT, LakeTable, PROGRAMME_ID, detection, tables};

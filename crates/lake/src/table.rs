@@ -6,7 +6,7 @@ use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
 use model::{BatchId, ProgrammeId};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The column of the owner of a row, which every lake table has.
 pub const PROGRAMME_ID: &str = "programme_id";
@@ -14,35 +14,42 @@ pub const PROGRAMME_ID: &str = "programme_id";
 pub const BEGIN_EVENT: &str = "begin_event";
 
 /// A lake table, made of a definition that was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LakeTable {
-    name: String,
+    definition: Arc<Table>,
     layout: LakeLayout,
     /// Descriptions of the columns of the range key.
     key_comments: Vec<String>,
 }
 
+impl PartialEq for LakeTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.layout == other.layout
+    }
+}
+
+impl Eq for LakeTable {}
+
 /// Returns the lake tables that `model::tables` defines, in the order of their definitions.
 ///
-/// # Errors
-/// [`LakeError::Definition`] when a definition contradicts itself.
-pub fn tables() -> Result<impl Iterator<Item = (LakeTable, LakeSchema)>, LakeError> {
-    let defined = model::tables::tables().iter().filter(|table| table.lake.is_some());
-    let tables: Result<Vec<_>, LakeError> =
-        defined.map(|table| Ok((LakeTable::of(table)?, LakeSchema::of(table)?))).collect();
-    Ok(tables?.into_iter())
+/// # Panics
+/// When a definition, which is part of the program, contradicts itself.
+pub fn tables() -> &'static [LakeTable] {
+    static TABLES: OnceLock<Vec<LakeTable>> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let defined = model::tables::tables().iter().filter(|table| table.lake.is_some());
+        let tables = defined.map(LakeTable::of).collect::<Result<_, _>>();
+        tables.expect("the definitions of the program's own lake tables are sound")
+    })
 }
 
 /// Returns the table `detection`.
 ///
 /// # Panics
-/// When the definition of `detection`, which is part of the program, is not that of a lake table.
+/// When `detection` is not defined as a lake table; the definition is part of the program.
 pub fn detection() -> &'static LakeTable {
-    static DETECTION: OnceLock<LakeTable> = OnceLock::new();
-    DETECTION.get_or_init(|| {
-        let table = model::tables::table("detection").expect("detection is defined");
-        LakeTable::of(table).expect("the definition of detection is that of a lake table")
-    })
+    let table = tables().iter().find(|table| table.name() == "detection");
+    table.expect("detection is defined as a lake table")
 }
 
 impl LakeTable {
@@ -62,17 +69,30 @@ impl LakeTable {
         let key_comments = key_columns
             .map(|c| c.description.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        Ok(Self { name: table.name.clone(), layout, key_comments })
+        Ok(Self { definition: Arc::new(table.clone()), layout, key_comments })
     }
 
     /// Returns the name of the table of current rows.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.definition.name
+    }
+
+    /// Returns the definition.
+    pub fn definition(&self) -> &Table {
+        &self.definition
+    }
+
+    /// Returns the columns with the types of the lake.
+    ///
+    /// # Errors
+    /// [`LakeError::Definition`] when a column has a type that the lake has not.
+    pub fn schema(&self) -> Result<LakeSchema, LakeError> {
+        LakeSchema::of(&self.definition)
     }
 
     /// Returns the name of the companion that shows every row; `None` for a table without history.
     pub fn companion(&self) -> Option<String> {
-        self.layout.history.as_ref().map(|_| format!("{}_all", self.name))
+        self.layout.history.as_ref().map(|_| format!("{}_all", self.name()))
     }
 
     /// Returns the layout.
@@ -112,7 +132,7 @@ impl LakeTable {
 
     /// Returns the directory of its files below the lake's, as DuckLake writes table paths.
     pub fn path(&self) -> String {
-        format!("{}/", self.name)
+        format!("{}/", self.name())
     }
 
     /// Returns the name of the file of a batch and programme. Batch numbers are never reused, so neither are names; and
@@ -140,7 +160,7 @@ impl LakeTable {
     pub(crate) fn catalogue_tables(&self) -> Vec<(i64, String, String)> {
         let uuid = |id: i64| format!("a11ace00-0001-4000-8000-{id:012x}");
         let current = self.current_table();
-        let mut tables = vec![(current, self.name.clone(), uuid(current))];
+        let mut tables = vec![(current, self.name().to_owned(), uuid(current))];
         if let Some((id, name)) = self.all_table().zip(self.companion()) {
             tables.push((id, name, uuid(id)));
         }
@@ -148,10 +168,20 @@ impl LakeTable {
     }
 
     /// Returns the condition that a row of the index has a range key, whose values are parameters from number `first`.
-    pub(crate) fn key_condition(&self, first: usize) -> String {
+    pub fn key_condition(&self, first: usize) -> String {
         let columns = self.layout.range_key.iter().enumerate();
         let equal: Vec<String> =
             columns.map(|(i, column)| format!("{column} = ?{}", first + i)).collect();
+        equal.join(" AND ")
+    }
+
+    /// Returns the condition that a row of the index, under the name or alias `range`, is that of a row of the table, under `row`.
+    pub fn row_condition(&self, range: &str, row: &str) -> String {
+        let key = self.layout.range_key.iter().map(String::as_str);
+        let of_event = [BEGIN_EVENT, PROGRAMME_ID].into_iter();
+        let columns = key.chain(of_event).chain(self.layout.version.as_deref());
+        let equal: Vec<String> =
+            columns.map(|column| format!("{range}.{column} = {row}.{column}")).collect();
         equal.join(" AND ")
     }
 
@@ -234,6 +264,9 @@ fn check(table: &Table, layout: &LakeLayout) -> Result<(), String> {
     for name in layout.statistics.iter().chain(&layout.sort) {
         of_type(name, &numbers, true)?;
     }
+    for name in &layout.row_key {
+        of_type(name, &[I16, I32, I64], true)?;
+    }
     for name in [&layout.id, PROGRAMME_ID] {
         if !layout.statistics.iter().any(|column| column == name) {
             return Err(format!("column {name} has no statistics"));
@@ -259,7 +292,7 @@ mod tests {
     #[test]
     fn no_two_tables_share_names_or_numbers() {
         let mut seen = HashSet::new();
-        for (table, _) in tables().unwrap() {
+        for table in tables() {
             let layout = table.layout();
             for name in
                 [layout.number.to_string(), layout.file_prefix.clone(), layout.index.clone()]

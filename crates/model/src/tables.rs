@@ -151,6 +151,9 @@ pub struct LakeLayout {
     /// Columns by which the rows of a range ascend; empty when their order has no meaning.
     #[serde(default)]
     pub sort: Vec<String>,
+    /// Columns that identify a row within its range; empty when only the id does.
+    #[serde(default)]
+    pub row_key: Vec<String>,
     /// Columns of the position on the sky, if there are any.
     #[serde(default)]
     pub sky: Option<SkyColumns>,

@@ -14,7 +14,6 @@ use crate::time::text_of;
 use crate::work::multiframe_id;
 use crate::{Archive, Reader, Timestamp, attempts, partitions};
 use engine::{Connection, Optional};
-use lake;
 use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
@@ -224,11 +223,15 @@ impl Archive {
     /// [`ArchiveError`].
     pub fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
         if !self.site.is_embedded() {
-            return match self.is_rehearsal() {
-                true => partitions::due_to_drop(&self.connection),
-                false => partitions::drop_left_over(&self.connection),
+            let mut dropped = Vec::new();
+            for table in self.site.lake_tables() {
+                let of_table = match self.is_rehearsal() {
+                    true => partitions::due_to_drop(&self.connection, table),
+                    false => partitions::drop_left_over(&self.connection, table),
+                };
+                dropped.extend(of_table.map_err(ArchiveError::during("drop abandoned tables"))?);
             }
-            .map_err(ArchiveError::during("drop abandoned tables"));
+            return Ok(dropped);
         }
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| abandoned_files(c, &site))?;
@@ -516,10 +519,11 @@ pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf
     let mut abandoned = Vec::new();
     for row in rows {
         let (batch, programme): (BatchId, ProgrammeId) = row?;
-        let table = lake::detection();
-        let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
-        if path.exists() {
-            abandoned.push(path);
+        for table in site.lake_tables() {
+            let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
+            if path.exists() {
+                abandoned.push(path);
+            }
         }
     }
     Ok(abandoned)

@@ -121,8 +121,8 @@ fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, Archive
     rows::references(c, &mut report)?;
     rows::counts(c, &mut report)?;
     match c.sqlite() {
-        Some(sqlite) => lake_files::catalogue(sqlite, &mut report)?,
-        None => partitions::tables(c, options, &mut report)?,
+        Some(sqlite) => lake_files::catalogue(sqlite, site.lake_tables(), &mut report)?,
+        None => partitions::tables(c, site.lake_tables(), options, &mut report)?,
     }
     disk::library(c, site, options, &mut report)?;
     disk::previews(c, site, &mut report)?;
