@@ -12,6 +12,10 @@ use std::sync::{Arc, OnceLock};
 pub const PROGRAMME_ID: &str = "programme_id";
 /// The column of the event that published a row, which every lake table has.
 pub const BEGIN_EVENT: &str = "begin_event";
+/// The number of a row of a table without ids: in the index, and on a server a column beside those of the definition.
+const ROW_NUMBER: &str = "row_number";
+/// Number of rows that a batch may have of one programme in a table without ids.
+const ROWS_OF_BATCH: i64 = 1 << 32;
 
 /// A lake table, made of a definition that was checked.
 #[derive(Clone, Debug)]
@@ -100,9 +104,25 @@ impl LakeTable {
         &self.layout
     }
 
-    /// Returns the column of the ids that ingest assigns.
+    /// Returns the name of the ids that ingest assigns, or of the numbers of rows in a table without ids.
     pub fn id(&self) -> &str {
-        &self.layout.id
+        self.layout.id.as_deref().unwrap_or(ROW_NUMBER)
+    }
+
+    /// Returns the column of row numbers that a server has beside those of the definition; `None` for a table with ids.
+    pub fn row_number(&self) -> Option<&'static str> {
+        self.layout.id.is_none().then_some(ROW_NUMBER)
+    }
+
+    /// Returns the number before that of the first row of a batch, in a table without ids; `None` for a table whose ids come from a
+    /// counter.
+    pub fn base_of(&self, batch: BatchId) -> Option<i64> {
+        self.layout.id.is_none().then(|| batch.get().saturating_mul(ROWS_OF_BATCH))
+    }
+
+    /// Returns the batch of a file of the table, from its name.
+    pub fn batch_of(&self, file_name: &str) -> Option<BatchId> {
+        file_name.strip_prefix(&self.layout.file_prefix)?.split('-').next()?.parse().ok()
     }
 
     /// Returns the name of the index of row ranges.
@@ -112,7 +132,7 @@ impl LakeTable {
 
     /// Returns the column of the index with the id of a range's first row, e.g. `first_obj_id`.
     pub fn first_id(&self) -> String {
-        format!("first_{}", self.layout.id)
+        format!("first_{}", self.id())
     }
 
     /// Returns the columns of the range key.
@@ -187,7 +207,7 @@ impl LakeTable {
 
     /// Returns the statements that create the index of row ranges, if it does not exist.
     pub fn index_ddl(&self) -> String {
-        let LakeLayout { plural, id, index, .. } = &self.layout;
+        let (LakeLayout { plural, index, .. }, id) = (&self.layout, self.id());
         let key = self.layout.range_key.join(", ");
         let version = self.layout.version.as_deref();
         let shared = version.map_or_else(|| key.clone(), |version| format!("{key}, {version}"));
@@ -250,7 +270,13 @@ fn check(table: &Table, layout: &LakeLayout) -> Result<(), String> {
         Some(column) if column.nullable && !nullable => Err(format!("column {name} may be NULL")),
         Some(_) => Ok(()),
     };
-    of_type(&layout.id, &[I64], false)?;
+    match &layout.id {
+        Some(id) => of_type(id, &[I64], false)?,
+        None if table.column(ROW_NUMBER).is_some() => {
+            return Err(format!("a table without ids has a column {ROW_NUMBER}"));
+        }
+        None => {}
+    }
     of_type(PROGRAMME_ID, &[I32, I64], false)?;
     of_type(BEGIN_EVENT, &[I64], true)?;
     for name in layout.range_key.iter().chain(&layout.version) {
@@ -267,7 +293,7 @@ fn check(table: &Table, layout: &LakeLayout) -> Result<(), String> {
     for name in &layout.row_key {
         of_type(name, &[I16, I32, I64], true)?;
     }
-    for name in [&layout.id, PROGRAMME_ID] {
+    for name in layout.id.as_deref().into_iter().chain([PROGRAMME_ID]) {
         if !layout.statistics.iter().any(|column| column == name) {
             return Err(format!("column {name} has no statistics"));
         }
@@ -307,8 +333,8 @@ mod tests {
         let good = model::tables::table("detection").unwrap();
         type Change = fn(&mut LakeLayout);
         let cases: [(Change, &str); 7] = [
-            (|l| l.id = "id".to_owned(), "column id is missing"),
-            (|l| l.id = "ra".to_owned(), "column ra has another type than one of [I64]"),
+            (|l| l.id = Some("id".to_owned()), "column id is missing"),
+            (|l| l.id = Some("ra".to_owned()), "column ra has another type than one of [I64]"),
             (|l| l.range_key = vec!["filter_id".to_owned()], "column filter_id may be NULL"),
             (|l| l.range_key.clear(), "the range key has no column"),
             (|l| l.sort = vec!["none".to_owned()], "column none is missing"),

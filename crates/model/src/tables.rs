@@ -137,8 +137,10 @@ pub struct LakeLayout {
     pub plural: String,
     /// First characters of the names of its files, which no other table has.
     pub file_prefix: String,
-    /// The column with the ids that ingest assigns: unique within a programme, without gaps within a file.
-    pub id: String,
+    /// The column with the ids that ingest assigns: unique within a programme, without gaps within a file. The rows of a table
+    /// without ids are numbered by batch and position, and the number is no column of the table.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Name of the index of its row ranges.
     pub index: String,
     /// Columns whose values a row range shares: integers from 1. The rows of a range are consecutive in one file.

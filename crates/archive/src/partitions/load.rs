@@ -40,7 +40,7 @@ pub struct Wanted<'a> {
     pub batch: BatchId,
     /// Owner of all rows.
     pub programme_id: ProgrammeId,
-    /// Final id = base - temporary id; the first row gets base + 1.
+    /// Final id = base - temporary id; the first row gets base + 1. Of a table without ids, [`LakeTable::base_of`].
     pub base: i64,
     /// The event that will publish the rows.
     pub event: EventId,
@@ -337,9 +337,11 @@ fn take_up(
     Ok(tx.commit().map_err(EngineError::from)?)
 }
 
-/// Returns the columns of a table as a list in SQL.
+/// Returns the columns of a table's partitions as a list in SQL: those of the definition, and the row number of a table without
+/// ids.
 pub fn columns_of(table: &LakeTable) -> String {
-    let columns: Vec<String> = table.definition().columns.iter().map(|c| quoted(&c.name)).collect();
+    let defined = table.definition().columns.iter().map(|c| quoted(&c.name));
+    let columns: Vec<String> = defined.chain(table.row_number().map(str::to_owned)).collect();
     columns.join(", ")
 }
 
@@ -438,7 +440,8 @@ impl<'a> Rows<'a> {
         let defined = self.table.definition().columns.iter();
         let columns: Result<Vec<Column<'_>>, ArchiveFault> =
             defined.map(|defined| Column::of(batch, self.table, defined)).collect();
-        let columns = columns?;
+        let mut columns = columns?;
+        columns.extend(self.table.row_number().map(|_| Column::ObjectId));
         for first in (0..batch.num_rows()).step_by(Block::ROWS) {
             let rows = first..batch.num_rows().min(first + Block::ROWS);
             let ids = self.next_obj_id;

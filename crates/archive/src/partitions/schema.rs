@@ -24,7 +24,7 @@ pub fn bring_up(tx: &Connection, table: &LakeTable, is_migrated: bool) -> Result
         create(tx, table)?;
     } else {
         let misfit = |reason| ArchiveFault::Definition { table: table.name().to_owned(), reason };
-        for (name, kind) in &stored {
+        for (name, kind) in stored.iter().filter(|(n, _)| Some(n.as_str()) != table.row_number()) {
             let defined = definition.column(name).map(|c| column_type(c.kind, Dialect::Postgres));
             if defined != Some(kind.as_str()) {
                 let defined = defined.unwrap_or("absent");
@@ -86,7 +86,9 @@ fn create(tx: &Connection, table: &LakeTable) -> Result<(), ArchiveFault> {
         let sql = column_sql(column, Dialect::Postgres);
         sql.split(" REFERENCES ").next().unwrap_or_default().to_owned()
     };
-    let columns: Vec<String> = table.definition().columns.iter().map(column).collect();
+    let row_number = table.row_number().map(|name| format!("{name} BIGINT NOT NULL"));
+    let columns = table.definition().columns.iter().map(column);
+    let columns: Vec<String> = columns.chain(row_number).collect();
     tx.execute_batch(&format!(
         "CREATE TABLE {} ({}, PRIMARY KEY (programme_id, {})) PARTITION BY LIST (programme_id)",
         root_name(table),
@@ -116,6 +118,11 @@ fn view(tx: &Connection, table: &LakeTable) -> Result<(), ArchiveFault> {
     tx.execute_batch(&current)?;
     for name in [root_name(table)].into_iter().chain(companion).chain([table.name().to_owned()]) {
         tx.execute_batch(&comments_sql(definition, &name))?;
+    }
+    if let Some(name) = table.row_number() {
+        let comment = "number of the row within its programme, by batch and position; in no view";
+        let (all, comment) = (root_name(table), engine::text(comment));
+        tx.execute_batch(&format!("COMMENT ON COLUMN {all}.{name} IS {comment}"))?;
     }
     Ok(())
 }

@@ -230,10 +230,7 @@ fn parts(
             (EventId, EventId),
             ProgrammeId,
         ) = row?;
-        let rest = name.strip_prefix(&table.layout().file_prefix);
-        let batch = rest.and_then(|rest| rest.split('-').next());
-        let batch: Option<BatchId> = batch.and_then(|number| number.parse().ok());
-        let (Some(batch), true) = (batch, events.0 == events.1) else {
+        let (Some(batch), true) = (table.batch_of(&name), events.0 == events.1) else {
             return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
         let path = table.directory(&site.lake()).join(&name);

@@ -210,7 +210,8 @@ fn write_lake_file(
     let damaged = |fault: stage::StageError| ArchiveFault::Damaged(model::one_line(&fault));
     let name = table.file_name(part.batch, part.programme);
     let mut writer = StagedWriter::create(place, definition, &name, part.rows).map_err(damaged)?;
-    let types: Vec<Type> = definition.columns.iter().map(|c| engine::server_type(c.kind)).collect();
+    let types = definition.columns.iter().map(|c| engine::server_type(c.kind));
+    let types: Vec<Type> = types.chain(table.row_number().map(|_| Type::INT8)).collect();
     let rows = server.with_client(|client| {
         let reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
         let mut rows = BinaryCopyOutIter::new(reader, &types).fuse();
@@ -304,7 +305,7 @@ fn record_batch(
     };
     let mut columns = Vec::with_capacity(definition.columns.len());
     for (at, defined) in definition.columns.iter().enumerate() {
-        columns.push(if defined.name == table.id() {
+        columns.push(if Some(&defined.name) == table.layout().id.as_ref() {
             let mut ids = Int64Builder::with_capacity(rows.len());
             for _ in rows {
                 *temporary -= 1;
