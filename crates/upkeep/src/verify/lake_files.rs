@@ -250,10 +250,17 @@ fn strays(
     listed: &BTreeSet<String>,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
-    )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut select = c.prepare(match table.row_number() {
+        None => {
+            "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
+             WHERE lake_table = ?1 AND unit.state = 'staged'"
+        }
+        Some(_) => {
+            "SELECT unit_id, programme_id FROM unit CROSS JOIN programme_counter
+             WHERE ?1 <> '' AND unit.state = 'staged'"
+        }
+    })?;
+    let rows = select.query_map([table.name()], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let mut coming = BTreeSet::new();
     for row in rows {
         let (batch, programme): (i64, i64) = row?;

@@ -117,7 +117,7 @@ fn look(c: &Connection, site: &Site, options: Options) -> Result<Report, Archive
     let mut report = Report::default();
     identity::database(c, &mut report)?;
     identity::numbers(c, &mut report)?;
-    identity::object_ids(c, &mut report)?;
+    identity::ids(c, site.lake_tables(), &mut report)?;
     rows::references(c, &mut report)?;
     rows::counts(c, &mut report)?;
     match c.sqlite() {
