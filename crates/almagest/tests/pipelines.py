@@ -3,13 +3,16 @@
 ARCHIVE is a JSON object with rows of the archive, TRUTH the planted sources. Everything else is read by astropy."""
 import json
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
 from astropy.time import Time
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 
+# wcslib derives MJD-OBS from DATE-OBS, and says so.
+warnings.simplefilter('ignore', FITSFixedWarning)
 pipeline, delivery = sys.argv[1], Path(sys.argv[2])
 archive, truth = (json.loads(Path(path).read_text()) for path in sys.argv[3:5])
 
@@ -17,7 +20,7 @@ SEXTRACTOR = {'ell': 'ELLIPTICITY', 'pa': 'THETA_IMAGE', 'sky': 'BACKGROUND', 'e
 SEX_BITS = {16: [1], 65536: [2], 64: [3, 4, 5]}
 
 
-def frame_zero(table, image):
+def frame_zero(image):
     """Magnitude of one count in the frame, by the headers of the image."""
     if pipeline == 'photutils':
         return 25.0
@@ -39,7 +42,7 @@ class Kind:
 KINDS = {
     'banzai': [
         Kind(0, None, ('x', 'y', 'ra', 'dec'),
-             {'kron_flux': 'flux', 'kron_flux_err': 'fluxerr', 'aper_flux1': 'fluxaper1', 'aper_flux6': 'fluxaper6',
+             {'kron_flux': 'flux', 'kron_flux_err': 'fluxerr', 'aper_flux3': 'fluxaper3', 'aper_flux6': 'fluxaper6',
               'aper_flux4_err': 'fluxerr4', 'p_height': 'peak', 'sky': 'background', 'err_bits': 'flag',
               'half_rad': 'fluxrad50', 'pa': 'theta', 'ell': 'ellipticity', 'fwhm': 'fwhm'},
              ['kron', 'aper3'], {'kron_mag': ('mag', 0)}, {'banzai_mag': 'mag', 'banzai_a': 'a'},
@@ -103,8 +106,8 @@ def tables(frame):
         with fits.open(delivery / file, memmap=False) as hdus:
             found = [h for h in hdus if isinstance(h, fits.BinTableHDU) and not isinstance(h, fits.CompImageHDU)
                      and h.name != 'LDAC_IMHEAD']
-        if found:
-            yield found
+            if found:
+                yield found
 
 
 def sexagesimal(text):
@@ -190,10 +193,9 @@ def check_catalogue(kind, rows, table, hdu, cards, detector):
         add = cards[add] if isinstance(add, str) else add
         close(name, get(name), column(table, source) + add, absolute=2e-4)
     for name in kind.magnitudes:
-        flux = name if name == 'kron' else name.replace('aper', 'aper_')
-        flux, mag = (f'{name}_flux', f'{name}_mag') if name == 'kron' else (f'aper_flux{name[4:]}', f'aper_mag{name[4:]}')
-        fluxes = column(table, kind.columns.get(flux) or {'banzai': 'fluxaper3'}[pipeline])
-        close(mag, get(mag), frame_zero(table, cards) - 2.5 * np.log10(fluxes), absolute=2e-5)
+        flux, mag = ('kron_flux', 'kron_mag') if name == 'kron' else (f'aper_flux{name[4:]}', f'aper_mag{name[4:]}')
+        fluxes = column(table, kind.columns[flux])
+        close(mag, get(mag), frame_zero(cards) - 2.5 * np.log10(fluxes), absolute=2e-5)
         error = kind.columns.get(f'{flux}_err')
         if error:
             close(f'{mag}_err', get(f'{mag}_err'), 2.5 / np.log(10) * column(table, error) / fluxes, relative=1e-4)
@@ -235,7 +237,7 @@ for frame in truth:
                 check_detector(row, hdus[detector['hdu']], file in companions)
     rows = [row for row in archive['detections'] if row['file_name'].split('/')[-1] == frame['file']]
     with fits.open(delivery / frame['file'], memmap=False) as hdus:
-        for kind, found in zip(KINDS, tables(frame) if KINDS else [], strict=True):
+        for kind, found in zip(KINDS, tables(frame), strict=True):
             for table, detector in zip(found, frame['detectors'], strict=True):
                 hdu = hdus[detector['hdu']]
                 cards = hdu.header if pipeline != 'ldac' else hdus[0].header + hdu.header

@@ -18,8 +18,9 @@ pub(crate) fn delete(
     if let Some(sqlite) = tx.sqlite() {
         return Ok(lake::forget(sqlite, &site.lake(), lake::detection(), bounds)?);
     }
+    let (table, id) = (partitions::root_name(lake::detection()), lake::detection().id());
     tx.execute(
-        "DELETE FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+        &format!("DELETE FROM {table} WHERE programme_id = ?1 AND {id} BETWEEN ?2 AND ?3"),
         bounds,
     )?;
     Ok(Vec::new())
@@ -113,12 +114,14 @@ impl<'tx> Changes<'tx> {
         part: &Part,
         version: impl Fn(DetectorKey) -> i64,
     ) -> Result<u64, ArchiveFault> {
+        let version = |key: &RangeKey| DetectorKey::of(key).map_or(0, &version);
         match (self, part) {
             (Self::Lake(changes), Part::Lake(file)) => {
-                let version = |key: &RangeKey| DetectorKey::of(key).map_or(0, &version);
                 Ok(changes.add(lake::detection(), file, version)?.rows)
             }
-            (Self::Partitions(changes), Part::Partition(part)) => changes.add(part, version),
+            (Self::Partitions(changes), Part::Partition(part)) => {
+                changes.add(lake::detection(), part, version)
+            }
             _ => Err(ArchiveFault::Damaged("a batch was loaded for another engine".to_owned())),
         }
     }
@@ -127,7 +130,9 @@ impl<'tx> Changes<'tx> {
     pub(crate) fn end_detectors(&mut self, detectors: &[DetectorKey]) -> Result<u64, ArchiveFault> {
         Ok(match self {
             Self::Lake(changes) => changes.end(lake::detection(), detectors.iter().copied())?,
-            Self::Partitions(changes) => changes.end_detectors(detectors)?,
+            Self::Partitions(changes) => {
+                changes.end(lake::detection(), detectors.iter().copied())?
+            }
         })
     }
 
@@ -141,7 +146,9 @@ impl<'tx> Changes<'tx> {
             Self::Lake(changes) => {
                 changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?
             }
-            Self::Partitions(changes) => changes.reopen_detectors(ended_by, detectors)?,
+            Self::Partitions(changes) => {
+                changes.reopen(lake::detection(), ended_by, detectors.iter().copied())?
+            }
         })
     }
 

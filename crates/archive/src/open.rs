@@ -52,7 +52,7 @@ impl Reader {
         self.read("examine the database", |c| match c.dialect() {
             Dialect::Sqlite => Ok((Vec::new(), Vec::new())),
             Dialect::Postgres => {
-                let (mut facts, mut faults) = partitions::examine(c)?;
+                let (mut facts, mut faults) = partitions::examine(c, self.site.lake_tables())?;
                 let (user, may_write): (String, bool) = c.query_row(
                     "SELECT current_user::text, has_table_privilege('unit', 'INSERT, UPDATE, DELETE')",
                     [],
@@ -64,7 +64,7 @@ impl Reader {
                         "{user} cannot write to the database: commands that change the archive fail for this login"
                     )),
                 }
-                let unreadable = roles::unreadable(c)?;
+                let unreadable = roles::unreadable(c, self.site.lake_tables())?;
                 if !unreadable.is_empty() {
                     let roles = roles_of(&self.site);
                     faults.push(format!("readers cannot read {}: {roles}", unreadable.join(", ")));

@@ -9,6 +9,7 @@ use crate::metadata::definition::tables;
 use crate::site::Site;
 use engine::quoted;
 use engine::{Address, Connection, Database, Kind, Server};
+use lake::LakeTable;
 
 /// Checks that an archive can be created in a database: the database can be reached, its server is new enough, its text is UTF-8,
 /// and the login may create tables. Does nothing for an embedded database.
@@ -74,7 +75,7 @@ fn made(
         };
         let server = Connection::Postgres(Server::connect(&address)?);
         let tx = server.begin(Kind::Write)?;
-        let roles = Roles::of(&tx)?;
+        let roles = Roles::of(&tx, site.lake_tables())?;
         for role in [&roles.owner, &roles.ingester, &roles.reader] {
             let exists: bool = tx.query_row(
                 "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = ?1)",
@@ -103,8 +104,11 @@ fn made(
 ///
 /// # Errors
 /// Returns the engine's error.
-pub(crate) fn keep_up(tx: &Connection) -> Result<Option<String>, ArchiveFault> {
-    let roles = Roles::of(tx)?;
+pub(crate) fn keep_up(
+    tx: &Connection,
+    lake_tables: &'static [LakeTable],
+) -> Result<Option<String>, ArchiveFault> {
+    let roles = Roles::of(tx, lake_tables)?;
     let exist: i64 = tx.query_row(
         "SELECT count(*) FROM pg_roles WHERE rolname IN (?1, ?2, ?3)",
         [&roles.owner, &roles.ingester, &roles.reader],
@@ -130,8 +134,11 @@ pub(crate) fn keep_up(tx: &Connection) -> Result<Option<String>, ArchiveFault> {
 ///
 /// # Errors
 /// Returns the engine's error.
-pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
-    let reader = Roles::of(c)?.reader;
+pub(crate) fn unreadable(
+    c: &Connection,
+    lake_tables: &'static [LakeTable],
+) -> Result<Vec<String>, ArchiveFault> {
+    let reader = Roles::of(c, lake_tables)?.reader;
     let mut select = c.prepare(
         "SELECT relname::text FROM pg_class
          WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v')
@@ -141,14 +148,19 @@ pub(crate) fn unreadable(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
     )?;
     let denied: Vec<String> =
         select.query_map([&reader], |r| r.get(0))?.collect::<engine::Result<_>>()?;
-    let public: Vec<String> = public().collect();
+    let public: Vec<String> = public(lake_tables).collect();
     Ok(denied.into_iter().filter(|name| public.contains(name)).collect())
 }
 
 /// Returns the names of the tables and views that every reader may read.
-fn public() -> impl Iterator<Item = String> {
+fn public(lake_tables: &[LakeTable]) -> impl Iterator<Item = String> {
     let defined = tables().flat_map(|t| [t.name.clone(), format!("{}_all", t.name)]);
-    defined.chain(PUBLIC.map(str::to_owned))
+    let of_lake = lake_tables.iter().flat_map(|table| {
+        let interruptions = table.layout().history.as_ref().and_then(|h| h.interruptions.clone());
+        let named = [table.name(), table.index()].map(str::to_owned).into_iter();
+        named.chain(table.companion()).chain(interruptions)
+    });
+    defined.chain(of_lake).chain(PUBLIC.map(str::to_owned))
 }
 
 /// A granted right on a view, or on a column of it.
@@ -232,16 +244,13 @@ struct Roles {
     ingester: String,
     reader: String,
     query: String,
+    lake_tables: &'static [LakeTable],
 }
 
 /// Tables in addition to those of the definitions that every reader may read.
-const PUBLIC: [&str; 25] = [
-    "detection",
-    "detection_all",
-    "detector_rows",
+const PUBLIC: [&str; 21] = [
     "event",
     "interruption",
-    "detector_interruption",
     "column_description",
     "migration",
     "delivery",
@@ -264,7 +273,7 @@ const PUBLIC: [&str; 25] = [
 ];
 
 impl Roles {
-    fn of(tx: &Connection) -> Result<Self, ArchiveFault> {
+    fn of(tx: &Connection, lake_tables: &'static [LakeTable]) -> Result<Self, ArchiveFault> {
         let database: String = tx.query_row("SELECT current_database()::text", [], |r| r.get(0))?;
         let role = |what: &str| format!("{database}_{what}");
         Ok(Self {
@@ -272,6 +281,7 @@ impl Roles {
             ingester: role("ingester"),
             reader: role("reader"),
             query: role("query"),
+            lake_tables,
         })
     }
 
@@ -300,7 +310,7 @@ impl Roles {
         Ok(())
     }
 
-    /// Grants each role its rights. Detections belong to the ingester: only the owner of a table may attach partitions to it.
+    /// Grants each role its rights. Lake tables belong to the ingester: only the owner of a table may attach partitions to it.
     fn grant(&self, tx: &Connection) -> Result<(), ArchiveFault> {
         let [owner, ingester, reader] =
             [&self.owner, &self.ingester, &self.reader].map(|role| quoted(role));
@@ -317,20 +327,22 @@ impl Roles {
         )?;
         let objects: Vec<(String, String)> =
             select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<engine::Result<_>>()?;
-        let is_detections = |name: &str| {
-            name == "detection_data" || name.strip_prefix("detection_").is_some_and(is_partition)
+        let is_of = |name: &str, table: &LakeTable| {
+            let rest = name.strip_prefix(table.name()).and_then(|rest| rest.strip_prefix('_'));
+            rest.is_some_and(|rest| rest == "data" || is_partition(rest))
         };
+        let is_of_lake = |name: &str| self.lake_tables.iter().any(|table| is_of(name, table));
         for (name, kind) in &objects {
             let what = if kind == "v" { "VIEW" } else { "TABLE" };
-            let to = if is_detections(name) { &ingester } else { &owner };
+            let to = if is_of_lake(name) { &ingester } else { &owner };
             let name = quoted(name);
             tx.execute_batch(&format!(
                 "ALTER {what} {name} OWNER TO {to};
                  GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {ingester}"
             ))?;
         }
-        // The view reads detections with its owner's rights.
-        for name in public() {
+        // The views read lake tables with their owner's rights.
+        for name in public(self.lake_tables) {
             tx.execute_batch(&format!("GRANT SELECT ON {} TO {reader}", quoted(&name)))?;
         }
         tx.execute_batch(&format!(

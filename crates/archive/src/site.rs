@@ -3,6 +3,7 @@
 use crate::error::{ArchiveError, ArchiveFault, in_words};
 use crate::unfinished;
 use engine::{Address, Database, EngineError};
+use lake::LakeTable;
 use model::{Advice, UseCase};
 use rusqlite::OpenFlags;
 use std::io;
@@ -16,6 +17,7 @@ pub struct Site {
     store: Database,
     connections: usize,
     products: &'static [UseCase],
+    lake_tables: &'static [LakeTable],
 }
 
 /// A text file to be copied into a new site.
@@ -92,7 +94,7 @@ impl Site {
             fault: ArchiveFault::Io { path: root.to_owned(), source },
         })?;
         let (store, products) = (Database::default(), UseCase::ALL);
-        Ok(Self { root, store, connections: 2, products })
+        Ok(Self { root, store, connections: 2, products, lake_tables: lake::tables() })
     }
 
     /// Returns the same site with its archive in another database.
@@ -116,6 +118,17 @@ impl Site {
     /// Returns the products of the site.
     pub fn products(&self) -> &'static [UseCase] {
         self.products
+    }
+
+    /// Returns the same site with other lake tables than those that `model::tables` defines.
+    pub fn with_lake_tables(mut self, lake_tables: &'static [LakeTable]) -> Self {
+        self.lake_tables = lake_tables;
+        self
+    }
+
+    /// Returns the lake tables of the site.
+    pub fn lake_tables(&self) -> &'static [LakeTable] {
+        self.lake_tables
     }
 
     /// Returns the number of connections that load at the same time.

@@ -77,13 +77,7 @@ pub(crate) fn describe_open(
     let metadata = file.metadata();
     let statistics = statistics(metadata, &table.layout().statistics);
     let misfit = |reason: String| LakeError::Staged { path: file.path().to_owned(), reason };
-    let (first, last) = bounds_of(file, &statistics, table.id())
-        .ok_or_else(|| misfit("the file has no rows".to_owned()))?;
-    let is_whole = u64::try_from(last - first + 1) == Ok(file.rows());
-    let Some(first_id) = ObjectId::new(first).filter(|_| is_whole) else {
-        let (rows, id) = (file.rows(), table.id());
-        return Err(misfit(format!("{rows} rows with {id} {first} to {last}")));
-    };
+    let first_id = first_id(file, table, name, &statistics).map_err(misfit)?;
     let programme = i64::from(programme_id);
     if bounds_of(file, &statistics, PROGRAMME_ID) != Some((programme, programme)) {
         return Err(misfit(format!("not all rows are of programme {programme_id}")));
@@ -100,6 +94,30 @@ pub(crate) fn describe_open(
         statistics,
         xxhash64: None,
     })
+}
+
+/// Returns the id of the first row: of a table without ids, the number that follows from the batch.
+fn first_id(
+    file: &OpenFile,
+    table: &LakeTable,
+    name: &str,
+    statistics: &[ColumnStatistics],
+) -> Result<ObjectId, String> {
+    let rows = file.rows();
+    let (first, last) = match table.row_number() {
+        None => bounds_of(file, statistics, table.id()),
+        Some(_) => {
+            let batch = table.batch_of(name);
+            let base = batch.and_then(|batch| table.base_of(batch));
+            let base = base.ok_or_else(|| format!("the name {name} contains no batch"))?;
+            (rows > 0).then(|| (base + 1, base.saturating_add_unsigned(rows)))
+        }
+    }
+    .ok_or_else(|| "the file has no rows".to_owned())?;
+    let is_whole = u64::try_from(last - first + 1) == Ok(rows);
+    ObjectId::new(first)
+        .filter(|_| is_whole)
+        .ok_or_else(|| format!("{rows} rows with {} {first} to {last}", table.id()))
 }
 
 /// Returns integer bounds of a column, when its statistics are complete.

@@ -35,7 +35,8 @@
 //! file. The index has the location of each range and tells whether it is current. Each table has an index of its own
 //! (`detector_rows`): the key columns are those by which its users search and join, so they are columns with names and a
 //! unique index, not values of a common table; and a search never scans ranges of another table. The index is written
-//! here and nowhere else. Its `file_id` is the `data_file_id` of the entry that never ends, that of the companion.
+//! here and nowhere else. Its `file_id` is the `data_file_id` of the entry that never ends, that of the companion. A table may
+//! have no ids: its rows are numbered by batch and position, and the index has the numbers ([`LakeTable::base_of`]).
 //!
 //! The checksums of all files are in one table, `lake_file`: no two tables have files of one name
 //! ([`LakeTable::file_name`]), so a name identifies a file in the checksums and in DuckLake's catalogue.
@@ -75,4 +76,4 @@ pub use reader::{ByteCounter, LakeReader, OpenFile};
 pub use schema::{LakeColumn, LakeSchema, LakeType};
 pub use sky_cover::{Cone, healpix_ranges};
 pub use sum::{Summed, xxhash64};
-pub use table::{LakeTable, detection, tables};
+pub use table::{BEGIN_EVENT, LakeTable, PROGRAMME_ID, detection, tables};

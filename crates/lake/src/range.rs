@@ -21,7 +21,10 @@ impl RangeKey {
     }
 
     /// Checks that the key has a value for each column of a table's key.
-    pub(crate) fn check(&self, table: &LakeTable) -> Result<(), LakeError> {
+    ///
+    /// # Errors
+    /// [`LakeError::Catalogue`] when it has another number of values.
+    pub fn check(&self, table: &LakeTable) -> Result<(), LakeError> {
         let (found, wanted) = (self.0.len(), table.range_key().len());
         if found == wanted {
             return Ok(());

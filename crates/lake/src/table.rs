@@ -6,43 +6,54 @@ use model::tables::{ColumnType, LakeLayout, SkyColumns, Table};
 use model::{BatchId, ProgrammeId};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// The column of the owner of a row, which every lake table has.
 pub const PROGRAMME_ID: &str = "programme_id";
 /// The column of the event that published a row, which every lake table has.
 pub const BEGIN_EVENT: &str = "begin_event";
+/// The number of a row of a table without ids: in the index, and on a server a column beside those of the definition.
+const ROW_NUMBER: &str = "row_number";
+/// Number of rows that a batch may have of one programme in a table without ids.
+const ROWS_OF_BATCH: i64 = 1 << 32;
 
 /// A lake table, made of a definition that was checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LakeTable {
-    name: String,
+    definition: Arc<Table>,
     layout: LakeLayout,
     /// Descriptions of the columns of the range key.
     key_comments: Vec<String>,
 }
 
+impl PartialEq for LakeTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name() && self.layout == other.layout
+    }
+}
+
+impl Eq for LakeTable {}
+
 /// Returns the lake tables that `model::tables` defines, in the order of their definitions.
 ///
-/// # Errors
-/// [`LakeError::Definition`] when a definition contradicts itself.
-pub fn tables() -> Result<impl Iterator<Item = (LakeTable, LakeSchema)>, LakeError> {
-    let defined = model::tables::tables().iter().filter(|table| table.lake.is_some());
-    let tables: Result<Vec<_>, LakeError> =
-        defined.map(|table| Ok((LakeTable::of(table)?, LakeSchema::of(table)?))).collect();
-    Ok(tables?.into_iter())
+/// # Panics
+/// When a definition, which is part of the program, contradicts itself.
+pub fn tables() -> &'static [LakeTable] {
+    static TABLES: OnceLock<Vec<LakeTable>> = OnceLock::new();
+    TABLES.get_or_init(|| {
+        let defined = model::tables::tables().iter().filter(|table| table.lake.is_some());
+        let tables = defined.map(LakeTable::of).collect::<Result<_, _>>();
+        tables.expect("the definitions of the program's own lake tables are sound")
+    })
 }
 
 /// Returns the table `detection`.
 ///
 /// # Panics
-/// When the definition of `detection`, which is part of the program, is not that of a lake table.
+/// When `detection` is not defined as a lake table; the definition is part of the program.
 pub fn detection() -> &'static LakeTable {
-    static DETECTION: OnceLock<LakeTable> = OnceLock::new();
-    DETECTION.get_or_init(|| {
-        let table = model::tables::table("detection").expect("detection is defined");
-        LakeTable::of(table).expect("the definition of detection is that of a lake table")
-    })
+    let table = tables().iter().find(|table| table.name() == "detection");
+    table.expect("detection is defined as a lake table")
 }
 
 impl LakeTable {
@@ -62,17 +73,30 @@ impl LakeTable {
         let key_comments = key_columns
             .map(|c| c.description.split_whitespace().collect::<Vec<_>>().join(" "))
             .collect();
-        Ok(Self { name: table.name.clone(), layout, key_comments })
+        Ok(Self { definition: Arc::new(table.clone()), layout, key_comments })
     }
 
     /// Returns the name of the table of current rows.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.definition.name
+    }
+
+    /// Returns the definition.
+    pub fn definition(&self) -> &Table {
+        &self.definition
+    }
+
+    /// Returns the columns with the types of the lake.
+    ///
+    /// # Errors
+    /// [`LakeError::Definition`] when a column has a type that the lake has not.
+    pub fn schema(&self) -> Result<LakeSchema, LakeError> {
+        LakeSchema::of(&self.definition)
     }
 
     /// Returns the name of the companion that shows every row; `None` for a table without history.
     pub fn companion(&self) -> Option<String> {
-        self.layout.history.as_ref().map(|_| format!("{}_all", self.name))
+        self.layout.history.as_ref().map(|_| format!("{}_all", self.name()))
     }
 
     /// Returns the layout.
@@ -80,9 +104,25 @@ impl LakeTable {
         &self.layout
     }
 
-    /// Returns the column of the ids that ingest assigns.
+    /// Returns the name of the ids that ingest assigns, or of the numbers of rows in a table without ids.
     pub fn id(&self) -> &str {
-        &self.layout.id
+        self.layout.id.as_deref().unwrap_or(ROW_NUMBER)
+    }
+
+    /// Returns the column of row numbers that a server has beside those of the definition; `None` for a table with ids.
+    pub fn row_number(&self) -> Option<&'static str> {
+        self.layout.id.is_none().then_some(ROW_NUMBER)
+    }
+
+    /// Returns the number before that of the first row of a batch, in a table without ids; `None` for a table whose ids come from a
+    /// counter.
+    pub fn base_of(&self, batch: BatchId) -> Option<i64> {
+        self.layout.id.is_none().then(|| batch.get().saturating_mul(ROWS_OF_BATCH))
+    }
+
+    /// Returns the batch of a file of the table, from its name.
+    pub fn batch_of(&self, file_name: &str) -> Option<BatchId> {
+        file_name.strip_prefix(&self.layout.file_prefix)?.split('-').next()?.parse().ok()
     }
 
     /// Returns the name of the index of row ranges.
@@ -92,7 +132,7 @@ impl LakeTable {
 
     /// Returns the column of the index with the id of a range's first row, e.g. `first_obj_id`.
     pub fn first_id(&self) -> String {
-        format!("first_{}", self.layout.id)
+        format!("first_{}", self.id())
     }
 
     /// Returns the columns of the range key.
@@ -112,7 +152,7 @@ impl LakeTable {
 
     /// Returns the directory of its files below the lake's, as DuckLake writes table paths.
     pub fn path(&self) -> String {
-        format!("{}/", self.name)
+        format!("{}/", self.name())
     }
 
     /// Returns the name of the file of a batch and programme. Batch numbers are never reused, so neither are names; and
@@ -140,7 +180,7 @@ impl LakeTable {
     pub(crate) fn catalogue_tables(&self) -> Vec<(CatalogId, String, String)> {
         let uuid = |id: CatalogId| format!("a11ace00-0001-4000-8000-{:012x}", id.get());
         let current = self.current_table();
-        let mut tables = vec![(current, self.name.clone(), uuid(current))];
+        let mut tables = vec![(current, self.name().to_owned(), uuid(current))];
         if let Some((id, name)) = self.all_table().zip(self.companion()) {
             tables.push((id, name, uuid(id)));
         }
@@ -148,16 +188,26 @@ impl LakeTable {
     }
 
     /// Returns the condition that a row of the index has a range key, whose values are parameters from number `first`.
-    pub(crate) fn key_condition(&self, first: usize) -> String {
+    pub fn key_condition(&self, first: usize) -> String {
         let columns = self.layout.range_key.iter().enumerate();
         let equal: Vec<String> =
             columns.map(|(i, column)| format!("{column} = ?{}", first + i)).collect();
         equal.join(" AND ")
     }
 
+    /// Returns the condition that a row of the index, under the name or alias `range`, is that of a row of the table, under `row`.
+    pub fn row_condition(&self, range: &str, row: &str) -> String {
+        let key = self.layout.range_key.iter().map(String::as_str);
+        let of_event = [BEGIN_EVENT, PROGRAMME_ID].into_iter();
+        let columns = key.chain(of_event).chain(self.layout.version.as_deref());
+        let equal: Vec<String> =
+            columns.map(|column| format!("{range}.{column} = {row}.{column}")).collect();
+        equal.join(" AND ")
+    }
+
     /// Returns the statements that create the index of row ranges, if it does not exist.
     pub fn index_ddl(&self) -> String {
-        let LakeLayout { plural, id, index, .. } = &self.layout;
+        let (LakeLayout { plural, index, .. }, id) = (&self.layout, self.id());
         let key = self.layout.range_key.join(", ");
         let version = self.layout.version.as_deref();
         let shared = version.map_or_else(|| key.clone(), |version| format!("{key}, {version}"));
@@ -220,7 +270,13 @@ fn check(table: &Table, layout: &LakeLayout) -> Result<(), String> {
         Some(column) if column.nullable && !nullable => Err(format!("column {name} may be NULL")),
         Some(_) => Ok(()),
     };
-    of_type(&layout.id, &[I64], false)?;
+    match &layout.id {
+        Some(id) => of_type(id, &[I64], false)?,
+        None if table.column(ROW_NUMBER).is_some() => {
+            return Err(format!("a table without ids has a column {ROW_NUMBER}"));
+        }
+        None => {}
+    }
     of_type(PROGRAMME_ID, &[I32, I64], false)?;
     of_type(BEGIN_EVENT, &[I64], true)?;
     for name in layout.range_key.iter().chain(&layout.version) {
@@ -234,7 +290,10 @@ fn check(table: &Table, layout: &LakeLayout) -> Result<(), String> {
     for name in layout.statistics.iter().chain(&layout.sort) {
         of_type(name, &numbers, true)?;
     }
-    for name in [&layout.id, PROGRAMME_ID] {
+    for name in &layout.row_key {
+        of_type(name, &[I16, I32, I64], true)?;
+    }
+    for name in layout.id.as_deref().into_iter().chain([PROGRAMME_ID]) {
         if !layout.statistics.iter().any(|column| column == name) {
             return Err(format!("column {name} has no statistics"));
         }
@@ -259,7 +318,7 @@ mod tests {
     #[test]
     fn no_two_tables_share_names_or_numbers() {
         let mut seen = HashSet::new();
-        for (table, _) in tables().unwrap() {
+        for table in tables() {
             let layout = table.layout();
             for name in
                 [layout.number.to_string(), layout.file_prefix.clone(), layout.index.clone()]
@@ -274,8 +333,8 @@ mod tests {
         let good = model::tables::table("detection").unwrap();
         type Change = fn(&mut LakeLayout);
         let cases: [(Change, &str); 7] = [
-            (|l| l.id = "id".to_owned(), "column id is missing"),
-            (|l| l.id = "ra".to_owned(), "column ra has another type than one of [I64]"),
+            (|l| l.id = Some("id".to_owned()), "column id is missing"),
+            (|l| l.id = Some("ra".to_owned()), "column ra has another type than one of [I64]"),
             (|l| l.range_key = vec!["filter_id".to_owned()], "column filter_id may be NULL"),
             (|l| l.range_key.clear(), "the range key has no column"),
             (|l| l.sort = vec!["none".to_owned()], "column none is missing"),

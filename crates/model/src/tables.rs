@@ -137,8 +137,10 @@ pub struct LakeLayout {
     pub plural: String,
     /// First characters of the names of its files, which no other table has.
     pub file_prefix: String,
-    /// The column with the ids that ingest assigns: unique within a programme, without gaps within a file.
-    pub id: String,
+    /// The column with the ids that ingest assigns: unique within a programme, without gaps within a file. The rows of a table
+    /// without ids are numbered by batch and position, and the number is no column of the table.
+    #[serde(default)]
+    pub id: Option<String>,
     /// Name of the index of its row ranges.
     pub index: String,
     /// Columns whose values a row range shares: integers from 1. The rows of a range are consecutive in one file.
@@ -151,6 +153,9 @@ pub struct LakeLayout {
     /// Columns by which the rows of a range ascend; empty when their order has no meaning.
     #[serde(default)]
     pub sort: Vec<String>,
+    /// Columns that identify a row within its range; empty when only the id does.
+    #[serde(default)]
+    pub row_key: Vec<String>,
     /// Columns of the position on the sky, if there are any.
     #[serde(default)]
     pub sky: Option<SkyColumns>,

@@ -1,7 +1,7 @@
 //! `docs/profile-keys.md` is generated from the types of a survey profile: keys, types and meaning from the source, defaults from
 //! the program, examples from the shipped profiles. `ALMAGEST_WRITE_DOCS=1 cargo test --test profile_keys` writes it.
 
-use model::profile::{SurveyProfile, shipped};
+use model::profile::{SurveyProfile, optional, shipped};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
@@ -17,6 +17,9 @@ from the profiles that are part of the program.
 
 /// A profile with one entry in each list, and of each entry the required keys alone.
 const LEAST: &str = include_str!("least_profile.toml");
+
+/// Keys of the least profile of which another one will do.
+const EITHER: [&str; 2] = ["companion.suffix", "hdu.extname"];
 
 /// A value as `Debug` writes it.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,11 +156,15 @@ fn leaf(kind: &str) -> Option<&'static str> {
         "f32" | "f64" => "number",
         "bool" => "true or false",
         "String" | "SurveyName" | "ProgrammeName" => "text",
+        "Epoch" => "date",
+        "Addend" => "number",
+        "MagAdd" => "number or keyword",
+        "Pairing" => "`\"hdu\"`, `\"order\"`, `\"ldac\"`, `{ keyword = text }`",
         "Glob" => "text with `*` and `?`",
         "NamePattern" => "name with fields",
         "BTreeMap<String, Glob>" => "table of KEYWORD = text with `*` and `?`",
         "BTreeMap<String, Vec<Glob>>" => "table of KEYWORD = list of text with `*` and `?`",
-        "BTreeMap<String, Vec<String>>" => "table of COLUMN = list of text",
+        "BTreeMap<String, String>" => "table of text = text",
         "BTreeMap<String, DayUnit>" => "table of KEYWORD = `\"hours\"`, `\"seconds\"`, `\"days\"`",
         _ => return None,
     })
@@ -198,6 +205,8 @@ fn sections(kind: &str, path: &[String], marks: (&str, &str), all: &Definitions)
             below.extend(documented(sections(of, &here(&[]), ("[[", "]]"), all)));
         } else if let Some(of) = of_maps.filter(|of| is_table(of)) {
             below.extend(documented(sections(of, &here(&["TABLE", "COLUMN"]), ("[", "]"), all)));
+        } else if let Some(of) = of_map.and_then(|of| inner(of, "Vec")).filter(|of| is_table(of)) {
+            below.extend(documented(sections(of, &here(&["COLUMN"]), ("[", "]"), all)));
         } else if let Some(of) = of_map.filter(|of| is_table(of)) {
             below.extend(documented(sections(of, &here(&["NAME"]), ("[", "]"), all)));
         } else {
@@ -230,7 +239,10 @@ fn example(value: &toml::Value, path: &[String]) -> Option<String> {
 fn default_of<'s>(least: &'s Shown, path: &[String], names: &BTreeMap<String, String>) -> Option<&'s Shown> {
     path.iter().try_fold(least, |shown, key| {
         let name = names.get(key).unwrap_or(key);
-        shown.entry(name).or_else(|| shown.entry(key))
+        match shown {
+            Shown::Named(entries) if key == &key.to_uppercase() => entries.first().map(|(_, v)| v),
+            _ => shown.entry(name).or_else(|| shown.entry(key)),
+        }
     })
 }
 
@@ -251,7 +263,7 @@ fn every_key_of_a_profile_is_documented() {
     let least = Shown::of(&format!("{least:?}"));
     let written: toml::Value = toml::from_str(LEAST).expect("the least profile");
     let shipped: Vec<toml::Value> =
-        shipped().iter().map(|(_, text)| toml::from_str(text).expect("a profile")).collect();
+        shipped().iter().chain(optional()).map(|(_, text)| toml::from_str(text).expect("a profile")).collect();
     let choice = |variant: &str| {
         let of = all.values().filter(|d| d.is_choice());
         let mut of = of.filter(|d| d.items.iter().any(|item| item.name == variant));
@@ -269,7 +281,8 @@ fn every_key_of_a_profile_is_documented() {
         for key in &section.keys {
             assert!(!key.doc.is_empty(), "{} {} has no comment", section.heading, key.key());
             let path = [section.path.as_slice(), &[key.key().to_owned()]].concat();
-            let is_required = example(&written, &path).is_some();
+            let is_required =
+                example(&written, &path).is_some() && !EITHER.contains(&path.join(".").as_str());
             let default = default_of(&least, &path, &names).and_then(|shown| shown.toml(&choice));
             let default = if is_required { Some("required".to_owned()) } else { default.map(|d| code(&d)) };
             let shown = shipped.iter().find_map(|profile| example(profile, &path));

@@ -9,7 +9,7 @@ use crate::as_of;
 use archive::metadata::tables;
 use archive::{ArchiveError, Site};
 use engine::quoted;
-use lake::LakeError;
+use lake::LakeTable;
 use std::fmt::Write;
 
 /// Pins all names of `pinned` to the newest event. The snapshot is the last one of that event or an earlier one,
@@ -27,10 +27,10 @@ const EVENT: &str = "getvariable('almagest_event')";
 const EVENT_IN_TEXT: &str = "' || getvariable('almagest_event') || '";
 
 /// Returns the statements that make the views of `pinned`.
-fn pinned() -> Result<String, LakeError> {
+fn pinned(lake_tables: &[LakeTable]) -> String {
     let mut sql = format!("ATTACH IF NOT EXISTS ':memory:' AS pinned;\n{PIN}");
     let lake_tables =
-        lake::tables()?.flat_map(|(table, _)| [Some(table.name().to_owned()), table.companion()]);
+        lake_tables.iter().flat_map(|table| [Some(table.name().to_owned()), table.companion()]);
     for name in lake_tables.flatten() {
         let _ = writeln!(
             sql,
@@ -59,7 +59,7 @@ fn pinned() -> Result<String, LakeError> {
             columns.join(", "),
         );
     }
-    Ok(sql)
+    sql
 }
 
 /// Returns the statements that attach an archive to DuckDB, read-only. A server's password is not among them: DuckDB
@@ -70,7 +70,7 @@ fn pinned() -> Result<String, LakeError> {
 pub fn attach_statements(site: &Site) -> Result<String, ArchiveError> {
     let address = site.address().map_err(ArchiveError::during("name the database"))?;
     let Some(address) = address else {
-        let pinned = pinned().map_err(ArchiveError::during("define the lake tables"))?;
+        let pinned = pinned(site.lake_tables());
         return Ok(lake::attach_statements(&site.database(), &site.lake()) + &pinned);
     };
     let words =

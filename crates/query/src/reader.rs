@@ -35,14 +35,16 @@ impl SqlReader {
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
         Ok(Self(match site.query_address().map_err(SqlError::Server)? {
-            None => Engine::Embedded(Session::open_as_of(
+            None => Engine::Embedded(Session::open_with_tables(
                 &site.database(),
                 &site.lake(),
                 limits,
                 as_of,
+                site.lake_tables().to_vec(),
             )?),
             Some(address) => {
-                Engine::Server(Box::new(ServerSession::open(&address, limits, as_of)?))
+                let session = ServerSession::open(&address, limits, as_of, site.lake_tables())?;
+                Engine::Server(Box::new(session))
             }
         }))
     }

@@ -10,9 +10,11 @@ use super::server_fault::Fault;
 use super::session::{Interrupt, QueryReport, ResultColumn, RowSink, is_due};
 use super::{FUNCTIONS, SqlError};
 use super::{as_of, server_cone, server_guard};
+use archive::partitions::root_name;
 use engine::relocation::CLOSED;
 use engine::{Address, EngineError, Incoming, Outgoing, Value, ValueRef, closed_by, is_readable};
-use model::{EventId, UseCase};
+use lake::LakeTable;
+use model::EventId;
 use postgres::error::SqlState;
 use postgres::fallible_iterator::FallibleIterator;
 use postgres::types::Type;
@@ -26,6 +28,8 @@ pub(crate) struct ServerSession {
     client: RefCell<postgres::Client>,
     limits: SqlLimits,
     schema: String,
+    /// Tables that are no public names: the parents of partitions.
+    hidden: Vec<String>,
     interrupted: Arc<AtomicBool>,
     address: Address,
 }
@@ -41,6 +45,7 @@ impl ServerSession {
         address: &Address,
         limits: SqlLimits,
         as_of: Option<EventId>,
+        lake_tables: &[LakeTable],
     ) -> Result<Self, SqlError> {
         let mut client = address.connect().map_err(SqlError::Server)?;
         let fault = |e: postgres::Error| SqlError::Server(e.into());
@@ -51,10 +56,11 @@ impl ServerSession {
         let row = client.query_one("SELECT current_schema()::text", &[]).map_err(fault)?;
         let schema: String = row.get(0);
         if let Some(event) = as_of {
-            make_views(&mut client, &schema, event)?;
+            make_views(&mut client, &schema, event, lake_tables)?;
         }
         Ok(Self {
             schema,
+            hidden: lake_tables.iter().map(root_name).collect(),
             client: RefCell::new(client),
             limits,
             interrupted: Arc::default(),
@@ -74,10 +80,10 @@ impl ServerSession {
     pub(crate) fn tables(&self) -> Result<Vec<String>, SqlError> {
         let rows = self.client.borrow_mut().query(
             "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace
-                 AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> 'detection_data'
+                 AND relkind IN ('r', 'p', 'v') AND NOT relispartition AND relname <> ALL ($1)
                  AND has_table_privilege(oid, 'SELECT')
              ORDER BY 1",
-            &[],
+            &[&self.hidden],
         );
         let rows = rows.map_err(|e| SqlError::Server(e.into()))?;
         Ok(rows.iter().map(|row| row.get(0)).collect())
@@ -250,22 +256,34 @@ fn check_schema(client: &mut postgres::Client) -> Result<(), SqlError> {
 }
 
 /// Makes views of this session over the rows that were current after an event, under the public names.
-fn make_views(client: &mut postgres::Client, schema: &str, event: EventId) -> Result<(), SqlError> {
+fn make_views(
+    client: &mut postgres::Client,
+    schema: &str,
+    event: EventId,
+    lake_tables: &[LakeTable],
+) -> Result<(), SqlError> {
     let fault = |e: postgres::Error| SqlError::Server(e.into());
     let last =
         client.query_one("SELECT coalesce(max(event_id), 0) FROM event", &[]).map_err(fault)?;
     as_of::check(event, last.get(0))?;
     let schema = quoted(schema);
-    let shows = as_of::condition("r", Some(UseCase::Catalogue), event.get());
     let mut sql = as_of::views("TEMP VIEW", &schema, event.get());
-    sql += &format!(
-        "CREATE TEMP VIEW detection AS SELECT d.* FROM {schema}.detection_all AS d
-         WHERE d.begin_event <= {} AND NOT EXISTS (
-             SELECT FROM {schema}.detector_rows AS r
-             WHERE r.multiframe_id = d.multiframe_id AND r.ext_num = d.ext_num AND r.begin_event = d.begin_event
-                 AND r.programme_id = d.programme_id AND r.version = d.version AND NOT ({shows}))",
-        event.get()
-    );
+    for table in lake_tables {
+        let (name, companion) = (table.name(), table.companion());
+        sql += &format!(
+            "CREATE TEMP VIEW {name} AS SELECT d.* FROM {schema}.{} AS d WHERE d.begin_event <= {event}",
+            companion.as_deref().unwrap_or(name)
+        );
+        if companion.is_some() {
+            sql += &format!(
+                " AND NOT EXISTS (SELECT FROM {schema}.{} AS r WHERE {} AND NOT ({}))",
+                table.index(),
+                table.row_condition("r", "d"),
+                as_of::range_condition("r", table, event.get())
+            );
+        }
+        sql += ";\n";
+    }
     client.batch_execute(&sql).map_err(fault)
 }
 

@@ -107,7 +107,7 @@ impl Session {
         limits: SqlLimits,
         as_of: Option<EventId>,
     ) -> Result<Self, SqlError> {
-        let tables: Vec<LakeTable> = lake::tables()?.map(|(table, _)| table).collect();
+        let tables = lake::tables().to_vec();
         Self::open_with_tables(archive_db, lake_dir, limits, as_of, tables)
     }
 

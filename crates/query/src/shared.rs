@@ -67,7 +67,7 @@ pub(crate) struct LakeShare {
 /// Positions of the columns that a lookup understands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Roles {
-    pub id: usize,
+    pub id: Option<usize>,
     pub programme_id: usize,
     /// Columns of the range key, in its order.
     pub key: Vec<usize>,
@@ -97,7 +97,7 @@ impl Roles {
             None => None,
         };
         Ok(Self {
-            id: position(table.id())?,
+            id: table.layout().id.as_deref().map(position).transpose()?,
             programme_id: position("programme_id")?,
             key: table.range_key().iter().map(|name| position(name)).collect::<Result<_, _>>()?,
             sky,
@@ -108,7 +108,7 @@ impl Roles {
     pub(crate) fn of_column(&self, column: usize) -> Role {
         match self.key.iter().position(|&key| key == column) {
             Some(place) => Role::Key(place),
-            None if column == self.id => Role::Id,
+            None if Some(column) == self.id => Role::Id,
             None if column == self.programme_id => Role::Programme,
             None => Role::Other,
         }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod fixture;
+#[path = "lake_tables/server.rs"]
+mod server;
 
 use arrow_array::{
     ArrayRef, BooleanArray, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
@@ -12,8 +14,7 @@ use fixture::duckdb::{Eyes, duckdb};
 use fixture::lake::{event_id, now};
 use fixture::query::{query, try_query};
 use lake::{
-    FinaliseRequest, LAKE_FILE_DDL, LakeError, LakeFile, LakeSchema, LakeTable, Publication,
-    RangeKey, Staged,
+    FinaliseRequest, LAKE_FILE_DDL, LakeError, LakeFile, LakeTable, Publication, RangeKey, Staged,
 };
 use model::tables::{Column, ColumnType, Table};
 use model::{BatchId, EventId};
@@ -57,10 +58,25 @@ impl Invented {
         rows
     }
 
+    /// Stages each list of rows as a file, and returns the files with their offsets in the batch.
+    fn stage(&self, staging: &Path, batch: i64, parts: &[Rows]) -> Vec<(PathBuf, u64)> {
+        let (mut paths, mut offset) = (Vec::new(), 0);
+        for (task, rows) in parts.iter().enumerate() {
+            let name = format!("{}-{batch}-{task}.parquet", self.table.name());
+            let (definition, expected) = (self.definition, rows.len() as u64);
+            let mut writer = StagedWriter::create(staging, definition, &name, expected).unwrap();
+            writer.write(&self.batch(rows)).unwrap();
+            writer.finish(Some(programme())).unwrap();
+            paths.push((staging.join(name), offset));
+            offset += rows.len() as u64;
+        }
+        paths
+    }
+
     fn batch(&self, rows: &[Vec<Value>]) -> RecordBatch {
-        let id = self.definition.position(self.table.id()).unwrap();
+        let id = self.definition.position(self.table.id());
         let columns = self.definition.columns.iter().enumerate().map(|(i, column)| {
-            if i == id {
+            if Some(i) == id {
                 let ids = (1..=rows.len() as i64).map(|n| -n);
                 return Arc::new(Int64Array::from_iter_values(ids)) as ArrayRef;
             }
@@ -163,12 +179,8 @@ impl Site {
     }
 
     fn init(&self) {
-        let detection = model::tables::table("detection").unwrap();
-        let detection = (lake::detection(), detection);
-        let invented = [&self.forced, &self.variability]
-            .map(|invented| (&invented.table, invented.definition));
-        for (table, definition) in std::iter::once(detection).chain(invented) {
-            let schema = LakeSchema::of(definition).unwrap();
+        for table in [lake::detection(), &self.forced.table, &self.variability.table] {
+            let schema = table.schema().unwrap();
             lake::init(&self.connection, &self.lake(), table, &schema, now()).unwrap();
         }
     }
@@ -189,17 +201,7 @@ impl Site {
         parts: &[Rows],
         (base, event): (i64, i64),
     ) -> Result<LakeFile, LakeError> {
-        let (mut paths, mut offset) = (Vec::new(), 0);
-        for (task, rows) in parts.iter().enumerate() {
-            let name = format!("{}-{batch}-{task}.parquet", invented.table.name());
-            let (definition, expected) = (invented.definition, rows.len() as u64);
-            let mut writer =
-                StagedWriter::create(&self.staging(), definition, &name, expected).unwrap();
-            writer.write(&invented.batch(rows)).unwrap();
-            writer.finish(Some(programme())).unwrap();
-            paths.push((self.staging().join(name), offset));
-            offset += rows.len() as u64;
-        }
+        let paths = invented.stage(&self.staging(), batch, parts);
         let staging = self.staging();
         let staged: Vec<Staged<'_>> = paths
             .iter()
@@ -278,6 +280,21 @@ fn first_event(site: &Site) -> (Rows, Rows) {
     (rows, site.variability.published(&light, 500, 1))
 }
 
+/// Conditions on rows of `forced`.
+const CONDITIONS: [&str; 11] = [
+    "source_id = 2",
+    "source_id IN (2, 6) AND filter_id = 1",
+    "source_id BETWEEN 3 AND 4 AND season = 1",
+    "season = 2",
+    "forced_id = 77",
+    "forced_id BETWEEN 79 AND 82",
+    "mjd < 55370",
+    "flux IS NULL",
+    "flux >= 105",
+    "programme_id = 101 AND source_id = 5",
+    "in_cone(source_ra, source_dec, 20, -3, 0.01)",
+];
+
 /// The rows for which a condition on a row holds.
 fn only(rows: &[Vec<Value>], holds: impl Fn(&[Value]) -> bool) -> Rows {
     rows.iter().filter(|row| holds(row)).cloned().collect()
@@ -300,21 +317,20 @@ fn invented_tables_are_read_by_range_and_by_column() {
         Value::Real(x) => x,
         _ => f64::NAN,
     };
-    type Case<'a> = (&'a str, &'a dyn Fn(&[Value]) -> bool);
-    let cases: [Case<'_>; 11] = [
-        ("source_id = 2", &|r| is(r, 0, 2)),
-        ("source_id IN (2, 6) AND filter_id = 1", &|r| (is(r, 0, 2) || is(r, 0, 6)) && is(r, 2, 1)),
-        ("source_id BETWEEN 3 AND 4 AND season = 1", &|r| is(r, 0, 3) || is(r, 0, 4)),
-        ("season = 2", &|_| false),
-        ("forced_id = 77", &|r| is(r, 3, 77)),
-        ("forced_id BETWEEN 79 AND 82", &|r| (79..=82).any(|id| is(r, 3, id))),
-        ("mjd < 55370", &|r| real(r, 6) < 55_370.0),
-        ("flux IS NULL", &|r| r[9] == Value::Null),
-        ("flux >= 105", &|r| real(r, 9) >= 105.0),
-        ("programme_id = 101 AND source_id = 5", &|r| is(r, 0, 5)),
-        ("in_cone(source_ra, source_dec, 20, -3, 0.01)", &|r| is(r, 0, 2)),
+    let cases: [&dyn Fn(&[Value]) -> bool; 11] = [
+        &|r| is(r, 0, 2),
+        &|r| (is(r, 0, 2) || is(r, 0, 6)) && is(r, 2, 1),
+        &|r| is(r, 0, 3) || is(r, 0, 4),
+        &|_| false,
+        &|r| is(r, 3, 77),
+        &|r| (79..=82).any(|id| is(r, 3, id)),
+        &|r| real(r, 6) < 55_370.0,
+        &|r| r[9] == Value::Null,
+        &|r| real(r, 9) >= 105.0,
+        &|r| is(r, 0, 5),
+        &|r| is(r, 0, 2),
     ];
-    for (condition, holds) in cases {
+    for (condition, holds) in CONDITIONS.iter().zip(cases) {
         for table in ["forced", "forced_all"] {
             let sql = format!("SELECT * FROM {table} WHERE {condition} ORDER BY forced_id");
             assert_eq!(site.rows(&sql), only(&forced, holds), "{sql}");

@@ -30,6 +30,8 @@ pub struct Definition {
     pub doc: String,
     /// Its fields or variants, in the order of the source.
     pub items: Vec<Item>,
+    /// True for an enum whose variants have names in a document.
+    pub is_tagged: bool,
     /// The case of all names for serde, when an attribute gives one.
     rename_all: Option<String>,
 }
@@ -70,7 +72,7 @@ fn in_parts(name: &str, mark: char) -> String {
 /// The structs and enums of some sources, by name.
 pub type Definitions = BTreeMap<String, Definition>;
 
-/// Reads the public structs and enums with named fields or variants of every Rust file in a directory, below it too, or of one
+/// Reads the public structs and enums of every Rust file in a directory, below it too, or of one
 /// file.
 ///
 /// # Panics
@@ -90,7 +92,7 @@ pub fn definitions(path: &Path) -> Definitions {
 /// Adds the definitions of a source text.
 fn read(source: &str, found: &mut Definitions) {
     let mut lines = source.lines();
-    let (mut doc, mut rename_all) = (String::new(), None);
+    let (mut doc, mut rename_all, mut is_untagged) = (String::new(), None, false);
     while let Some(line) = lines.next() {
         if let Some(text) = line.strip_prefix("///") {
             join(&mut doc, text.trim_start());
@@ -98,17 +100,22 @@ fn read(source: &str, found: &mut Definitions) {
         }
         if line.starts_with("#[") {
             rename_all = value_of(line, "rename_all").or(rename_all);
+            is_untagged |= line.contains("untagged");
             continue;
         }
         let head = line.strip_prefix("pub struct ").or_else(|| line.strip_prefix("pub enum "));
         if let Some(name) = head.and_then(|head| head.strip_suffix(" {")) {
             let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "}").collect();
             let (doc, rename_all) = (std::mem::take(&mut doc), rename_all.take());
-            let definition = Definition { doc, items: items(&body), rename_all };
+            let is_tagged = line.starts_with("pub enum ") && !is_untagged;
+            let definition = Definition { doc, items: items(&body), is_tagged, rename_all };
+            found.insert(name.to_owned(), definition);
+        } else if let Some((name, _)) = head.and_then(|head| head.split_once('(')) {
+            let definition = Definition { doc: std::mem::take(&mut doc), ..Definition::default() };
             found.insert(name.to_owned(), definition);
         }
         doc.clear();
-        rename_all = None;
+        (rename_all, is_untagged) = (None, false);
     }
 }
 
@@ -196,9 +203,14 @@ pub fn meaning(item: &Item, all: &Definitions) -> String {
         }
     }
     let kind = inner(&item.kind, "Option").unwrap_or(&item.kind);
-    if let Some(choice) = all.get(kind).filter(|definition| definition.is_choice()) {
+    if let Some(choice) = all.get(kind).filter(|definition| definition.is_tagged) {
         for variant in &choice.items {
-            text += &format!(" `\"{}\"`: {}", choice.spelling(&variant.name), cell(&variant.doc));
+            let name = choice.spelling(&variant.name);
+            let name = match variant.kind.is_empty() {
+                true => format!("\"{name}\""),
+                false => format!("{{ {name} = … }}"),
+            };
+            text += &format!(" `{name}`: {}", cell(&variant.doc));
         }
     }
     text

@@ -112,17 +112,15 @@ fn damaged_tables() -> Vec<(&'static str, Damage)> {
         ("number_beyond_counter", Sql("UPDATE counter SET last = 1 WHERE name = 'event'")),
         (
             "object_ids_unaccounted",
-            Sql(
-                "UPDATE programme_counter SET last_obj_id = last_obj_id + 5 WHERE programme_id = 7",
-            ),
+            Sql("UPDATE id_counter SET last_id = last_id + 5 WHERE programme_id = 7"),
         ),
         (
             "object_ids_twice",
             Sql(
-                "INSERT INTO id_range SELECT 7, 2, 3, unit_id, 'abandoned', 'x' FROM batch WHERE unit_id NOT IN (SELECT unit_id FROM id_range) LIMIT 1",
+                "INSERT INTO id_range SELECT 'detection', 7, 2, 3, unit_id, 'abandoned', 'x' FROM batch WHERE unit_id NOT IN (SELECT unit_id FROM id_range) LIMIT 1",
             ),
         ),
-        ("range_state", Sql("UPDATE id_range SET state = 'reserved' WHERE first_obj_id = 1")),
+        ("range_state", Sql("UPDATE id_range SET state = 'reserved' WHERE first_id = 1")),
         ("range_rows", Sql("UPDATE detector_rows SET rows = rows - 1 WHERE first_obj_id = 1")),
         (
             "detectors_overlap",

@@ -188,7 +188,7 @@ enum Verb {
     Inspect(inspect::Arguments),
     /// List programmes, or add one and unpark the frames that wait for it
     Programme(programme::Arguments),
-    /// List survey profiles, or set a value in one
+    /// List, check and draft survey profiles, or set a value in one
     Profile(profile::Arguments),
     /// Choose the survey profiles of files in the archive again
     Reprofile(reprofile::Arguments),

@@ -1,4 +1,4 @@
-//! Staged rounds: their blocks, results, object ids and refusal.
+//! Staged rounds: their blocks, results, ids and refusal.
 
 pub mod publication;
 
@@ -14,7 +14,7 @@ use crate::time::text_of;
 use crate::work::multiframe_id;
 use crate::{Archive, Reader, Timestamp, attempts, partitions};
 use engine::{Connection, Optional};
-use lake;
+use lake::{self, LakeTable};
 use model::MultiframeId;
 use model::ProgrammeId;
 use model::products;
@@ -82,7 +82,7 @@ pub struct RowsOfProgramme {
     pub rows: u64,
 }
 
-/// Object ids reserved for a batch.
+/// Ids reserved for rows of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IdRange {
     /// Programme of the ids.
@@ -93,7 +93,7 @@ pub struct IdRange {
     pub rows: u64,
 }
 
-/// The state of a range of reserved object ids.
+/// The state of a range of reserved ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeState {
     /// The batch is not published yet.
@@ -197,8 +197,24 @@ impl Archive {
         wanted: &[RowsOfProgramme],
         now: Timestamp,
     ) -> Result<Vec<IdRange>, ArchiveError> {
-        let act = format!("reserve object ids for {unit}");
-        self.write("reserve", act, |tx| reserve(tx, unit, wanted, now))
+        self.reserve_of(lake::detection(), unit, wanted, now)
+    }
+
+    /// Assigns ids of a lake table to a batch, as [`Archive::reserve`] does for detections. The numbers of a table without ids
+    /// follow from the batch.
+    ///
+    /// # Errors
+    /// As [`Archive::reserve`].
+    pub fn reserve_of(
+        &mut self,
+        table: &LakeTable,
+        unit: &UnitKey,
+        wanted: &[RowsOfProgramme],
+        now: Timestamp,
+    ) -> Result<Vec<IdRange>, ArchiveError> {
+        let ids = if table == lake::detection() { "object ids" } else { table.id() };
+        let act = format!("reserve {ids} for {unit}");
+        self.write("reserve", act, |tx| reserve(tx, table, unit, wanted, now))
     }
 
     /// Refuses a batch that failed a check: its round fails, its id ranges are abandoned, and a refusal names the check.
@@ -224,11 +240,15 @@ impl Archive {
     /// [`ArchiveError`].
     pub fn clear_abandoned(&mut self) -> Result<Vec<String>, ArchiveError> {
         if !self.site.is_embedded() {
-            return match self.is_rehearsal() {
-                true => partitions::due_to_drop(&self.connection),
-                false => partitions::drop_left_over(&self.connection),
+            let mut dropped = Vec::new();
+            for table in self.site.lake_tables() {
+                let of_table = match self.is_rehearsal() {
+                    true => partitions::due_to_drop(&self.connection, table),
+                    false => partitions::drop_left_over(&self.connection, table),
+                };
+                dropped.extend(of_table.map_err(ArchiveError::during("drop abandoned tables"))?);
             }
-            .map_err(ArchiveError::during("drop abandoned tables"));
+            return Ok(dropped);
         }
         let site = self.site.clone();
         let files = self.read("list abandoned files", |c| abandoned_files(c, &site))?;
@@ -363,6 +383,7 @@ fn staged_inputs(c: &Connection, task_id: i64) -> Result<Vec<StagedInput>, Archi
 /// Implements [`crate::Archive::reserve`].
 pub(crate) fn reserve(
     tx: &Connection,
+    table: &LakeTable,
     key: &UnitKey,
     wanted: &[RowsOfProgramme],
     now: Timestamp,
@@ -371,10 +392,20 @@ pub(crate) fn reserve(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
-    let ranges = ranges(tx, unit.id)?;
+    if let Some(base) = table.base_of(unit.batch()?) {
+        keep_event(tx, &unit, now)?;
+        let first_obj_id = ObjectId::try_from(base + 1).map_err(ArchiveFault::Damaged)?;
+        let range = |w: &RowsOfProgramme| IdRange {
+            programme_id: w.programme_id,
+            first_obj_id,
+            rows: w.rows,
+        };
+        return Ok(wanted.iter().map(range).collect());
+    }
+    let ranges = ranges(tx, table, unit.id)?;
     if ranges.is_empty() {
         for rows in wanted {
-            assign_range(tx, unit.id, *rows)?;
+            assign_range(tx, table, unit.id, *rows)?;
         }
     } else {
         let same = ranges.len() == wanted.len()
@@ -388,16 +419,23 @@ pub(crate) fn reserve(
         }
     }
     keep_event(tx, &unit, now)?;
-    self::ranges(tx, unit.id)
+    self::ranges(tx, table, unit.id)
 }
 
-fn assign_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<(), ArchiveFault> {
+fn assign_range(
+    tx: &Connection,
+    table: &LakeTable,
+    unit_id: i64,
+    rows: RowsOfProgramme,
+) -> Result<(), ArchiveFault> {
     let count = i64::try_from(rows.rows).unwrap_or(i64::MAX);
     let last: Option<i64> = tx
         .query_row(
-            "UPDATE programme_counter SET last_obj_id = last_obj_id + ?2 WHERE programme_id = ?1
-             RETURNING last_obj_id",
-            params![rows.programme_id.get(), count],
+            "INSERT INTO id_counter (lake_table, programme_id, last_id)
+             SELECT CAST(?3 AS TEXT), programme_id, CAST(?2 AS BIGINT) FROM programme_counter WHERE programme_id = ?1
+             ON CONFLICT (lake_table, programme_id) DO UPDATE SET last_id = id_counter.last_id + excluded.last_id
+             RETURNING last_id",
+            params![rows.programme_id.get(), count, table.name()],
             |r| r.get(0),
         )
         .optional()?;
@@ -406,9 +444,9 @@ fn assign_range(tx: &Connection, unit_id: i64, rows: RowsOfProgramme) -> Result<
         message: format!("there is no programme {}", rows.programme_id),
     })?;
     tx.execute(
-        "INSERT INTO id_range (programme_id, first_obj_id, last_obj_id, unit_id, state)
-         VALUES (?1, ?2, ?3, ?4, 'reserved')",
-        params![rows.programme_id.get(), last - count + 1, last, unit_id],
+        "INSERT INTO id_range (lake_table, programme_id, first_id, last_id, unit_id, state)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'reserved')",
+        params![table.name(), rows.programme_id.get(), last - count + 1, last, unit_id],
     )?;
     Ok(())
 }
@@ -449,13 +487,14 @@ fn abandon_event(
     history::record_event(tx, history::event_id(number)?, Act::Abandon, Some(unit.id), &cause, now)
 }
 
-fn ranges(tx: &Connection, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
+fn ranges(tx: &Connection, table: &LakeTable, unit_id: i64) -> Result<Vec<IdRange>, ArchiveFault> {
     let mut select = tx.prepare_cached(
-        "SELECT programme_id, first_obj_id, last_obj_id - first_obj_id + 1 FROM id_range
-         WHERE unit_id = ?1 AND state = 'reserved' ORDER BY programme_id",
+        "SELECT programme_id, first_id, last_id - first_id + 1 FROM id_range
+         WHERE unit_id = ?1 AND lake_table = ?2 AND state = 'reserved' ORDER BY programme_id",
     )?;
-    let rows =
-        select.query_map([unit_id], |r| Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, r.get(2)?)))?;
+    let rows = select.query_map(params![unit_id, table.name()], |r| {
+        Ok((r.get::<i64>(0)?, r.get::<i64>(1)?, r.get(2)?))
+    })?;
     let mut ranges = Vec::new();
     for row in rows {
         let (programme, first, rows) = row?;
@@ -508,18 +547,25 @@ pub(crate) fn refuse(
 /// Lists the lake files that [`crate::Archive::clear_abandoned`] removes: those of failed rounds whose id ranges are
 /// abandoned.
 pub(crate) fn abandoned_files(c: &Connection, site: &Site) -> Result<Vec<PathBuf>, ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
-         WHERE id_range.state = 'abandoned' AND unit.state = 'failed'",
-    )?;
-    let rows = select.query_map([], |r| Ok((r.id(0)?, r.id(1)?)))?;
     let mut abandoned = Vec::new();
-    for row in rows {
-        let (batch, programme): (BatchId, ProgrammeId) = row?;
-        let table = lake::detection();
-        let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
-        if path.exists() {
-            abandoned.push(path);
+    for table in site.lake_tables() {
+        let mut select = c.prepare_cached(match table.row_number() {
+            None => {
+                "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
+                 WHERE lake_table = ?1 AND id_range.state = 'abandoned' AND unit.state = 'failed'"
+            }
+            Some(_) => {
+                "SELECT unit_id, programme_id FROM unit CROSS JOIN programme_counter
+                 WHERE CAST(?1 AS TEXT) <> '' AND unit.state = 'failed'"
+            }
+        })?;
+        let rows = select.query_map([table.name()], |r| Ok((r.id(0)?, r.id(1)?)))?;
+        for row in rows {
+            let (batch, programme): (BatchId, ProgrammeId) = row?;
+            let path = table.directory(&site.lake()).join(table.file_name(batch, programme));
+            if path.exists() {
+                abandoned.push(path);
+            }
         }
     }
     Ok(abandoned)

@@ -84,7 +84,7 @@ impl Archive {
         if loaded.is_to_be_attached() {
             let act = format!("attach the tables of {}", batch.unit);
             self.write("attach", act.clone(), |tx| attach(tx, &batch.unit, &loaded))?;
-            partitions::let_plans_end(&self.connection)
+            partitions::let_plans_end(&self.connection, lake::detection())
                 .map_err(|fault| ArchiveError::during(act)(ArchiveFault::from(fault)))?;
         }
         let mut receipt = self.write("publish", format!("publish {}", batch.unit), |tx| {
@@ -194,6 +194,7 @@ fn load_detections(
                 .iter()
                 .zip(&staged)
                 .map(|(range, staged)| partitions::Wanted {
+                    table: lake::detection(),
                     batch: number,
                     programme_id: range.programme_id,
                     base: range.first_obj_id.get() - 1,
@@ -313,7 +314,7 @@ pub(crate) fn attach(tx: &Connection, key: &UnitKey, loaded: &Loaded) -> Result<
     take_event(tx, &unit, loaded.event)?;
     for part in &loaded.detections {
         let Held { name, programme_id, first_obj_id, rows, .. } = part.held();
-        partitions::attach(tx, name, programme_id, first_obj_id, rows)?;
+        partitions::attach(tx, lake::detection(), name, programme_id, first_obj_id, rows)?;
     }
     Ok(())
 }

@@ -268,11 +268,11 @@ pub(crate) fn objects(
         "SELECT id_range.programme_id, coalesce(programme.name, ''), id_range.state, id_range.why, delivery.name,
              unit.use_case, unit.round
          FROM programme_counter JOIN id_range ON id_range.programme_id = programme_counter.programme_id
-                 AND id_range.first_obj_id = (SELECT max(first_obj_id) FROM id_range AS r
-                     WHERE r.programme_id = programme_counter.programme_id AND r.first_obj_id <= ?1)
+                 AND lake_table = 'detection' AND id_range.first_id = (SELECT max(first_id) FROM id_range AS r
+                     WHERE r.lake_table = 'detection' AND r.programme_id = programme_counter.programme_id AND r.first_id <= ?1)
              JOIN unit USING (unit_id) JOIN delivery USING (delivery_id)
              LEFT JOIN programme ON programme.programme_id = id_range.programme_id
-         WHERE id_range.last_obj_id >= ?1 ORDER BY id_range.programme_id",
+         WHERE id_range.last_id >= ?1 ORDER BY id_range.programme_id",
     )?;
     let rows = select.query_map([obj_id.get()], |r| {
         let delivery: DeliveryName = r.name(4)?;

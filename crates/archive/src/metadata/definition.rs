@@ -239,17 +239,21 @@ fn unwrapped(text: &str) -> String {
 /// Returns the SQL of comments on a table or view and its columns, for PostgreSQL.
 pub(crate) fn comments_sql(table: &Table, name: &str) -> String {
     let is_current = name == table.name;
-    let is_view = is_current || name == "detection_all";
+    let has_history = table.lake.as_ref().is_none_or(|lake| lake.history.is_some());
+    let is_root = table.lake.is_some() && name == format!("{}_data", table.name);
+    let is_view = is_current || (table.lake.is_some() && !is_root);
     let kind = if is_view { "VIEW" } else { "TABLE" };
-    let what = match (is_current, name) {
-        (true, _) => " Current rows.",
-        (false, "detection_data") => {
-            " Every row, those of events that are not published yet too; query detection_all."
-        }
-        (false, _) => " Every row, current or ended.",
+    let what = match (is_current, is_root) {
+        (true, _) => " Current rows.".to_owned(),
+        (false, true) => format!(
+            " Every row, those of events that are not published yet too; query {}{}.",
+            table.name,
+            if has_history { "_all" } else { "" }
+        ),
+        (false, false) => " Every row, current or ended.".to_owned(),
     };
     let name = quoted(name);
-    let text = engine::text(&(unwrapped(&table.description) + what));
+    let text = engine::text(&(unwrapped(&table.description) + &what));
     let mut sql = format!("COMMENT ON {kind} {name} IS {text};\n");
     let mut add = |column: &str, text: &str| {
         let (column, text) = (quoted(column), engine::text(text));

@@ -20,7 +20,7 @@ use crate::site::Site;
 use crate::time::text_of;
 use crate::{Timestamp, partitions, roles};
 use engine::{Connection, Dialect};
-use lake;
+use lake::{self, LakeTable};
 use model::UseCase;
 use rusqlite::params;
 
@@ -79,22 +79,25 @@ fn upgrade(
         definition::bring_up(tx, table)?;
     }
     // Lake tables are described too, wherever their rows are.
-    for table in model::tables::tables() {
+    let of_lake = site.lake_tables().iter().map(LakeTable::definition);
+    for table in definition::tables().chain(of_lake) {
         definition::describe(tx, table)?;
     }
     definition::ensure_indexes(tx)?;
     links::ensure_indexes(tx)?;
     if let Some(sqlite) = tx.sqlite() {
-        for (table, schema) in lake::tables()? {
-            lake::init(sqlite, &site.lake(), &table, &schema, now)?;
+        for table in site.lake_tables() {
+            lake::init(sqlite, &site.lake(), table, &table.schema()?, now)?;
         }
         lake::correct_data_path(sqlite, &site.lake())?;
         return Ok(None);
     }
-    partitions::bring_up(tx, is_migrated)?;
+    for table in site.lake_tables() {
+        partitions::bring_up(tx, table, is_migrated)?;
+    }
     functions(tx)?;
     roles::restore_rights(tx, &rights)?;
-    if is_migrated { roles::keep_up(tx) } else { Ok(None) }
+    if is_migrated { roles::keep_up(tx, site.lake_tables()) } else { Ok(None) }
 }
 
 /// The functions that `query::FUNCTIONS` describes, for a server.

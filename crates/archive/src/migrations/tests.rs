@@ -269,13 +269,13 @@ fn a_migration_reports_rights_that_it_cannot_grant() {
     assert!(fault.contains("42501") || fault.contains("denied"), "{fault}");
     tx.commit().unwrap();
     assert_eq!(migration_count(&migrator), MIGRATIONS.len() as i64, "the archive is migrated");
-    let unreadable = roles::unreadable(&migrator).unwrap();
+    let unreadable = roles::unreadable(&migrator, lake::tables()).unwrap();
     assert!(unreadable.contains(&"refusal".to_owned()), "{unreadable:?}");
     let superuser = connected(&database, None);
     let tx = superuser.begin(Kind::Write).unwrap();
-    assert_eq!(roles::keep_up(&tx).unwrap(), None);
+    assert_eq!(roles::keep_up(&tx, lake::tables()).unwrap(), None);
     tx.commit().unwrap();
-    assert_eq!(roles::unreadable(&superuser).unwrap(), Vec::<String>::new());
+    assert_eq!(roles::unreadable(&superuser, lake::tables()).unwrap(), Vec::<String>::new());
 }
 
 fn migration_count(c: &Connection) -> i64 {

@@ -3,6 +3,7 @@
 use super::fold::{MAX_PARTITIONS, partitions};
 use crate::error::ArchiveFault;
 use engine::Connection;
+use lake::LakeTable;
 
 /// Number of partitions beyond which the server's query planning is too slow.
 const TOO_MANY: usize = 300;
@@ -11,16 +12,24 @@ const TOO_MANY: usize = 300;
 ///
 /// # Errors
 /// Returns an error when the server cannot be queried.
-pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
+pub fn examine(
+    c: &Connection,
+    tables: &[LakeTable],
+) -> Result<(Vec<String>, Vec<String>), ArchiveFault> {
     let setting = |name: &str| -> Result<String, ArchiveFault> {
         Ok(c.query_row("SELECT current_setting(?1)", [name], |r| r.get(0))?)
     };
-    let leaves = partitions(c)?.len();
-    let mut facts = vec![
-        format!("PostgreSQL {}", setting("server_version")?),
-        format!("{leaves} partitions of detections (folded beyond {MAX_PARTITIONS})"),
-    ];
-    let mut faults = Vec::new();
+    let mut facts = vec![format!("PostgreSQL {}", setting("server_version")?)];
+    let (mut faults, mut too_many) = (Vec::new(), Vec::new());
+    for table in tables {
+        let (leaves, plural) = (partitions(c, table)?.len(), &table.layout().plural);
+        facts.push(format!("{leaves} partitions of {plural} (folded beyond {MAX_PARTITIONS})"));
+        if leaves > TOO_MANY {
+            too_many.push(format!(
+                "{leaves} partitions of {plural}: readers that stay in a transaction keep them from being folded"
+            ));
+        }
+    }
     for (name, consequence) in [
         ("fsync", "a crash of the server's machine may destroy the archive"),
         ("full_page_writes", "a crash of the server's machine may destroy the archive"),
@@ -39,16 +48,12 @@ pub fn examine(c: &Connection) -> Result<(Vec<String>, Vec<String>), ArchiveFaul
     )?;
     if !is_steady {
         faults.push(
-            "queries of others may miss the detections of a batch in the moment it is published: as the database's owner, \
+            "queries of others may miss the rows of a batch in the moment it is published: as the database's owner, \
              ALTER DATABASE … SET default_transaction_isolation = 'repeatable read'"
                 .to_owned(),
         );
     }
-    if leaves > TOO_MANY {
-        faults.push(format!(
-            "{leaves} partitions of detections: readers that stay in a transaction keep them from being folded"
-        ));
-    }
+    faults.extend(too_many);
     let number = |text: String| text.parse::<usize>().unwrap_or(0);
     let locks = number(setting("max_locks_per_transaction")?) * number(setting("max_connections")?);
     // A query that cannot prune partitions locks a table and two indexes per partition.

@@ -1,17 +1,17 @@
 //! Merging of partitions, so that their number stays within what a server can plan and lock.
 
-use super::load::{create_sql, keys_sql};
-use super::parent_name;
+use super::load::{columns_of, create_sql, keys_sql};
 use super::publication::attach_sql;
-use super::schema::{IS_PUBLISHED, may_fold, owner_sql};
+use super::schema::{is_published, may_fold, owner_sql};
+use super::{parent_name, partition_pattern};
 use crate::Archive;
 use crate::error::{ArchiveError, ArchiveFault};
-use engine::quoted;
 use engine::{Connection, EngineError, Kind, Result as EngineResult};
+use lake::LakeTable;
 use model::{ObjectId, ProgrammeId};
 use std::time::Duration;
 
-/// Maximum number of partitions; more are folded, since the server locks and plans for each of them.
+/// Maximum number of partitions of a table; more are folded, since the server locks and plans for each of them.
 pub const MAX_PARTITIONS: usize = 240;
 
 impl Archive {
@@ -23,8 +23,9 @@ impl Archive {
         if self.site.is_embedded() {
             return Ok(0);
         }
-        let folded = fold(&self.connection, max_partitions());
-        folded.map_err(ArchiveError::during("fold partitions"))
+        let tables = self.site.lake_tables().iter();
+        let folded = tables.map(|table| fold(&self.connection, table, max_partitions()));
+        folded.sum::<Result<u64, _>>().map_err(ArchiveError::during("fold partitions"))
     }
 }
 
@@ -48,7 +49,7 @@ pub struct Partition {
     pub name: String,
     /// The programme of its rows.
     pub programme_id: ProgrammeId,
-    /// The first object id that it may hold.
+    /// The first id that it may hold.
     pub first_obj_id: ObjectId,
     /// The last one.
     pub last_obj_id: ObjectId,
@@ -62,17 +63,20 @@ impl Partition {
     }
 }
 
-/// Lists all partitions, by programme and object id.
+/// Lists all partitions of a table, by programme and id.
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
+pub fn partitions(c: &Connection, table: &LakeTable) -> EngineResult<Vec<Partition>> {
     let mut select = c.prepare(&format!(
-        "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname, {IS_PUBLISHED}
+        "SELECT leaf.relname, pg_get_expr(leaf.relpartbound, leaf.oid), parent.relname, {is_published}
          FROM pg_class AS leaf JOIN pg_inherits ON inhrelid = leaf.oid JOIN pg_class AS parent ON parent.oid = inhparent
          WHERE leaf.relnamespace = current_schema()::regnamespace AND leaf.relkind = 'r'
-             AND parent.relname ~ '^detection_p[0-9]+$' AND NOT inhdetachpending"
+             AND parent.relname ~ '^{}_p[0-9]+$' AND NOT inhdetachpending",
+        table.name(),
+        is_published = is_published(table)
     ))?;
+    let of_programme = format!("{}_p", table.name());
     let rows = select.query_map([], |r| {
         Ok((r.get::<String>(0)?, r.get::<String>(1)?, r.get::<String>(2)?, r.get(3)?))
     })?;
@@ -84,7 +88,7 @@ pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
             .filter_map(|number| number.parse().ok())
             .collect();
         let programme_id = parent
-            .trim_start_matches("detection_p")
+            .trim_start_matches(&of_programme)
             .parse::<ProgrammeId>()
             .map_err(|reason| EngineError::Value { column: 2, reason })?;
         if let [first, end] = &numbers[..] {
@@ -105,17 +109,17 @@ pub fn partitions(c: &Connection) -> EngineResult<Vec<Partition>> {
     Ok(partitions)
 }
 
-/// Merges neighbouring partitions when there are more than `most`, until there are a quarter fewer, and returns the number of
+/// Merges neighbouring partitions of a table when there are more than `most`, until there are a quarter fewer, and returns the number of
 /// merged partitions. Readers and loads continue; the swap is one short transaction.
 ///
 /// # Errors
 /// Returns an error when the engine fails, or a merged table does not equal its parts.
-pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
+pub fn fold(c: &Connection, table: &LakeTable, most: usize) -> Result<u64, ArchiveFault> {
     // Counting is cheap; reading the bounds would make the server open every table, after every ingest.
     let count: u64 = c.query_row(
         "SELECT count(*) FROM pg_class
-         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relispartition",
-        [],
+         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relispartition AND relname ~ ?1",
+        [partition_pattern(table)],
         |r| r.get(0),
     )?;
     if count <= most as u64 {
@@ -128,13 +132,13 @@ pub fn fold(c: &Connection, most: usize) -> Result<u64, ArchiveFault> {
     if !may_fold(&mut lock)? {
         return Ok(0);
     }
-    let all = partitions(c)?;
+    let all = partitions(c, table)?;
     if all.len() <= most {
         return Ok(0);
     }
     let mut merged = 0;
     for group in groups(&all, most * 3 / 4) {
-        if fold_one(c, &group)? {
+        if fold_one(c, table, &group)? {
             merged += group.len() as u64;
         }
     }
@@ -163,31 +167,28 @@ fn groups(all: &[Partition], wanted: usize) -> Vec<Vec<Partition>> {
 }
 
 /// Merges some neighbours into one partition; returns `false` when readers held the lock for too long.
-fn fold_one(c: &Connection, group: &[Partition]) -> Result<bool, ArchiveFault> {
-    let table = model::tables::table("detection")
-        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))?;
+fn fold_one(c: &Connection, table: &LakeTable, group: &[Partition]) -> Result<bool, ArchiveFault> {
     let (first, last) = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
     let programme = group[0].programme_id;
-    let name = format!("detection_f{first}_p{programme}");
-    let parent = parent_name(programme);
+    let name = format!("{}_f{first}_p{programme}", table.name());
     // The table may remain from an interrupted fold. It cannot be a partition: a partition of that name would be in the group.
     let is_part = group.iter().any(|p| p.name == name);
-    let name = if is_part { format!("detection_f{first}{last}_p{programme}") } else { name };
+    let name = if is_part { format!("{}_f{first}{last}_p{programme}", table.name()) } else { name };
     let tx = c.begin(Kind::Write)?;
     tx.execute_batch(&format!("DROP TABLE IF EXISTS {name}"))?;
     tx.commit()?;
     // The fill runs outside a write transaction, so ingest continues meanwhile.
     fill(c, table, &name, group)?;
     files::crash_point("fold:filled");
-    verify_equal(c, &name, group)?;
-    swap(c, &name, &parent, group, (first, last))
+    verify_equal(c, table, &name, group)?;
+    swap(c, table, &name, group, (first, last))
 }
 
 /// Fills the new table from its parts, frozen as they were: a reader with an older snapshot must find the rows in one or the
 /// other.
 fn fill(
     c: &Connection,
-    table: &model::tables::Table,
+    table: &LakeTable,
     name: &str,
     group: &[Partition],
 ) -> Result<(), ArchiveFault> {
@@ -197,13 +198,12 @@ fn fill(
     // Without these settings, the rows would not stay in the order of their ids.
     from.batch_execute("SET max_parallel_workers_per_gather = 0; SET synchronize_seqscans = off")
         .map_err(fault)?;
-    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
-    let columns = columns.join(", ");
+    let columns = columns_of(table);
     let mut tx = to.transaction().map_err(fault)?;
     let bounds = (group[0].first_obj_id, group[group.len() - 1].last_obj_id);
     let programme = group[0].programme_id;
-    tx.batch_execute(&format!("{}; {}", create_sql(name, programme, bounds), owner_sql(name)))
-        .map_err(fault)?;
+    let create = create_sql(table, name, programme, bounds);
+    tx.batch_execute(&format!("{create}; {}", owner_sql(table, name))).map_err(fault)?;
     let mut writer = tx
         .copy_in(&format!("COPY {name} ({columns}) FROM STDIN (FORMAT binary, FREEZE)"))
         .map_err(fault)?;
@@ -213,15 +213,25 @@ fn fill(
     let mut reader = from.copy_out(&all).map_err(fault)?;
     std::io::copy(&mut reader, &mut writer).map_err(ArchiveFault::Cut)?;
     writer.finish().map_err(fault)?;
-    tx.batch_execute(&keys_sql(name, programme, bounds)).map_err(fault)?;
+    tx.batch_execute(&keys_sql(table, name, programme, bounds)).map_err(fault)?;
     tx.commit().map_err(fault)
 }
 
 /// Checks that counts and sums of the merged table equal those of its parts.
-fn verify_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), ArchiveFault> {
-    let sums =
-        "count(*) AS n, coalesce(sum(obj_id), 0) AS ids, coalesce(sum(multiframe_id), 0) AS frames,
-                coalesce(sum(hashtext(d::text)::bigint), 0) AS content";
+fn verify_equal(
+    c: &Connection,
+    table: &LakeTable,
+    name: &str,
+    group: &[Partition],
+) -> Result<(), ArchiveFault> {
+    let keys: Vec<String> =
+        table.range_key().iter().map(|key| format!("coalesce(sum({key}), 0)")).collect();
+    let sums = format!(
+        "count(*) AS n, coalesce(sum({}), 0) AS ids, {} AS keys,
+                coalesce(sum(hashtext(d::text)::bigint), 0) AS content",
+        table.id(),
+        keys.join(" + ")
+    );
     let sum = |n: &str| format!("sum({n})::numeric");
     let parts: Vec<String> =
         group.iter().map(|p| format!("SELECT {sums} FROM {} AS d", p.name)).collect();
@@ -231,7 +241,7 @@ fn verify_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), A
                   = (SELECT ROW({0}, {1}, {2}, {3}) FROM (SELECT {sums} FROM {name} AS d) AS whole)",
             sum("n"),
             sum("ids"),
-            sum("frames"),
+            sum("keys"),
             sum("content"),
             parts.join(" UNION ALL ")
         ),
@@ -248,18 +258,19 @@ fn verify_equal(c: &Connection, name: &str, group: &[Partition]) -> Result<(), A
 /// no reader ever queues behind it for long, and is retried.
 fn swap(
     c: &Connection,
+    table: &LakeTable,
     name: &str,
-    parent: &str,
     group: &[Partition],
     bounds: (ObjectId, ObjectId),
 ) -> Result<bool, ArchiveFault> {
+    let parent = parent_name(table, group[0].programme_id);
     let swapped = || -> EngineResult<()> {
         let tx = c.begin(Kind::Write)?;
         tx.execute_batch("SET LOCAL lock_timeout = '100ms'")?;
         for part in group {
             tx.execute_batch(&format!("ALTER TABLE {parent} DETACH PARTITION {}", part.name))?;
         }
-        tx.execute_batch(&attach_sql(name, group[0].programme_id, bounds))?;
+        tx.execute_batch(&attach_sql(table, name, group[0].programme_id, bounds))?;
         for part in group {
             tx.execute_batch(&format!("DROP TABLE {}", part.name))?;
         }

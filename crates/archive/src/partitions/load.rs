@@ -3,8 +3,8 @@
 //! One transaction per table creates it, fills it by COPY FREEZE and builds keys and CHECKs, so that a table is complete or does
 //! not exist. Format: "Binary Format" of PostgreSQL's COPY: per row the number of fields, per field its length and bytes.
 
-use super::schema::{ALL, owner_sql};
-use super::{last_of, partition_name};
+use super::schema::owner_sql;
+use super::{capitalised_plural, last_of, partition_name, root_name};
 use crate::error::ArchiveFault;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, Int64Type};
@@ -12,9 +12,11 @@ use arrow_array::{Array, ArrayRef, BooleanArray, PrimitiveArray, RecordBatch};
 use arrow_buffer::NullBuffer;
 use engine::quoted;
 use engine::{EngineError, Server};
-use lake::{ByteCounter, LakeError, LakeRowRange, OpenFile, Staged, check_staged};
+use lake::{
+    BEGIN_EVENT, ByteCounter, LakeError, LakeRowRange, LakeTable, OpenFile, Staged, check_staged,
+};
 use model::ProgrammeId;
-use model::tables::{ColumnType, Table};
+use model::tables::ColumnType;
 use model::{BatchId, EventId, ObjectId};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::hash::Hasher;
@@ -29,14 +31,16 @@ const CHUNK: usize = 32 << 10;
 /// Number of chunks that are decoded before the connection accepts them.
 const CHUNKS_AHEAD: usize = 64;
 
-/// The rows to be loaded: all rows of one programme in one batch.
+/// The rows to be loaded: all rows of a lake table of one programme in one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
+    /// The lake table.
+    pub table: &'a LakeTable,
     /// The batch.
     pub batch: BatchId,
     /// Owner of all rows.
     pub programme_id: ProgrammeId,
-    /// Final id = base - temporary id; the first row gets base + 1.
+    /// Final id = base - temporary id; the first row gets base + 1. Of a table without ids, [`LakeTable::base_of`].
     pub base: i64,
     /// The event that will publish the rows.
     pub event: EventId,
@@ -53,11 +57,11 @@ pub struct LoadedPartition {
     pub name: String,
     /// Owner of all its rows.
     pub programme_id: ProgrammeId,
-    /// Object id of the first row; the others follow without a gap.
+    /// Id of the first row; the others follow without a gap.
     pub first_obj_id: ObjectId,
     /// Number of rows.
     pub rows: u64,
-    /// The detectors, in the order of their rows.
+    /// The ranges, in the order of their rows.
     pub detectors: Vec<LakeRowRange>,
     /// Seconds that building the keys took.
     pub keys_seconds: f64,
@@ -167,12 +171,7 @@ impl Write for Digest {
     }
 }
 
-fn definition() -> Result<&'static Table, ArchiveFault> {
-    model::tables::table("detection")
-        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
-}
-
-/// Opens the staged files, each once, so that the checked content is what is sent. Also returns their detectors and the number of
+/// Opens the staged files, each once, so that the checked content is what is sent. Also returns their ranges and the number of
 /// rows.
 fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<LakeRowRange>, u64), ArchiveFault> {
     let counter = Arc::new(ByteCounter::default());
@@ -180,9 +179,9 @@ fn open_all(wanted: &Wanted<'_>) -> Result<(Vec<OpenFile>, Vec<LakeRowRange>, u6
     for staged in wanted.staged {
         let file = staged.open(&counter)?;
         if !wanted.is_final {
-            check_staged(lake::detection(), &file, staged, rows)?;
+            check_staged(wanted.table, &file, staged, rows)?;
         }
-        for run in lake::ranges(lake::detection(), &file)? {
+        for run in lake::ranges(wanted.table, &file)? {
             runs.push(LakeRowRange { first_row: rows + run.first_row, ..run });
         }
         rows += file.rows();
@@ -197,7 +196,8 @@ fn load_one(
     is_ahead: bool,
     stop: &AtomicBool,
 ) -> Result<LoadedPartition, ArchiveFault> {
-    let name = partition_name(wanted.batch, wanted.programme_id);
+    let table = wanted.table;
+    let name = partition_name(table, wanted.batch, wanted.programme_id);
     let (opened, runs, rows) = open_all(wanted)?;
     if rows == 0 {
         let message = format!("{name} would have no rows");
@@ -227,11 +227,11 @@ fn load_one(
         take_up(tx, &name, (wanted, &opened))?;
         return Ok(loaded);
     }
-    let columns = columns_of(definition()?);
+    let columns = columns_of(table);
     tx.batch_execute(&format!(
         "DROP TABLE IF EXISTS {name}; {}; {}",
-        create_sql(&name, wanted.programme_id, (first, last)),
-        owner_sql(&name)
+        create_sql(table, &name, wanted.programme_id, (first, last)),
+        owner_sql(table, &name)
     ))
     .map_err(EngineError::from)?;
     let mut writer = tx
@@ -254,7 +254,7 @@ fn load_one(
     }
     files::crash_point("load:copied");
     let began = std::time::Instant::now();
-    tx.batch_execute(&keys_sql(&name, wanted.programme_id, (first, last)))
+    tx.batch_execute(&keys_sql(table, &name, wanted.programme_id, (first, last)))
         .map_err(|fault| misfit(&name, fault.into()))?;
     loaded.keys_seconds = began.elapsed().as_secs_f64();
     files::crash_point("load:before-commit");
@@ -269,7 +269,7 @@ fn write_rows(
     stop: &AtomicBool,
     out: &mut impl Write,
 ) -> Result<(), ArchiveFault> {
-    let mut rows = Rows::new(definition()?, wanted, stop);
+    let mut rows = Rows::new(wanted, stop);
     for file in opened {
         rows.write_file(file, out)?;
     }
@@ -325,8 +325,8 @@ fn take_up(
 ) -> Result<(), ArchiveFault> {
     let update = format!("UPDATE {name} SET begin_event = $1 WHERE begin_event <> $1");
     tx.execute(&update, &[&wanted.event.get()]).map_err(EngineError::from)?;
-    let columns = columns_of(definition()?);
-    let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY obj_id"))?;
+    let (columns, id) = (columns_of(wanted.table), wanted.table.id());
+    let found = digest_of(&mut tx, &format!("SELECT {columns} FROM {name} ORDER BY {id}"))?;
     if found != digest_of_files(wanted, opened)? {
         return Err(ArchiveFault::Check {
             check: "detection_rows",
@@ -337,37 +337,57 @@ fn take_up(
     Ok(tx.commit().map_err(EngineError::from)?)
 }
 
-fn columns_of(table: &Table) -> String {
-    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+/// Returns the columns of a table's partitions as a list in SQL: those of the definition, and the row number of a table without
+/// ids.
+pub fn columns_of(table: &LakeTable) -> String {
+    let defined = table.definition().columns.iter().map(|c| quoted(&c.name));
+    let columns: Vec<String> = defined.chain(table.row_number().map(str::to_owned)).collect();
     columns.join(", ")
 }
 
-/// Returns the SQL that creates a table for rows of one programme and a range of object ids, with all CHECKs: those of the
+/// Returns the SQL that creates a partition for rows of one programme and a range of ids, with all CHECKs: those of the
 /// columns and the one that lets the table be attached without a scan of its rows. During COPY each row's values are at hand;
 /// adding CHECKs later would require a scan.
 pub fn create_sql(
+    table: &LakeTable,
     name: &str,
     programme_id: ProgrammeId,
     (first, last): (ObjectId, ObjectId),
 ) -> String {
     format!(
-        "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
+        "CREATE TABLE {name} (LIKE {all} INCLUDING CONSTRAINTS, CONSTRAINT {name}_bounds CHECK (
              programme_id IS NOT NULL AND programme_id = {programme_id}
-             AND obj_id IS NOT NULL AND obj_id >= {first} AND obj_id < {end}))",
+             AND {id} IS NOT NULL AND {id} >= {first} AND {id} < {end}))",
+        all = root_name(table),
+        id = table.id(),
         end = last.get() + 1
     )
 }
 
-/// Returns the SQL that adds the keys to a filled table.
+/// Returns the SQL that adds the keys to a filled partition: the ids, and the columns by which ranges and their rows are found.
 pub fn keys_sql(
+    table: &LakeTable,
     name: &str,
     programme_id: ProgrammeId,
     (first, last): (ObjectId, ObjectId),
 ) -> String {
+    let (id, layout) = (table.id(), table.layout());
+    let of_range = table.range_key().iter().chain(&layout.version);
+    let of_range: Vec<&str> =
+        of_range.chain(&layout.row_key).chain(&layout.sort).map(String::as_str).collect();
+    let of_range = of_range.join(", ");
+    let keys = match layout.row_key.is_empty() {
+        false => format!(", ADD UNIQUE ({of_range})"),
+        true => format!("; CREATE INDEX ON {name} ({of_range})"),
+    };
+    let comment = format!(
+        "{} of programme {programme_id}, {id} {first} to {last}.",
+        capitalised_plural(table)
+    );
     format!(
-        "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, obj_id),
-             ADD UNIQUE (multiframe_id, ext_num, version, seq_num);
-         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, object ids {first} to {last}.'"
+        "ALTER TABLE {name} ADD PRIMARY KEY (programme_id, {id}){keys};
+         COMMENT ON TABLE {name} IS {}",
+        engine::text(&comment)
     )
 }
 
@@ -382,7 +402,7 @@ fn misfit(name: &str, fault: EngineError) -> ArchiveFault {
 
 /// Writes rows in the binary form.
 struct Rows<'a> {
-    table: &'a Table,
+    table: &'a LakeTable,
     next_obj_id: i64,
     event: i64,
     /// Bytes to be sent.
@@ -392,12 +412,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(table: &'a Table, wanted: &Wanted<'_>, stop: &'a AtomicBool) -> Self {
+    fn new(wanted: &Wanted<'a>, stop: &'a AtomicBool) -> Self {
         let mut buffer = Vec::with_capacity(2 * CHUNK);
         // The header consists of signature, no flags, no extension.
         buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0");
         let (next_obj_id, event) = (wanted.base + 1, wanted.event.get());
-        Self { table, next_obj_id, event, buffer, block: Block::default(), stop }
+        Self { table: wanted.table, next_obj_id, event, buffer, block: Block::default(), stop }
     }
 
     fn write_file(&mut self, file: &OpenFile, out: &mut impl Write) -> Result<(), ArchiveFault> {
@@ -417,9 +437,11 @@ impl<'a> Rows<'a> {
         batch: &RecordBatch,
         out: &mut impl Write,
     ) -> Result<(), ArchiveFault> {
+        let defined = self.table.definition().columns.iter();
         let columns: Result<Vec<Column<'_>>, ArchiveFault> =
-            self.table.columns.iter().map(|defined| Column::of(batch, defined)).collect();
-        let columns = columns?;
+            defined.map(|defined| Column::of(batch, self.table, defined)).collect();
+        let mut columns = columns?;
+        columns.extend(self.table.row_number().map(|_| Column::ObjectId));
         for first in (0..batch.num_rows()).step_by(Block::ROWS) {
             let rows = first..batch.num_rows().min(first + Block::ROWS);
             let ids = self.next_obj_id;
@@ -603,14 +625,19 @@ enum Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    fn of(batch: &'a RecordBatch, defined: &model::tables::Column) -> Result<Self, ArchiveFault> {
+    fn of(
+        batch: &'a RecordBatch,
+        table: &LakeTable,
+        defined: &model::tables::Column,
+    ) -> Result<Self, ArchiveFault> {
         match defined.name.as_str() {
-            "obj_id" => return Ok(Self::ObjectId),
-            "begin_event" => return Ok(Self::Event),
+            id if id == table.id() => return Ok(Self::ObjectId),
+            BEGIN_EVENT => return Ok(Self::Event),
             _ => {}
         }
+        let absent = || absent(table, &defined.name);
         let Some(array) = batch.column_by_name(&defined.name) else {
-            return if defined.nullable { Ok(Self::Absent) } else { Err(absent(&defined.name)) };
+            return if defined.nullable { Ok(Self::Absent) } else { Err(absent()) };
         };
         let nulls = array.nulls();
         fn values<T: arrow_array::ArrowPrimitiveType>(array: &ArrayRef) -> Option<&[T::Native]> {
@@ -625,13 +652,14 @@ impl<'a> Column<'a> {
             ColumnType::Bool => array.as_boolean_opt().map(Self::Bool),
             ColumnType::Text | ColumnType::Bytes => Some(Self::Bytes(array)),
         };
-        column.ok_or_else(|| absent(&defined.name))
+        column.ok_or_else(absent)
     }
 }
 
-fn absent(column: &str) -> ArchiveFault {
+fn absent(table: &LakeTable, column: &str) -> ArchiveFault {
+    let plural = &table.layout().plural;
     ArchiveFault::Check {
         check: "schema",
-        message: format!("the staged detections have no column {column} of the archive's type"),
+        message: format!("the staged {plural} have no column {column} of the archive's type"),
     }
 }

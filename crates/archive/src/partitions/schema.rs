@@ -1,48 +1,31 @@
-//! The tables of detections: their creation, their extension, and the remains of loads.
+//! The tables of a lake table: their creation, their extension, and the remains of loads.
 
+use super::{index, partition_pattern, root_name};
 use crate::error::ArchiveFault;
 use crate::metadata::definition::{column_sql, column_type, comments_sql};
 use engine::quoted;
 use engine::{Connection, Dialect, Kind, Optional, Result as EngineResult};
+use lake::LakeTable;
 use model::ProgrammeId;
-use model::tables::{Keeping, Table};
 
 /// The query that takes the lock of the one folding process, and returns a row when no other process holds it. It requires the
 /// right to write.
 const FOLDING: &str = "SELECT name FROM writer_lock WHERE name = 'fold' FOR UPDATE SKIP LOCKED";
-/// Name of the parent of all partitions.
-pub(super) const ALL: &str = "detection_data";
 
-/// Returns the definition of the one lake table that a server has: names, index and views of partitions are those of
-/// `detection`.
-fn definition() -> Result<&'static Table, ArchiveFault> {
-    let mut of_lake = model::tables::tables().iter().filter(|t| t.keeping == Keeping::Lake);
-    match (of_lake.next(), of_lake.next()) {
-        (Some(table), None) if table.name == lake::detection().name() => Ok(table),
-        (_, Some(table)) | (Some(table), None) => Err(ArchiveFault::Definition {
-            table: table.name.clone(),
-            reason: "a server has detections as its only lake table".to_owned(),
-        }),
-        (None, None) => {
-            Err(ArchiveFault::Damaged("there is no definition of detections".to_owned()))
-        }
-    }
-}
-
-/// Creates the tables, or adds the columns that are new in the definition; recreates the views after a migration. Safe to repeat.
+/// Creates the tables of a lake table, or adds the columns that are new in the definition; recreates the views after a migration. Safe to repeat.
 ///
 /// # Errors
 /// [`ArchiveFault::Definition`] when the archive has a column that the definition lost or changed.
-pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> {
-    let table = definition()?;
-    let stored = stored_columns(tx)?;
+pub fn bring_up(tx: &Connection, table: &LakeTable, is_migrated: bool) -> Result<(), ArchiveFault> {
+    let definition = table.definition();
+    let stored = stored_columns(tx, table)?;
     let is_new = stored.is_empty();
     if is_new {
         create(tx, table)?;
     } else {
-        let misfit = |reason| ArchiveFault::Definition { table: table.name.clone(), reason };
-        for (name, kind) in &stored {
-            let defined = table.column(name).map(|c| column_type(c.kind, Dialect::Postgres));
+        let misfit = |reason| ArchiveFault::Definition { table: table.name().to_owned(), reason };
+        for (name, kind) in stored.iter().filter(|(n, _)| Some(n.as_str()) != table.row_number()) {
+            let defined = definition.column(name).map(|c| column_type(c.kind, Dialect::Postgres));
             if defined != Some(kind.as_str()) {
                 let defined = defined.unwrap_or("absent");
                 return Err(misfit(format!(
@@ -50,7 +33,7 @@ pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> 
                 )));
             }
         }
-        let new: Vec<_> = table
+        let new: Vec<_> = definition
             .columns
             .iter()
             .filter(|c| stored.iter().all(|(name, _)| *name != c.name))
@@ -66,7 +49,8 @@ pub fn bring_up(tx: &Connection, is_migrated: bool) -> Result<(), ArchiveFault> 
                 )));
             }
             let column = column_sql(column, Dialect::Postgres);
-            tx.execute_batch(&format!("ALTER TABLE {ALL} ADD COLUMN {column}"))?;
+            let all = root_name(table);
+            tx.execute_batch(&format!("ALTER TABLE {all} ADD COLUMN {column}"))?;
         }
     }
     if is_new || is_migrated {
@@ -83,46 +67,62 @@ pub const STEADY_READERS: &str = "DO $$ BEGIN
          EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L', current_database(), 'repeatable read');
      END IF; END $$";
 
-/// Returns the names of the columns that detections have in the archive, in their order.
+/// Returns the names of the columns that a table has in the archive, in their order.
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn columns(c: &Connection) -> EngineResult<Vec<String>> {
-    Ok(stored_columns(c)?.into_iter().map(|(name, _)| name).collect())
+pub fn columns(c: &Connection, table: &LakeTable) -> EngineResult<Vec<String>> {
+    Ok(stored_columns(c, table)?.into_iter().map(|(name, _)| name).collect())
 }
 
-fn stored_columns(tx: &Connection) -> EngineResult<Vec<(String, String)>> {
-    tx.columns(ALL)
+fn stored_columns(tx: &Connection, table: &LakeTable) -> EngineResult<Vec<(String, String)>> {
+    tx.columns(&root_name(table))
 }
 
-fn create(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
-    // References are checked in `detector_rows`, once per detector and not per row.
+fn create(tx: &Connection, table: &LakeTable) -> Result<(), ArchiveFault> {
+    index::ensure(tx, table)?;
+    // References are checked in the index of row ranges, once per range and not per row.
     let column = |column: &model::tables::Column| {
         let sql = column_sql(column, Dialect::Postgres);
         sql.split(" REFERENCES ").next().unwrap_or_default().to_owned()
     };
-    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let row_number = table.row_number().map(|name| format!("{name} BIGINT NOT NULL"));
+    let columns = table.definition().columns.iter().map(column);
+    let columns: Vec<String> = columns.chain(row_number).collect();
     tx.execute_batch(&format!(
-        "CREATE TABLE {ALL} ({}, PRIMARY KEY (programme_id, obj_id)) PARTITION BY LIST (programme_id)",
-        columns.join(", ")
+        "CREATE TABLE {} ({}, PRIMARY KEY (programme_id, {})) PARTITION BY LIST (programme_id)",
+        root_name(table),
+        columns.join(", "),
+        table.id()
     ))?;
     Ok(())
 }
 
-/// Creates the public views: rows whose event the reader can see, and of these the rows whose detector has not ended.
-fn view(tx: &Connection, table: &Table) -> Result<(), ArchiveFault> {
+/// Creates the public views: rows whose event the reader can see, and of these the rows whose range has not ended.
+fn view(tx: &Connection, table: &LakeTable) -> Result<(), ArchiveFault> {
+    let definition = table.definition();
     let columns: Vec<String> =
-        table.columns.iter().map(|c| format!("d.{}", quoted(&c.name))).collect();
-    let columns = columns.join(", ");
-    tx.execute_batch(&format!(
-        "CREATE OR REPLACE VIEW detection_all AS SELECT {columns} FROM {ALL} AS d WHERE {VISIBLE};
-         CREATE OR REPLACE VIEW detection AS SELECT {columns} FROM {ALL} AS d WHERE {VISIBLE} AND NOT EXISTS (
-             SELECT FROM detector_rows AS r
-             WHERE r.multiframe_id = d.multiframe_id AND r.ext_num = d.ext_num AND r.begin_event = d.begin_event
-                 AND r.programme_id = d.programme_id AND r.version = d.version AND r.end_event IS NOT NULL)"
-    ))?;
-    for name in [ALL, "detection_all", "detection"] {
-        tx.execute_batch(&comments_sql(table, name))?;
+        definition.columns.iter().map(|c| format!("d.{}", quoted(&c.name))).collect();
+    let visible =
+        format!("SELECT {} FROM {} AS d WHERE {VISIBLE}", columns.join(", "), root_name(table));
+    let mut current = format!("CREATE OR REPLACE VIEW {} AS {visible}", table.name());
+    let companion = table.companion();
+    if let Some(companion) = &companion {
+        tx.execute_batch(&format!("CREATE OR REPLACE VIEW {companion} AS {visible}"))?;
+        current += &format!(
+            " AND NOT EXISTS (SELECT FROM {} AS r WHERE {} AND r.end_event IS NOT NULL)",
+            table.index(),
+            table.row_condition("r", "d")
+        );
+    }
+    tx.execute_batch(&current)?;
+    for name in [root_name(table)].into_iter().chain(companion).chain([table.name().to_owned()]) {
+        tx.execute_batch(&comments_sql(definition, &name))?;
+    }
+    if let Some(name) = table.row_number() {
+        let comment = "number of the row within its programme, by batch and position; in no view";
+        let (all, comment) = (root_name(table), engine::text(comment));
+        tx.execute_batch(&format!("COMMENT ON COLUMN {all}.{name} IS {comment}"))?;
     }
     Ok(())
 }
@@ -136,27 +136,36 @@ const VISIBLE: &str = "d.begin_event <= (SELECT max(event_id) FROM event)
         UNION ALL SELECT reserved_event FROM batch WHERE event_id IS NULL AND reserved_event IS NOT NULL)";
 
 /// Returns a statement that makes the owner of the common parent the owner of a table: attaching requires ownership of both.
-pub(super) fn owner_sql(name: &str) -> String {
+pub(super) fn owner_sql(table: &LakeTable, name: &str) -> String {
     format!(
         "DO $$ BEGIN EXECUTE (SELECT format('ALTER TABLE %I OWNER TO %I', '{name}', pg_get_userbyid(relowner))
-             FROM pg_class WHERE oid = '{ALL}'::regclass); END $$"
+             FROM pg_class WHERE oid = '{}'::regclass); END $$",
+        root_name(table)
     )
 }
 
 /// Creates the parent of a programme's partitions, if it does not exist.
-pub(super) fn ensure_parent(tx: &Connection, programme_id: ProgrammeId) -> EngineResult<()> {
-    let name = super::parent_name(programme_id);
+pub(super) fn ensure_parent(
+    tx: &Connection,
+    table: &LakeTable,
+    programme_id: ProgrammeId,
+) -> EngineResult<()> {
+    let (name, all, id) = (super::parent_name(table, programme_id), root_name(table), table.id());
     if is_there(tx, &name)? {
         return Ok(());
     }
     // The parent is attached afterwards: CREATE … PARTITION OF would wait for every reader, and make every reader wait.
     tx.execute_batch(&format!(
-        "CREATE TABLE {name} (LIKE {ALL} INCLUDING CONSTRAINTS, PRIMARY KEY (programme_id, obj_id))
-             PARTITION BY RANGE (obj_id);
+        "CREATE TABLE {name} (LIKE {all} INCLUDING CONSTRAINTS, PRIMARY KEY (programme_id, {id}))
+             PARTITION BY RANGE ({id});
          {give};
-         COMMENT ON TABLE {name} IS 'Detections of programme {programme_id}, every row.';
-         ALTER TABLE {ALL} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})",
-        give = owner_sql(&name)
+         COMMENT ON TABLE {name} IS {comment};
+         ALTER TABLE {all} ATTACH PARTITION {name} FOR VALUES IN ({programme_id})",
+        give = owner_sql(table, &name),
+        comment = engine::text(&format!(
+            "{} of programme {programme_id}, every row.",
+            super::capitalised_plural(table)
+        ))
     ))
 }
 
@@ -186,16 +195,19 @@ pub(super) fn may_fold(tx: &mut postgres::Transaction<'_>) -> EngineResult<bool>
     Ok(tx.query_opt(FOLDING, &[])?.is_some())
 }
 
-/// Lists tables of loads that belong to no partitioned table: of batches that are not published, or not yet.
+/// Lists partitions of a table that are not attached: of batches that are not published, or not yet.
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
+pub fn left_over(c: &Connection, table: &LakeTable) -> EngineResult<Vec<String>> {
     names(
         c,
-        "SELECT relname FROM pg_class
-         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT relispartition
-             AND relname ~ '^detection_[bf][0-9]+_p[0-9]+$' ORDER BY relname",
+        &format!(
+            "SELECT relname FROM pg_class
+             WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT relispartition
+                 AND relname ~ '{}' ORDER BY relname",
+            partition_pattern(table)
+        ),
     )
 }
 
@@ -203,21 +215,28 @@ pub fn left_over(c: &Connection) -> EngineResult<Vec<String>> {
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn unpublished(c: &Connection) -> EngineResult<Vec<String>> {
+pub fn unpublished(c: &Connection, table: &LakeTable) -> EngineResult<Vec<String>> {
     names(
         c,
         &format!(
             "SELECT relname FROM pg_class AS leaf
              WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND relispartition
-                 AND relname ~ '^detection_b[0-9]+_p[0-9]+$' AND NOT {IS_PUBLISHED} ORDER BY relname"
+                 AND relname ~ '^{}_b[0-9]+_p[0-9]+$' AND NOT {} ORDER BY relname",
+            table.name(),
+            is_published(table)
         ),
     )
 }
 
-/// The condition that a partition's batch is published. Folded partitions were.
-pub(super) const IS_PUBLISHED: &str = "(leaf.relname !~ '^detection_b' OR EXISTS (
-    SELECT FROM batch WHERE event_id IS NOT NULL
-        AND unit_id = substring(leaf.relname::text FROM '^detection_b([0-9]+)_')::bigint))";
+/// Returns the condition that a partition's batch is published. Folded partitions were.
+pub(super) fn is_published(table: &LakeTable) -> String {
+    format!(
+        "(leaf.relname !~ '^{0}_b' OR EXISTS (
+             SELECT FROM batch WHERE event_id IS NOT NULL
+                 AND unit_id = substring(leaf.relname::text FROM '^{0}_b([0-9]+)_')::bigint))",
+        table.name()
+    )
+}
 
 fn names(c: &Connection, sql: &str) -> EngineResult<Vec<String>> {
     c.prepare(sql)?.query_map([], |r| r.get(0))?.collect()
@@ -227,8 +246,9 @@ fn names(c: &Connection, sql: &str) -> EngineResult<Vec<String>> {
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
-    let batch = name.strip_prefix("detection_b").and_then(|rest| rest.split('_').next());
+pub fn is_coming(c: &Connection, table: &LakeTable, name: &str) -> EngineResult<bool> {
+    let of_batch = name.strip_prefix(table.name()).and_then(|rest| rest.strip_prefix("_b"));
+    let batch = of_batch.and_then(|rest| rest.split('_').next());
     c.query_row(
         "SELECT EXISTS (SELECT * FROM unit WHERE unit_id = ?1 AND state = 'staged')",
         [batch.and_then(|number| number.parse::<i64>().ok())],
@@ -237,11 +257,12 @@ pub fn is_coming(c: &Connection, name: &str) -> EngineResult<bool> {
 }
 
 /// Lists the tables of loads that belong to no partitioned table and that nothing needs any more.
-fn abandoned(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
+fn abandoned(tx: &Connection, table: &LakeTable) -> Result<Vec<String>, ArchiveFault> {
+    let of_batches = format!("{}_b", table.name());
     let mut abandoned = Vec::new();
-    for name in left_over(tx)? {
-        let is_folding = !name.starts_with("detection_b") && !keep_from_folding(tx)?;
-        if !is_coming(tx, &name)? && !is_folding {
+    for name in left_over(tx, table)? {
+        let is_folding = !name.starts_with(&of_batches) && !keep_from_folding(tx)?;
+        if !is_coming(tx, table, &name)? && !is_folding {
             abandoned.push(name);
         }
     }
@@ -252,11 +273,11 @@ fn abandoned(tx: &Connection) -> Result<Vec<String>, ArchiveFault> {
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn due_to_drop(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+pub fn due_to_drop(c: &Connection, table: &LakeTable) -> Result<Vec<String>, ArchiveFault> {
     let tx = c.begin(Kind::Write)?; // rolled back: it keeps a fold from beginning
-    let mut due = abandoned(&tx)?;
-    for name in unpublished(&tx)? {
-        if !is_coming(&tx, &name)? {
+    let mut due = abandoned(&tx, table)?;
+    for name in unpublished(&tx, table)? {
+        if !is_coming(&tx, table, &name)? {
             due.push(name);
         }
     }
@@ -268,22 +289,22 @@ pub fn due_to_drop(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
 ///
 /// # Errors
 /// Returns an error when the engine fails.
-pub fn drop_left_over(c: &Connection) -> Result<Vec<String>, ArchiveFault> {
+pub fn drop_left_over(c: &Connection, table: &LakeTable) -> Result<Vec<String>, ArchiveFault> {
     let mut dropped = Vec::new();
-    if left_over(c)?.is_empty() && unpublished(c)?.is_empty() {
+    if left_over(c, table)?.is_empty() && unpublished(c, table)?.is_empty() {
         return Ok(dropped);
     }
     let tx = c.begin(Kind::Write)?;
-    for name in abandoned(&tx)? {
+    for name in abandoned(&tx, table)? {
         tx.execute_batch(&format!("DROP TABLE {name}"))?;
         dropped.push(name);
     }
     files::crash_point("clear:before-commit");
     tx.commit()?;
-    for name in unpublished(c)? {
+    for name in unpublished(c, table)? {
         let drop = || -> EngineResult<bool> {
             let tx = c.begin(Kind::Write)?;
-            let there = !is_coming(&tx, &name)? && unpublished(&tx)?.contains(&name);
+            let there = !is_coming(&tx, table, &name)? && unpublished(&tx, table)?.contains(&name);
             if there {
                 tx.execute_batch(&format!("SET LOCAL lock_timeout = '100ms'; DROP TABLE {name}"))?;
                 files::crash_point("clear:attached");

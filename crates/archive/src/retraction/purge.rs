@@ -285,7 +285,8 @@ fn purge_detections(
 ) -> Result<(u64, Vec<PathBuf>), ArchiveFault> {
     let ranges: Vec<[i64; 3]> = tx
         .prepare_cached(
-            "SELECT programme_id, first_obj_id, last_obj_id FROM id_range WHERE unit_id = ?1 AND state = 'retracted'",
+            "SELECT programme_id, first_id, last_id FROM id_range
+             WHERE unit_id = ?1 AND lake_table = 'detection' AND state = 'retracted'",
         )?
         .query_map([unit], |r| Ok([r.get(0)?, r.get(1)?, r.get(2)?]))?
         .collect::<Result<_, _>>()?;

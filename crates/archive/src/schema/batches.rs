@@ -1,4 +1,4 @@
-//! Batches: the output of staged rounds, and the object ids assigned to it.
+//! Batches: the output of staged rounds, and the ids assigned to its rows.
 
 use super::table::{Table, index, integer, text, time};
 
@@ -74,29 +74,33 @@ pub(super) const TABLES: &[Table] = &[
     .checks(&["rows_read = rows_written + rows_refused"]),
     Table::new(
         "programme_counter",
-        "Observing programmes, and the last object id that was assigned to \
-         detections of each.",
-        &[
-            integer(
-                "programme_id",
-                "programme id: from counter programme, or from a survey profile",
-            )
-            .key()
-            .at_least(1),
-            integer("last_obj_id", "last object id assigned; ids 1 to this one are in id_range")
-                .default("0")
-                .at_least(0),
-        ],
+        "Observing programmes.",
+        &[integer(
+            "programme_id",
+            "programme id: from counter programme, or from a survey profile",
+        )
+        .key()
+        .at_least(1)],
     ),
     Table::new(
-        "id_range",
-        "Object ids assigned to a batch. Every id from 1 to the counter of a \
-         programme belongs to exactly one range.",
+        "id_counter",
+        "Last id that was assigned to rows of a lake table, by programme.",
         &[
+            text("lake_table", "name of the lake table, e.g. detection").not_empty(),
             integer("programme_id", "the programme").refers("programme_counter (programme_id)"),
-            integer("first_obj_id", "first object id of the range").at_least(1),
-            integer("last_obj_id", "last object id of the range")
-                .check("last_obj_id >= first_obj_id"),
+            integer("last_id", "last id assigned; ids 1 to this one are in id_range").at_least(1),
+        ],
+    )
+    .key("lake_table, programme_id"),
+    Table::new(
+        "id_range",
+        "Ids assigned to the rows of a batch. Every id from 1 to the counter of a \
+         lake table and programme belongs to exactly one range.",
+        &[
+            text("lake_table", "name of the lake table, e.g. detection").not_empty(),
+            integer("programme_id", "the programme").refers("programme_counter (programme_id)"),
+            integer("first_id", "first id of the range").at_least(1),
+            integer("last_id", "last id of the range").check("last_id >= first_id"),
             integer("unit_id", "batch to which the ids are assigned").refers("batch (unit_id)"),
             text(
                 "state",
@@ -107,8 +111,8 @@ pub(super) const TABLES: &[Table] = &[
             text("why", "reason of the abandonment").or_null().not_empty(),
         ],
     )
-    .key("programme_id, first_obj_id")
-    .unique(&["unit_id, programme_id"])
+    .key("lake_table, programme_id, first_id")
+    .unique(&["unit_id, lake_table, programme_id"])
     .checks(&["(state = 'abandoned') = (why IS NOT NULL)"])
     .indexes(&[index("id_range_abandoned", "unit_id, programme_id").only("state = 'abandoned'")]),
 ];

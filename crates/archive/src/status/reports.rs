@@ -188,10 +188,11 @@ pub(crate) fn rates(c: &Connection) -> Result<Vec<Rate>, ArchiveFault> {
 
 fn programme_statuses(c: &Connection) -> Result<Vec<ProgrammeStatus>, ArchiveFault> {
     let mut select = c.prepare_cached(
-        "SELECT programme_id, name, last_obj_id,
+        "SELECT programme_id, name, coalesce(last_id, 0),
              (SELECT coalesce(sum(rows), 0) FROM detector_rows
               WHERE detector_rows.programme_id = programme.programme_id AND end_event IS NULL)
-         FROM programme JOIN programme_counter USING (programme_id) ORDER BY programme_id",
+         FROM programme LEFT JOIN (SELECT programme_id, last_id FROM id_counter WHERE lake_table = 'detection') AS counter
+             USING (programme_id) ORDER BY programme_id",
     )?;
     let rows = select.query_map([], |r| {
         Ok(ProgrammeStatus {

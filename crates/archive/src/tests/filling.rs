@@ -192,8 +192,8 @@ fn detections(series: &str) -> [String; 4] {
              {series} SELECT 7, n * 100, 10, n, 2, 1, n, 0, n, CASE WHEN n % 2 = 0 THEN n + 0 END FROM n"
         ),
         format!(
-            "INSERT INTO id_range (programme_id, first_obj_id, last_obj_id, unit_id, state)
-             {series} SELECT 7, n * 100, n * 100 + 10, n, 'ingested' FROM n"
+            "INSERT INTO id_range (lake_table, programme_id, first_id, last_id, unit_id, state)
+             {series} SELECT 'detection', 7, n * 100, n * 100 + 10, n, 'ingested' FROM n"
         ),
         format!(
             "INSERT INTO retraction (event_id, unit_id, purged) {series} SELECT n, n, {TIME} FROM n"

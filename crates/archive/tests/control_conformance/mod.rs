@@ -52,6 +52,7 @@ pub fn all(fresh: &Fresh) {
         ("instructions hold until withdrawn", planning::instructions_hold_until_withdrawn),
         ("a night becomes visible once", publication::a_night_becomes_visible_once),
         ("reserved ids stay reserved", publication::reserved_ids_stay),
+        ("ids are counted by lake table", publication::ids_are_counted_by_lake_table),
         ("a misfit batch harms no other", publication::a_misfit_batch_harms_no_other),
         ("new versions replace old rows", publication::new_versions_replace_old_rows),
         ("a delivery goes and comes back", retraction::a_delivery_goes_and_comes_back),

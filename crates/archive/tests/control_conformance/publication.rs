@@ -106,6 +106,41 @@ pub fn reserved_ids_stay(fresh: &Fresh) {
     assert_eq!(archive.status().unwrap().deliveries[0].detections, 40);
 }
 
+/// A lake table as `detection`, under another name.
+fn other_table(id: Option<&str>) -> lake::LakeTable {
+    let mut definition = model::tables::table("detection").unwrap().clone();
+    definition.name = "other".to_owned();
+    if let Some(layout) = &mut definition.lake {
+        layout.id = id.map(str::to_owned);
+    }
+    lake::LakeTable::of(&definition).unwrap()
+}
+
+pub fn ids_are_counted_by_lake_table(fresh: &Fresh) {
+    let (_dir, _site, mut archive) = fresh();
+    record(&mut archive, &night(2));
+    let metadata = stage_round(&mut archive, UseCase::Metadata, 1);
+    publish(&mut archive, &metadata);
+    let unit = stage_round(&mut archive, UseCase::Catalogue, 1);
+    let (other, without) = (other_table(Some("obj_id")), other_table(None));
+    let first =
+        |ranges: &[archive::batches::IdRange]| (ranges[0].first_obj_id.get(), ranges[0].rows);
+    let preview = stage_round(&mut archive, UseCase::Preview, 1);
+    let earlier = archive.reserve_of(&other, &preview, &wanted(7), now()).unwrap();
+    let of_other = archive.reserve_of(&other, &unit, &wanted(5), now()).unwrap();
+    assert_eq!((first(&earlier), first(&of_other)), ((1, 7), (8, 5)));
+    let detections = archive.reserve(&unit, &wanted(40), now()).unwrap();
+    assert_eq!(first(&detections), (1, 40), "each table has a counter of its own");
+    assert_eq!(archive.reserve_of(&other, &unit, &wanted(5), now()).unwrap(), of_other);
+    assert!(archive.reserve_of(&other, &unit, &wanted(6), now()).unwrap_err().is_conflict());
+    // The numbers of a table without ids follow from the batch, without a counter.
+    let [(one, rows), (two, _)] = [&preview, &unit]
+        .map(|unit| first(&archive.reserve_of(&without, unit, &wanted(3), now()).unwrap()));
+    assert_eq!((one & 0xffff_ffff, two & 0xffff_ffff, rows), (1, 1, 3));
+    assert_ne!(one, two);
+    assert_eq!(archive.status().unwrap().programmes[0].last_obj_id, ObjectId::new(40));
+}
+
 pub fn a_misfit_batch_harms_no_other(fresh: &Fresh) {
     let (_dir, _site, mut archive) = fresh();
     record(&mut archive, &night(3));

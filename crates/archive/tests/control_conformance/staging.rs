@@ -525,7 +525,16 @@ pub fn write(
     rows: &[Row],
     programme: Option<model::ProgrammeId>,
 ) -> StagedFile {
-    let table = model::tables::table(table).unwrap();
+    write_table(dir, model::tables::table(table).unwrap(), rows, programme)
+}
+
+/// The same with a table that `model::tables` need not define.
+pub fn write_table(
+    dir: &Path,
+    table: &'static Table,
+    rows: &[Row],
+    programme: Option<model::ProgrammeId>,
+) -> StagedFile {
     let name = match programme {
         Some(programme) => format!("{}.{programme}.parquet", table.name),
         None => format!("{}.parquet", table.name),

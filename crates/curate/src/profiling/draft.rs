@@ -2,7 +2,7 @@
 //!
 //! `sample` reads the files, the other modules write a section each, and the modes of pairing are tried by trials of the whole
 //! draft and judged by the WCS. Zero point, origin of pixels, units and row numbers are never guessed: they are set when the data
-//! confirm them. `language` has the keys that this version of the parser may lack.
+//! confirm them.
 
 mod columns;
 mod headers;
@@ -14,7 +14,6 @@ mod zero_point;
 
 use super::candidates::{self, Candidates};
 use super::delivered;
-use super::language::{self, Language};
 use super::measures::{self, Offsets};
 use super::trial::Trial;
 use crate::profiles::Loaded;
@@ -30,6 +29,9 @@ use text::{comment, quoted, word};
 /// Ids from which on a draft takes one that no shipped profile has.
 const FIRST_SURVEY: i32 = 20;
 const FIRST_PROGRAMME: i32 = 2000;
+
+/// The section for nights by the dates of exposures.
+const NIGHT: &str = "[night]\nfrom = \"date_obs\"\nnoon = 12.0\nutc_offset_h = 0.0 # TODO: local time minus UTC\n";
 
 /// Greatest median distance in pixels at which a table is that of a detector; another origin of pixels is within it.
 const MAX_OFFSET_PX: f64 = 1.6;
@@ -138,7 +140,6 @@ struct Facts<'s> {
     name: String,
     directory: String,
     groups: String,
-    language: Language,
     images: Vec<&'s Sample>,
     own: Vec<Sample>,
     naming: Naming,
@@ -194,7 +195,6 @@ impl<'s> Facts<'s> {
             name: name.map_or(default, str::to_owned),
             groups: groups(samples, &cameras, unread),
             directory,
-            language: Language::of_this_version(),
             images,
             own,
             naming,
@@ -211,7 +211,6 @@ impl<'s> Facts<'s> {
             return Vec::new();
         }
         let further = ["\"ldac\"", "{ keyword = \"CCDNUM\" }"];
-        let further = further.into_iter().filter(|_| self.language.has_pairing_modes);
         match has_several {
             true => ["\"order\"", "\"hdu\""].into_iter().chain(further).collect(),
             false => vec!["\"order\""],
@@ -228,16 +227,16 @@ impl<'s> Facts<'s> {
         let renamed = [("filter_name", filter_keyword), ("project", project_keyword)];
         let samples: Vec<&Sample> = self.own.iter().collect();
         let mut text = self.head();
-        text += &headers::match_rule(&self.images, self.language);
+        text += &headers::match_rule(&self.images);
         text.push('\n');
-        text += &self.naming.section(&self.directory, &self.own, self.language);
+        text += &self.naming.section(&self.directory, &self.own);
         text.push('\n');
-        text += &language::night(self.language);
+        text += NIGHT;
         text.push('\n');
         text += &headers::frame_types(&self.images, &self.naming);
         text += &filters;
         text += &projects;
-        text += &roles::section(&samples, self.language);
+        text += &roles::section(&samples);
         text.push('\n');
         text += &headers::column_rules(&self.images, &renamed);
         text += "\n[column.multiframe_detector]\n";
@@ -272,10 +271,10 @@ impl<'s> Facts<'s> {
         let mut text = format!("[catalogue]\n{}{evidence}pairing = {mode}\n", columns.required());
         if self.are_in_images {
             text += &comment("the catalogues are tables of the image files");
-            text += &language::catalogue_in_image(self.language);
+            text += "where = \"image\"\n";
         }
         text.push('\n');
-        text += &columns.section(self.language);
+        text += &columns.section();
         text += "\n[catalogue.position]\n";
         text += &self.origin(columns, median);
         text.push('\n');
@@ -299,7 +298,7 @@ impl<'s> Facts<'s> {
                 let told = format!(
                     "x and y count from {origin}: {dx:+.2}, {dy:+.2} pixels from the WCS{usual}"
                 );
-                comment(&told) + &language::pixel_origin(self.language, origin)
+                comment(&told) + &format!("pixel_origin = {origin}\n")
             }
             (None, Some([dx, dy])) => comment(&format!(
                 "TODO: pixel_origin: {dx:+.2}, {dy:+.2} pixels from the WCS is neither 0 nor 1{usual}"

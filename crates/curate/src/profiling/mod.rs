@@ -14,7 +14,6 @@ mod delivered;
 mod dictionary;
 mod draft;
 mod hdus;
-mod language;
 mod measures;
 mod patterns;
 mod report;

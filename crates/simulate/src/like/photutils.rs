@@ -37,17 +37,27 @@ AIRMASS {airmass}
 RADESYS 'ICRS'
 ";
 
-/// The cards that astropy adds for a column of positions.
+/// The lines that astropy adds for a column of positions, after those of the columns.
 const POSITIONS: &str = "\
-DATE '{date}'
-VERSION '2.0.2'
-COMMENT --BEGIN-ASTROPY-SERIALIZED-COLUMNS--
-COMMENT datatype:
-COMMENT - {name: label, datatype: int32}
-COMMENT - {name: xcentroid, datatype: float64}
-COMMENT - {name: ycentroid, datatype: float64}
-COMMENT - {name: sky_centroid.ra, unit: deg, datatype: float64}
-COMMENT - {name: sky_centroid.dec, unit: deg, datatype: float64}
+COMMENT meta: !!omap
+COMMENT - __serialized_columns__:
+COMMENT     sky_centroid:
+COMMENT       __class__: astropy.coordinates.sky_coordinate.SkyCoord
+COMMENT       dec: !astropy.table.SerializedColumn
+COMMENT         __class__: astropy.coordinates.angles.core.Latitude
+COMMENT         unit: &id001 !astropy.units.Unit {unit: deg}
+COMMENT         value: !astropy.table.SerializedColumn
+COMMENT           name: sky_centroid.dec
+COMMENT       frame: icrs
+COMMENT       ra: !astropy.table.SerializedColumn
+COMMENT         __class__: astropy.coordinates.angles.core.Longitude
+COMMENT         unit: *id001
+COMMENT         value: !astropy.table.SerializedColumn
+COMMENT           name: sky_centroid.ra
+COMMENT         wrap_angle: !astropy.coordinates.Angle
+COMMENT           unit: *id001
+COMMENT           value: 360.0
+COMMENT       representation_type: spherical
 COMMENT --END-ASTROPY-SERIALIZED-COLUMNS--";
 
 const COLUMNS: &str = "\
@@ -60,9 +70,9 @@ bbox_xmin K - x_pixel
 bbox_xmax K - x_pixel
 bbox_ymin K - y_pixel
 bbox_ymax K - y_pixel
-area D pixel2 31
-semimajor_sigma D pixel sigma
-semiminor_sigma D pixel sigma
+area D pix2 31
+semimajor_sigma D pix sigma
+semiminor_sigma D pix sigma
 orientation D deg angle
 eccentricity D - ellipticity
 min_value D - threshold
@@ -73,6 +83,25 @@ segment_fluxerr D - aper_err4
 kron_flux D - flux
 kron_fluxerr D - flux_err";
 
+/// Returns the text of the table's header: its date, and astropy's description of the columns.
+fn description() -> String {
+    let mut text = "DATE '{date}'\nVERSION '2.0.2'\n\
+                    COMMENT --BEGIN-ASTROPY-SERIALIZED-COLUMNS--\nCOMMENT datatype:\n"
+        .to_owned();
+    for column in COLUMNS.lines() {
+        let mut words = column.split(' ');
+        let [name, form, unit] = std::array::from_fn(|_| words.next().unwrap_or_default());
+        let unit = if unit == "-" { String::new() } else { format!("unit: {unit}, ") };
+        let kind = match form {
+            "J" => "int32",
+            "K" => "int64",
+            _ => "float64",
+        };
+        text.push_str(&format!("COMMENT - {{name: {name}, {unit}datatype: {kind}}}\n"));
+    }
+    text + POSITIONS
+}
+
 pub(super) fn files(exposure: &Exposure) -> Result<Vec<NamedFile>, WriteFault> {
     let chip = &exposure.chips[0];
     let (mut pixels, mut table) = (Vec::new(), Vec::new());
@@ -80,7 +109,7 @@ pub(super) fn files(exposure: &Exposure) -> Result<Vec<NamedFile>, WriteFault> {
     exposure.push_image(&mut pixels, chip, (Form::Primary, Layer::Science), header)?;
     primary(&mut table, &HeaderBuilder::new(), Checks::Absent)?;
     let value = |row: usize, name: &str| exposure.value(chip, &chip.stars[row], row, name);
-    let header = exposure.header(POSITIONS, chip);
+    let header = exposure.header(&description(), chip);
     layout::push_table(&mut table, COLUMNS, chip.stars.len(), &value, &header)?;
     let root = exposure.file_name("mycam_{night}_{number}");
     Ok(vec![

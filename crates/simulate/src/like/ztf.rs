@@ -67,8 +67,8 @@ xpos E pixel x
 ypos E pixel y
 ra D deg ra
 dec D deg dec
-flux E DN flux
-sigflux E DN flux_err
+flux E adu flux
+sigflux E adu flux_err
 mag E mag mag_inst
 sigmag E mag mag_err
 snr E - snr

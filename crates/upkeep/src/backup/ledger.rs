@@ -5,6 +5,7 @@ use archive::error::ArchiveFault;
 use archive::unfinished::LastEvent;
 use model::{ObjectId, ProgrammeId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Its file name in the directory of a backup.
@@ -23,14 +24,14 @@ pub(super) struct Ledger {
     pub archive: String,
     /// The last event in the backup.
     pub last_event: LastEvent,
-    /// archive.db, or the dump of a server's database without its detections.
+    /// archive.db, or the dump of a server's database without the rows of its lake tables.
     pub database: Listed,
-    /// Detections: lake files, or on a server files of COPY's binary form, one per batch and programme.
+    /// Rows of lake tables: lake files, or on a server files of COPY's binary form, one per table, batch and programme.
     pub detections: Vec<Listed>,
-    /// The columns of a server's files, in their order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub columns: Vec<String>,
-    /// The tables of a server that hold them.
+    /// The columns of a server's files by lake table, in their order.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub columns: BTreeMap<String, Vec<String>>,
+    /// The partitions of a server that hold them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<HeldTable>,
 }
@@ -46,15 +47,16 @@ pub(super) struct Listed {
     pub rows: Option<Rows>,
 }
 
-/// Object ids of a file, all of one programme and without a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Rows of a lake table, all of one programme, with ids without a gap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Rows {
+    pub table: String,
     pub programme_id: ProgrammeId,
     pub first_obj_id: ObjectId,
     pub last_obj_id: ObjectId,
 }
 
-/// A partition with the range of its object ids.
+/// A partition with the range of its ids.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct HeldTable {
     pub name: String,
@@ -72,7 +74,7 @@ impl Ledger {
             last_event,
             database,
             detections: Vec::new(),
-            columns: Vec::new(),
+            columns: BTreeMap::new(),
             tables: Vec::new(),
         }
     }

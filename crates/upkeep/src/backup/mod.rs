@@ -65,7 +65,7 @@ pub fn prospect(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError
         let _lock = if target.exists() { Some(locked(target)?) } else { None };
         check_kind(site, target)?;
         if let Some(address) = site.address()? {
-            return server::prospect(&address, target);
+            return server::prospect(&address, site.lake_tables(), target);
         }
         let database = site.database();
         engine::relocation::check(&open(&database)?)?;
@@ -106,7 +106,7 @@ pub fn back_up(site: &Site, target: &Path) -> Result<BackupReport, ArchiveError>
         let _lock = locked(target)?;
         check_kind(site, target)?;
         if let Some(address) = site.address()? {
-            return server::back_up(&address, target);
+            return server::back_up(&address, site.lake_tables(), target);
         }
         files::create_dir(&lake_of(target)).map_err(at(target))?;
         let snapshot = target.join(SNAPSHOT);
@@ -176,8 +176,8 @@ fn copy_lake(
     to: &Path,
     effect: Effect,
 ) -> Result<(BackupReport, Vec<Listed>), ArchiveFault> {
-    let listed = open(database)?;
-    let mut select = listed.prepare(
+    let c = open(database)?;
+    let mut select = c.prepare(
         "SELECT t.path || f.path, max(file_size_bytes), max(xxhash64)
          FROM ducklake_data_file AS f JOIN ducklake_table AS t USING (table_id)
              LEFT JOIN lake_file ON name = f.path GROUP BY 1
@@ -188,8 +188,9 @@ fn copy_lake(
     let listed: BTreeMap<String, (u64, Option<String>)> = rows.collect::<Result<_, _>>()?;
     let (mut report, mut there) = (BackupReport::default(), Vec::new());
     if effect == Effect::Copy {
-        for (table, _) in lake::tables()? {
-            files::create_dir(&table.directory(to)).map_err(at(to))?;
+        let mut select = c.prepare("SELECT DISTINCT path FROM ducklake_table")?;
+        for directory in select.query_map([], |r| r.get::<_, String>(0))? {
+            files::create_dir(&to.join(directory?)).map_err(at(to))?;
         }
     }
     for (name, (bytes, xxhash64)) in listed {

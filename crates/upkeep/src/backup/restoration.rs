@@ -12,6 +12,7 @@ use archive::Timestamp;
 use archive::unfinished::{LastEvent, Note, RESTORING};
 use archive::{ArchiveError, ArchiveFault};
 use engine::{Address, Connection, Database, Server};
+use lake::LakeTable;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -23,9 +24,16 @@ pub struct Restoration {
     database: Database,
     of_server: Option<Ledger>,
     is_restored: bool,
+    lake_tables: &'static [LakeTable],
 }
 
 impl Restoration {
+    /// Returns the same restore of an archive with other lake tables than those that `model::tables` defines.
+    pub fn with_lake_tables(mut self, lake_tables: &'static [LakeTable]) -> Self {
+        self.lake_tables = lake_tables;
+        self
+    }
+
     /// Checks that a backup can be restored into a site's directory, which has no archive, or into an empty database of
     /// a server; resumes a restore that was interrupted. `roles`: the caller makes the roles of the database
     /// afterwards, and so does the command that repeats the restore.
@@ -131,7 +139,8 @@ impl Restoration {
         }
         let (backup, root) = (backup.to_owned(), root.to_owned());
         let database = database.clone();
-        Ok((Self { backup, root, database, of_server, is_restored }, note))
+        let lake_tables = lake::tables();
+        Ok((Self { backup, root, database, of_server, is_restored, lake_tables }, note))
     }
 
     /// Copies archive.db and the lake into the site, or the dump into the database. Rounds that were not ingested are
@@ -161,7 +170,7 @@ impl Restoration {
             Self::all_kept(ledger)
         } else {
             let address = Address::of(&self.database)?;
-            server::bring_back(&address, &self.backup, ledger, now)?
+            server::bring_back(&address, self.lake_tables, (&self.backup, ledger), now)?
         };
         files::crash_point("restore:restored");
         Ok(report)

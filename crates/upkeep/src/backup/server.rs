@@ -1,7 +1,7 @@
 //! Backup and restore of an archive on a server.
 //!
-//! One snapshot is shared by pg_dump, which dumps everything but the partitions of detections, and by a COPY in the
-//! binary form for each batch and programme whose rows are not in the backup yet: such rows never change. PostgreSQL's
+//! One snapshot is shared by pg_dump, which dumps everything but the partitions of lake tables, and by a COPY in the
+//! binary form for each lake table, batch and programme whose rows are not in the backup yet: such rows never change. PostgreSQL's
 //! own pg_restore and psql, which find the password in their environment, restore all of it in one transaction.
 
 use super::ledger::{HeldTable, Ledger, Listed, Rows};
@@ -11,34 +11,37 @@ use archive::unfinished::LastEvent;
 use archive::{Timestamp, partitions};
 use engine::quoted;
 use engine::{Address, Connection, Kind, Server};
-use lake::{self, LakeError};
+use lake::{self, LakeError, LakeTable};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// Directory of detections in the backup.
+/// Directory of the rows of lake tables in the backup.
 const DETECTIONS: &str = "detections";
-/// Pattern of the partitions with rows, for the exclusion by pg_dump.
-const LEAVES: &str = "detection_[bf][0-9]*_p[0-9]*";
 
 /// Updates the backup of a server's database.
-pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
+pub(super) fn back_up(
+    address: &Address,
+    lake_tables: &[LakeTable],
+    target: &Path,
+) -> Result<BackupReport, ArchiveFault> {
     let place = target.join(DETECTIONS);
     files::create_dir(&place).map_err(at(&place))?;
     let c = Connection::Postgres(Server::connect(address)?);
     let view = c.begin(Kind::Read)?;
     let snapshot: String = view.query_row("SELECT pg_export_snapshot()", [], |r| r.get(0))?;
     let last_event = LastEvent::of(&view)?;
-    let columns = partitions::columns(&view)?;
+    let columns = columns(&view, lake_tables)?;
     let earlier = earlier(&view, target, &columns)?;
-    let dump = dump(address, target, &snapshot)?;
+    let dump = dump(address, lake_tables, target, &snapshot)?;
     files::crash_point("backup:dumped");
     let mut report = BackupReport { bytes: dump.bytes, ..BackupReport::default() };
     let mut ledger = Ledger::new(address.to_string(), last_event, dump);
-    for (unit, rows) in batches(&view)? {
-        let name = name_of(unit, rows);
-        match due(&view, target, &earlier, (&name, rows))? {
+    for (table, unit, rows) in batches(&view, lake_tables)? {
+        let name = name_of(table, unit, &rows);
+        match due(&view, target, &earlier, (table, &name, &rows))? {
             Due::Kept(known) => {
                 report.kept += 1;
                 ledger.detections.push(known);
@@ -50,23 +53,25 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
             }
             Due::Copied => {}
         }
-        let copied = copy_out(&view, &target.join(&name), &columns, rows)?;
+        let names = columns.get(table.name()).map_or(&[][..], Vec::as_slice);
+        let copied = copy_out(&view, &target.join(&name), (table, names), &rows)?;
         report.copied += 1;
         report.bytes += copied.0;
         ledger.detections.push(Listed { name, bytes: copied.0, xxh64: copied.1, rows: Some(rows) });
         files::crash_point("backup:copied");
     }
-    let tables = partitions::partitions(&view)?.into_iter().filter(|p| p.is_published);
-    ledger.tables = tables
-        .map(|p| HeldTable {
+    for table in lake_tables {
+        let held = partitions::partitions(&view, table)?.into_iter().filter(|p| p.is_published);
+        ledger.tables.extend(held.map(|p| HeldTable {
             name: p.name,
             rows: Rows {
+                table: table.name().to_owned(),
                 programme_id: p.programme_id,
                 first_obj_id: p.first_obj_id,
                 last_obj_id: p.last_obj_id,
             },
-        })
-        .collect();
+        }));
+    }
     ledger.columns = columns;
     ledger.write(target)?;
     files::crash_point("backup:written");
@@ -81,17 +86,21 @@ pub(super) fn back_up(address: &Address, target: &Path) -> Result<BackupReport, 
 
 /// Returns the report that [`back_up`] would make, without the bytes of what is not written yet. pg_dump dumps one empty
 /// definition, which shows that it exists and can dump this server.
-pub(super) fn prospect(address: &Address, target: &Path) -> Result<BackupReport, ArchiveFault> {
+pub(super) fn prospect(
+    address: &Address,
+    lake_tables: &[LakeTable],
+    target: &Path,
+) -> Result<BackupReport, ArchiveFault> {
     let mut probe = tool("pg_dump", address);
     probe.args(["--schema-only", "--table=migration"]);
     output_of(probe, "pg_dump")?;
     let c = Connection::Postgres(Server::connect(address)?);
     let view = c.begin(Kind::Read)?;
-    let earlier = earlier(&view, target, &partitions::columns(&view)?)?;
+    let earlier = earlier(&view, target, &columns(&view, lake_tables)?)?;
     let mut report = BackupReport::default();
-    for (unit, rows) in batches(&view)? {
-        let name = name_of(unit, rows);
-        match due(&view, target, &earlier, (&name, rows))? {
+    for (table, unit, rows) in batches(&view, lake_tables)? {
+        let name = name_of(table, unit, &rows);
+        match due(&view, target, &earlier, (table, &name, &rows))? {
             Due::Kept(_) => report.kept += 1,
             Due::Damaged => report.damaged.push(name),
             Due::Copied => report.copied += 1,
@@ -100,22 +109,33 @@ pub(super) fn prospect(address: &Address, target: &Path) -> Result<BackupReport,
     Ok(report)
 }
 
-/// Returns the files of detections of the backup in a directory, if it is an earlier one of this archive.
+/// The columns of lake tables, by table.
+type Columns = BTreeMap<String, Vec<String>>;
+
+/// Returns the columns that the lake tables have in the archive.
+fn columns(view: &Connection, lake_tables: &[LakeTable]) -> Result<Columns, ArchiveFault> {
+    let columns = lake_tables
+        .iter()
+        .map(|table| Ok((table.name().to_owned(), partitions::columns(view, table)?)));
+    columns.collect()
+}
+
+/// Returns the files of the backup in a directory, if it is an earlier one of this archive.
 fn earlier(
     view: &Connection,
     target: &Path,
-    columns: &[String],
+    columns: &Columns,
 ) -> Result<Vec<Listed>, ArchiveFault> {
     Ok(match Ledger::read(target)? {
-        Some(earlier) if earlier.columns == columns && earlier.last_event.is_in(view)? => {
+        Some(earlier) if earlier.columns == *columns && earlier.last_event.is_in(view)? => {
             earlier.detections
         }
         _ => Vec::new(),
     })
 }
 
-fn name_of(unit: i64, rows: Rows) -> String {
-    format!("{DETECTIONS}/batch{unit}-p{}.copy", rows.programme_id)
+fn name_of(table: &LakeTable, unit: i64, rows: &Rows) -> String {
+    format!("{DETECTIONS}/{}{unit}-p{}.copy", table.layout().file_prefix, rows.programme_id)
 }
 
 /// The treatment of the rows of a batch in a backup.
@@ -133,16 +153,20 @@ fn due(
     view: &Connection,
     target: &Path,
     earlier: &[Listed],
-    (name, rows): (&str, Rows),
+    (table, name, rows): (&LakeTable, &str, &Rows),
 ) -> Result<Due, ArchiveFault> {
-    let known = earlier.iter().find(|f| f.name == name && f.rows == Some(rows));
+    let known = earlier.iter().find(|f| f.name == name && f.rows.as_ref() == Some(rows));
     if let Some(known) = known
         && is_there(&target.join(name), (known.bytes, Some(&known.xxh64)))?
     {
         return Ok(Due::Kept(known.clone()));
     }
     let counted: i64 = view.query_row(
-        "SELECT count(*) FROM detection_data WHERE programme_id = ?1 AND obj_id BETWEEN ?2 AND ?3",
+        &format!(
+            "SELECT count(*) FROM {} WHERE programme_id = ?1 AND {} BETWEEN ?2 AND ?3",
+            partitions::root_name(table),
+            table.id()
+        ),
         [rows.programme_id.into(), rows.first_obj_id.get(), rows.last_obj_id.get()],
         |r| r.get(0),
     )?;
@@ -150,29 +174,52 @@ fn due(
     Ok(if is_whole { Due::Copied } else { Due::Damaged })
 }
 
-/// Returns batches with the ids of their rows, per programme; those that were purged have none.
-fn batches(c: &Connection) -> Result<Vec<(i64, Rows)>, ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT unit_id, programme_id, first_obj_id, last_obj_id FROM id_range AS r
-         WHERE state IN ('ingested', 'retracted') AND EXISTS (
-             SELECT * FROM detector_rows AS d
-             WHERE d.programme_id = r.programme_id AND d.first_obj_id BETWEEN r.first_obj_id AND r.last_obj_id)
-         ORDER BY programme_id, first_obj_id",
-    )?;
-    let rows = select.query_map([], |r| {
-        let rows = Rows { programme_id: r.id(1)?, first_obj_id: r.id(2)?, last_obj_id: r.id(3)? };
-        Ok((r.get(0)?, rows))
-    })?;
-    Ok(rows.collect::<engine::Result<_>>()?)
+/// Returns batches with the ids of their rows, per lake table and programme; those that were purged have none. On a server the
+/// `file_id` of a range is its batch.
+fn batches<'t>(
+    c: &Connection,
+    lake_tables: &'t [LakeTable],
+) -> Result<Vec<(&'t LakeTable, i64, Rows)>, ArchiveFault> {
+    let mut batches = Vec::new();
+    for table in lake_tables {
+        let mut select = c.prepare(&format!(
+            "SELECT file_id, programme_id, min({first_id}), max({first_id} + rows - 1) FROM {}
+             GROUP BY file_id, programme_id ORDER BY programme_id, min({first_id})",
+            table.index(),
+            first_id = table.first_id()
+        ))?;
+        let rows = select.query_map([], |r| {
+            let rows = Rows {
+                table: table.name().to_owned(),
+                programme_id: r.id(1)?,
+                first_obj_id: r.id(2)?,
+                last_obj_id: r.id(3)?,
+            };
+            Ok((table, r.get(0)?, rows))
+        })?;
+        for row in rows {
+            batches.push(row?);
+        }
+    }
+    Ok(batches)
 }
 
-/// Dumps the contents of a snapshot, without detections, under a separate name.
-fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, ArchiveFault> {
+/// Dumps the contents of a snapshot, without the partitions of lake tables, under a separate name.
+fn dump(
+    address: &Address,
+    lake_tables: &[LakeTable],
+    target: &Path,
+    snapshot: &str,
+) -> Result<Listed, ArchiveFault> {
     let unfinished = target.join(".publishing-archive.dump");
     remove(&unfinished)?;
     let mut command = tool("pg_dump", address);
     command.args(["--format=custom", "--no-owner", "--no-privileges", "--snapshot", snapshot]);
-    command.args(["--exclude-table", LEAVES, "--file"]).arg(&unfinished);
+    for table in lake_tables {
+        let partitions = format!("{}_[bf][0-9]*_p[0-9]*", table.name());
+        command.args(["--exclude-table", &partitions]);
+    }
+    command.arg("--file").arg(&unfinished);
     output_of(command, "pg_dump")?;
     let file = std::fs::File::open(&unfinished).map_err(at(&unfinished))?;
     file.sync_all().map_err(at(&unfinished))?;
@@ -188,18 +235,21 @@ fn dump(address: &Address, target: &Path, snapshot: &str) -> Result<Listed, Arch
 fn copy_out(
     c: &Connection,
     to: &Path,
-    columns: &[String],
-    rows: Rows,
+    (table, columns): (&LakeTable, &[String]),
+    rows: &Rows,
 ) -> Result<(u64, String), ArchiveFault> {
     let Some(server) = c.server() else {
         return Err(ArchiveFault::Damaged("the database is not of the expected engine".to_owned()));
     };
-    let copy =
-        format!(
-        "COPY (SELECT {} FROM detection_data WHERE programme_id = {} AND obj_id BETWEEN {} AND {}
-             ORDER BY obj_id) TO STDOUT (FORMAT binary)",
+    let copy = format!(
+        "COPY (SELECT {} FROM {} WHERE programme_id = {} AND {id} BETWEEN {} AND {}
+             ORDER BY {id}) TO STDOUT (FORMAT binary)",
         list(columns),
-        rows.programme_id, rows.first_obj_id, rows.last_obj_id
+        partitions::root_name(table),
+        rows.programme_id,
+        rows.first_obj_id,
+        rows.last_obj_id,
+        id = table.id()
     );
     server.with_client(|client| {
         let mut reader = client.copy_out(&copy)?;
@@ -220,8 +270,8 @@ fn list(columns: &[String]) -> String {
 /// Restores a backup into a database without an archive, wholly or not at all.
 pub(super) fn bring_back(
     address: &Address,
-    backup: &Path,
-    ledger: &Ledger,
+    lake_tables: &[LakeTable],
+    (backup, ledger): (&Path, &Ledger),
     now: Timestamp,
 ) -> Result<BackupReport, ArchiveFault> {
     let c = Connection::Postgres(Server::connect(address)?);
@@ -235,7 +285,7 @@ pub(super) fn bring_back(
     }
     let report = counted(backup, ledger)?;
     let dump = backup.join(&ledger.database.name);
-    let after = detections_sql(backup, ledger, &schema)? + &after_restore_sql(now);
+    let after = partitions_sql(lake_tables, (backup, ledger), &schema)? + &after_restore_sql(now);
     restore(address, &dump, &after)?;
     Ok(report)
 }
@@ -298,27 +348,37 @@ fn migrations(script: &str) -> Option<Vec<(u32, String)>> {
 }
 
 /// Returns the SQL that psql runs after the dump: makes, fills and attaches the partitions.
-fn detections_sql(backup: &Path, ledger: &Ledger, schema: &str) -> Result<String, ArchiveFault> {
-    let columns = list(&ledger.columns);
+fn partitions_sql(
+    lake_tables: &[LakeTable],
+    (backup, ledger): (&Path, &Ledger),
+    schema: &str,
+) -> Result<String, ArchiveFault> {
     let mut sql =
         format!("SET search_path = {};\n{};\n", quoted(schema), partitions::STEADY_READERS);
     for HeldTable { name, rows } in &ledger.tables {
+        let known = lake_tables.iter().find(|table| table.name() == rows.table);
+        let (Some(table), Some(columns)) = (known, ledger.columns.get(&rows.table)) else {
+            let message = format!("this program has no lake table {}", rows.table);
+            return Err(ArchiveFault::Backup(message));
+        };
+        let columns = list(columns);
         let of_it = |file: &&Listed| {
-            file.rows.is_some_and(|r| {
-                r.programme_id == rows.programme_id
+            file.rows.as_ref().is_some_and(|r| {
+                (&r.table, r.programme_id) == (&rows.table, rows.programme_id)
                     && (rows.first_obj_id..=rows.last_obj_id).contains(&r.first_obj_id)
             })
         };
         let bounds = (rows.first_obj_id, rows.last_obj_id);
-        let _ = writeln!(sql, "{};", partitions::create_sql(name, rows.programme_id, bounds));
+        let _ =
+            writeln!(sql, "{};", partitions::create_sql(table, name, rows.programme_id, bounds));
         for file in ledger.detections.iter().filter(of_it) {
             let path = std::path::absolute(backup.join(&file.name)).map_err(at(backup))?;
             let path = path.to_string_lossy().replace('\'', "''");
             let _ =
                 writeln!(sql, "\\copy {name} ({columns}) FROM '{path}' (FORMAT binary, FREEZE)");
         }
-        let keys = partitions::keys_sql(name, rows.programme_id, bounds);
-        let attach = partitions::attach_sql(name, rows.programme_id, bounds);
+        let keys = partitions::keys_sql(table, name, rows.programme_id, bounds);
+        let attach = partitions::attach_sql(table, name, rows.programme_id, bounds);
         let _ = writeln!(sql, "{keys};\n{attach};");
     }
     Ok(sql)

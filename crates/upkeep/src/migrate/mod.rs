@@ -1,6 +1,6 @@
-//! Moving an embedded archive to a server: every row of every table under the same ids, and every detection.
+//! Moving an embedded archive to a server: every row of every table under the same ids, those of lake tables too.
 //!
-//! The embedded archive is locked against writers while it is read; detections are copied table by table, all other
+//! The embedded archive is locked against writers while it is read; lake files are copied one by one, all other
 //! rows in one transaction with the attaching of those tables. Before that is committed, each table is read back in the
 //! binary form in which it was sent and must be the same, byte for byte. The embedded archive keeps all its contents,
 //! and is closed.
@@ -15,6 +15,7 @@
 mod alone;
 mod handover;
 mod reopening;
+mod replay;
 mod to_embedded;
 
 pub use alone::Alone;
@@ -32,7 +33,7 @@ use bytes::{BufMut, BytesMut};
 use engine::quoted;
 use engine::{self, Connection, Database, Kind, Server, ValueRef};
 use handover::{Handover, Progress};
-use lake::Staged;
+use lake::{LakeTable, Staged};
 use model::{BatchId, EventId, ObjectId, ProgrammeId};
 use postgres::types::{IsNull, Type};
 use stage::metadata::unpacked_cards;
@@ -48,7 +49,7 @@ pub struct Moved {
     pub tables: u64,
     /// Their rows.
     pub rows: u64,
-    /// Detections.
+    /// Rows of lake tables: detections.
     pub detections: u64,
     /// True when an earlier, interrupted move had copied everything: only the remaining steps were done now.
     pub was_copied: bool,
@@ -122,18 +123,21 @@ fn taken(target: &Site) -> ArchiveError {
     conflict(&format!("{} holds an archive already", target.location()))
 }
 
-/// Drops the detections of a copy that was not confirmed; its other tables are emptied when they are filled.
+/// Drops the partitions of a copy that was not confirmed; its other tables are emptied when they are filled.
 fn empty(target: &Site) -> Result<(), ArchiveFault> {
     let to = connect(target, Access::Write)?;
     let tx = to.begin(Kind::Move)?;
-    let mut select = tx.prepare(
-        "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
-             AND relname ~ '^detection_[bf][0-9]+_p[0-9]+$'",
-    )?;
-    let names: Vec<String> = select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?;
-    drop(select);
-    for name in names {
-        tx.execute_batch(&format!("DROP TABLE {}", quoted(&name)))?;
+    for table in target.lake_tables() {
+        let mut select = tx.prepare(
+            "SELECT relname::text FROM pg_class WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'
+                 AND relname ~ ?1",
+        )?;
+        let names = select.query_map([partitions::partition_pattern(table)], |r| r.get(0))?;
+        let names: Vec<String> = names.collect::<engine::Result<_>>()?;
+        drop(select);
+        for name in names {
+            tx.execute_batch(&format!("DROP TABLE {}", quoted(&name)))?;
+        }
     }
     Ok(tx.commit()?)
 }
@@ -151,7 +155,10 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     };
     let held = from.begin(Kind::Write)?; // no process writes while it is read
     let mut moved = Moved::default();
-    let parts = parts(&held, site)?;
+    let mut parts = Vec::new();
+    for table in site.lake_tables() {
+        parts.extend(self::parts(&held, site, table)?);
+    }
     for part in &parts {
         moved.detections += load_part(server, site, part)?;
     }
@@ -159,7 +166,8 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let tx = to.begin(Kind::Move)?;
     tx.defer_foreign_keys()?;
     for part in &parts {
-        partitions::attach(&tx, &part.table(), part.programme, part.first, part.rows)?;
+        let name = part.partition();
+        partitions::attach(&tx, part.table, &name, part.programme, part.first, part.rows)?;
     }
     let tables = tables(&held)?;
     // Empty files, so that the rows are stored in the order in which they are sent.
@@ -176,8 +184,9 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     Ok(moved)
 }
 
-/// A lake file, which becomes a table.
+/// A lake file, which becomes a partition.
 struct Part {
+    table: &'static LakeTable,
     file_id: i64,
     path: PathBuf,
     batch: BatchId,
@@ -190,16 +199,23 @@ struct Part {
 }
 
 impl Part {
-    fn table(&self) -> String {
-        partitions::partition_name(self.batch, self.programme)
+    fn partition(&self) -> String {
+        partitions::partition_name(self.table, self.batch, self.programme)
     }
 }
 
-fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT file_id, path, min(first_obj_id), sum(detector_rows.rows), min(begin_event), max(begin_event), min(programme_id)
-         FROM detector_rows JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
-    )?;
+/// Returns the files of a lake table.
+fn parts(
+    c: &Connection,
+    site: &Site,
+    table: &'static LakeTable,
+) -> Result<Vec<Part>, ArchiveFault> {
+    let mut select = c.prepare(&format!(
+        "SELECT file_id, path, min({}), sum(i.rows), min(begin_event), max(begin_event), min(programme_id)
+         FROM {} AS i JOIN ducklake_data_file ON data_file_id = file_id GROUP BY file_id, path ORDER BY path",
+        table.first_id(),
+        table.index()
+    ))?;
     let rows = select.query_map([], |r| {
         Ok((r.get(0)?, r.get::<String>(1)?, r.id(2)?, r.get(3)?, (r.id(4)?, r.id(5)?), r.id(6)?))
     })?;
@@ -214,14 +230,13 @@ fn parts(c: &Connection, site: &Site) -> Result<Vec<Part>, ArchiveFault> {
             (EventId, EventId),
             ProgrammeId,
         ) = row?;
-        let batch = name.strip_prefix("batch").and_then(|rest| rest.split('-').next());
-        let batch: Option<BatchId> = batch.and_then(|number| number.parse().ok());
-        let (Some(batch), true) = (batch, events.0 == events.1) else {
+        let (Some(batch), true) = (table.batch_of(&name), events.0 == events.1) else {
             return Err(ArchiveFault::Damaged(format!("{name} is not a lake file of one batch")));
         };
-        let path = lake::detection().directory(&site.lake()).join(&name);
+        let path = table.directory(&site.lake()).join(&name);
         let until_now = before.entry(batch).or_default();
         parts.push(Part {
+            table,
             file_id,
             path,
             batch,
@@ -241,6 +256,7 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     let lake = site.lake();
     let staged = [Staged { base: &lake, path: &part.path, offset: 0 }];
     let wanted = Wanted {
+        table: part.table,
         batch: part.batch,
         programme_id: part.programme,
         base: part.first.get() - 1,
@@ -250,21 +266,19 @@ fn load_part(server: &Server, site: &Site, part: &Part) -> Result<u64, ArchiveFa
     };
     let described = part.path.file_name().map(|n| n.to_string_lossy().into_owned());
     let described = described.unwrap_or_default();
-    let described = lake::describe(&site.lake(), lake::detection(), &described, part.programme)?;
+    let described = lake::describe(&site.lake(), part.table, &described, part.programme)?;
     if (described.first_id, described.rows) != (part.first, part.rows) {
-        let message =
-            format!("{} does not hold the rows that detector_rows lists", part.path.display());
+        let (path, index) = (part.path.display(), part.table.index());
+        let message = format!("{path} does not hold the rows that {index} lists");
         return Err(ArchiveFault::Damaged(message));
     }
     let stop = AtomicBool::new(false);
     let loaded = partitions::load(server, 1, &[wanted], &stop)?;
-    let columns: Vec<String> = model::tables::table("detection")
-        .map(|t| t.columns.iter().map(|c| quoted(&c.name)).collect())
-        .unwrap_or_default();
-    let select = format!("SELECT {} FROM {} ORDER BY obj_id", columns.join(", "), part.table());
+    let (columns, name) = (partitions::columns_of(part.table), part.partition());
+    let select = format!("SELECT {columns} FROM {name} ORDER BY {}", part.table.id());
     let found = server.with_client(|client| Ok(partitions::digest_of(client, &select)))??;
     if found != partitions::digest(&wanted)? {
-        return Err(ArchiveFault::Damaged(format!("{} differs from its lake file", part.table())));
+        return Err(ArchiveFault::Damaged(format!("{name} differs from its lake file")));
     }
     Ok(loaded.iter().map(|l| l.rows).sum())
 }
@@ -352,18 +366,19 @@ fn flush(
     Ok(())
 }
 
-/// Returns the expression selected for a column of the server: the column itself, except that detectors are located by
+/// Returns the expression selected for a column of the server: the column itself, except that row ranges are located by
 /// batch and position there, not by file.
 fn value_of(table: &str, column: &str, parts: &[Part]) -> String {
+    let parts: Vec<&Part> = parts.iter().filter(|part| part.table.index() == table).collect();
     let by_file = |value: &dyn Fn(&Part) -> String| -> String {
         parts.iter().map(|part| format!(" WHEN {} THEN {}", part.file_id, value(part))).collect()
     };
-    match (table, column) {
-        ("detector_rows", _) if parts.is_empty() => quoted(column),
-        ("detector_rows", "file_id") => {
+    match column {
+        _ if parts.is_empty() => quoted(column),
+        "file_id" => {
             format!("CASE file_id{} END", by_file(&|part| part.batch.to_string()))
         }
-        ("detector_rows", "file_row") => {
+        "file_row" => {
             format!("file_row + CASE file_id{} END", by_file(&|part| part.before.to_string()))
         }
         _ => quoted(column),

@@ -188,14 +188,17 @@ impl Reopening {
             return Ok(());
         }
         let c = reader(&self.old)?;
-        let mut select = c.prepare("SELECT DISTINCT path FROM ducklake_data_file ORDER BY path")?;
+        let mut select = c.prepare(
+            "SELECT DISTINCT t.path || f.path FROM ducklake_data_file AS f JOIN ducklake_table AS t USING (table_id)
+             ORDER BY 1",
+        )?;
         let names: Vec<String> =
             select.query_map([], |r| r.get(0))?.collect::<engine::Result<_>>()?;
-        let directory = lake::detection().directory(&self.old.lake());
+        let directory = self.old.lake();
         match names.iter().find(|name| !directory.join(name).is_file()) {
             None => Ok(()),
             Some(name) => Err(ArchiveFault::Conflict(format!(
-                "lake/detection/{name} of the old archive is missing: restore a backup instead"
+                "lake/{name} of the old archive is missing: restore a backup instead"
             ))),
         }
     }

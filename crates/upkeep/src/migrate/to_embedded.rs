@@ -6,6 +6,7 @@
 //! committed every table must equal the server's, byte for byte. The database on the server is unchanged.
 
 use super::handover::{self, Handover, Progress};
+use super::replay::{replay, verify_ranges};
 use super::{ACT, Alone, Moved, columns_of, conflict, tables, taken, write_rows};
 use archive::error::{ArchiveError, ArchiveFault};
 use archive::metadata::PACKED;
@@ -20,9 +21,9 @@ use arrow_array::builder::{
 use arrow_array::{ArrayRef, RecordBatch};
 use engine::quoted;
 use engine::{self, Connection, Database, Incoming, Kind, Server};
-use lake::{self, DetectorKey, FinaliseRequest, LakeFile, RangeKey, Staged};
+use lake::{self, FinaliseRequest, LakeFile, LakeTable, Staged};
 use model::ProgrammeId;
-use model::tables::{ColumnType, Table};
+use model::tables::ColumnType;
 use model::{BatchId, EventId};
 use postgres::binary_copy::{BinaryCopyOutIter, BinaryCopyOutRow};
 use postgres::fallible_iterator::FallibleIterator;
@@ -30,28 +31,12 @@ use postgres::types::Type;
 use rusqlite::types::Value;
 use stage::StagedWriter;
 use stage::metadata::packed_cards;
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 /// Rows decoded at a time.
 const ROWS_AT_ONCE: usize = 8192;
-/// Columns of `detector_rows` that do not depend on the storage of detections.
-const OF_DETECTORS: [&str; 11] = [
-    "programme_id",
-    "first_obj_id",
-    "rows",
-    "multiframe_id",
-    "ext_num",
-    "version",
-    "begin_event",
-    "end_event",
-    "centre_healpix29",
-    "radius_deg",
-    "radius_class",
-];
-
 /// Moves the archive of a site from its server into the site.
 ///
 /// # Errors
@@ -118,14 +103,19 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     let mut moved = Moved::default();
     let place = site.staging().join("moving");
     // The lake from before the archive moved to the server may have been removed, as `migrate` proposes.
-    for directory in [&place, &lake::detection().directory(&site.lake())] {
+    let lake_tables = site.lake_tables();
+    let directories = lake_tables.iter().map(|table| table.directory(&site.lake()));
+    for directory in std::iter::once(place.clone()).chain(directories) {
         let io = |source| ArchiveFault::Io { path: directory.clone(), source };
-        files::create_dir(directory).map_err(io)?;
+        files::create_dir(&directory).map_err(io)?;
     }
-    let mut parts = Vec::new();
-    for part in batches(&held)? {
-        moved.detections += part.rows;
-        parts.push((write_lake_file(server, site, &place, &part)?, part.event));
+    let mut written = Vec::new();
+    for table in lake_tables {
+        for part in batches(&held, table)? {
+            moved.detections += part.rows;
+            let file = write_lake_file(server, site, &place, &part)?;
+            written.push(Written { table, file, event: part.event });
+        }
     }
     let _ = std::fs::remove_dir_all(&place);
     files::crash_point("migrate:loaded");
@@ -137,21 +127,31 @@ fn run(site: &Site, target: &Site, handover: &Handover) -> Result<Moved, Archive
     }
     for table in &tables {
         moved.tables += 1;
-        if table == "detector_rows" {
+        if lake_tables.iter().any(|of_lake| of_lake.index() == table) {
             continue;
         }
         moved.rows += copy_table(server, sqlite, table)?;
     }
-    moved.rows += replay(&held, sqlite, target, &parts)?;
-    verify_detectors(server, sqlite)?;
+    moved.rows += replay(&held, sqlite, target, &written)?;
+    for table in lake_tables {
+        verify_ranges(server, sqlite, table)?;
+    }
     handover.copied(tx)?;
     handover.close(held)?;
     handover.open(&to)?;
     Ok(moved)
 }
 
-/// The rows of a batch and programme.
+/// A lake file that was written, and the event of its rows.
+pub(super) struct Written {
+    pub table: &'static LakeTable,
+    pub file: LakeFile,
+    pub event: EventId,
+}
+
+/// The rows of a lake table, batch and programme.
 struct Part {
+    table: &'static LakeTable,
     batch: BatchId,
     programme: ProgrammeId,
     first: i64,
@@ -159,14 +159,17 @@ struct Part {
     event: EventId,
 }
 
-fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT file_id, programme_id, min(first_obj_id), max(first_obj_id + rows) - min(first_obj_id),
+fn batches(c: &Connection, table: &'static LakeTable) -> Result<Vec<Part>, ArchiveFault> {
+    let mut select = c.prepare(&format!(
+        "SELECT file_id, programme_id, min({first_id}), max({first_id} + rows) - min({first_id}),
              sum(rows)::bigint, min(begin_event), max(begin_event)
-         FROM detector_rows GROUP BY file_id, programme_id ORDER BY file_id, programme_id",
-    )?;
+         FROM {} GROUP BY file_id, programme_id ORDER BY file_id, programme_id",
+        table.index(),
+        first_id = table.first_id()
+    ))?;
     let rows = select.query_map([], |r| {
         let part = Part {
+            table,
             batch: r.id(0)?,
             programme: r.id(1)?,
             first: r.get(2)?,
@@ -179,17 +182,12 @@ fn batches(c: &Connection) -> Result<Vec<Part>, ArchiveFault> {
     for row in rows {
         let (part, ids, last_event) = row?;
         if (ids, last_event) != (part.rows, part.event) {
-            let message = format!("the object ids of batch {} have gaps", part.batch);
+            let message = format!("the ids of {} of batch {} have gaps", table.name(), part.batch);
             return Err(ArchiveFault::Damaged(message));
         }
         parts.push(part);
     }
     Ok(parts)
-}
-
-fn definition() -> Result<&'static Table, ArchiveFault> {
-    model::tables::table("detection")
-        .ok_or_else(|| ArchiveFault::Damaged("there is no definition of detections".to_owned()))
 }
 
 /// Writes a lake file of a part and compares it with the rows of the server.
@@ -199,19 +197,21 @@ fn write_lake_file(
     place: &Path,
     part: &Part,
 ) -> Result<LakeFile, ArchiveFault> {
-    let table = definition()?;
-    let columns: Vec<String> = table.columns.iter().map(|c| quoted(&c.name)).collect();
+    let (table, definition) = (part.table, part.table.definition());
     let select = format!(
-        "SELECT {} FROM detection_data WHERE programme_id = {} AND obj_id >= {} AND obj_id < {} ORDER BY obj_id",
-        columns.join(", "),
+        "SELECT {} FROM {} WHERE programme_id = {} AND {id} >= {} AND {id} < {} ORDER BY {id}",
+        partitions::columns_of(table),
+        partitions::root_name(table),
         part.programme,
         part.first,
-        part.first.saturating_add_unsigned(part.rows)
+        part.first.saturating_add_unsigned(part.rows),
+        id = table.id()
     );
     let damaged = |fault: stage::StageError| ArchiveFault::Damaged(model::one_line(&fault));
-    let name = lake::detection().file_name(part.batch, part.programme);
-    let mut writer = StagedWriter::create(place, table, &name, part.rows).map_err(damaged)?;
-    let types: Vec<Type> = table.columns.iter().map(|c| engine::server_type(c.kind)).collect();
+    let name = table.file_name(part.batch, part.programme);
+    let mut writer = StagedWriter::create(place, definition, &name, part.rows).map_err(damaged)?;
+    let types = definition.columns.iter().map(|c| engine::server_type(c.kind));
+    let types: Vec<Type> = types.chain(table.row_number().map(|_| Type::INT8)).collect();
     let rows = server.with_client(|client| {
         let reader = client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"))?;
         let mut rows = BinaryCopyOutIter::new(reader, &types).fuse();
@@ -249,16 +249,16 @@ fn write_lake_file(
         event: part.event,
         staged: &staged,
     };
-    let mut written =
-        lake::finalise(&site.lake(), lake::detection(), &[request], &AtomicBool::new(false))?;
+    let mut written = lake::finalise(&site.lake(), table, &[request], &AtomicBool::new(false))?;
     let Some(file) = written.pop() else {
         return Err(ArchiveFault::Damaged(format!("{name} was not written")));
     };
     let _ = std::fs::remove_file(&path);
-    let directory = lake::detection().directory(&site.lake());
+    let directory = table.directory(&site.lake());
     let path = directory.join(&name);
     let staged = [Staged { base: &directory, path: &path, offset: 0 }];
     let wanted = Wanted {
+        table,
         batch: part.batch,
         programme_id: part.programme,
         base,
@@ -275,11 +275,13 @@ fn write_lake_file(
 
 /// Returns rows of the server as staged ones, with temporary ids that continue from `temporary`.
 fn record_batch(
-    table: &Table,
+    table: &LakeTable,
     rows: &[BinaryCopyOutRow],
     temporary: &mut i64,
 ) -> Result<RecordBatch, ArchiveFault> {
-    let fault = |e: String| ArchiveFault::Damaged(format!("detections of the server: {e}"));
+    let definition = table.definition();
+    let plural = &table.layout().plural;
+    let fault = |e: String| ArchiveFault::Damaged(format!("{plural} of the server: {e}"));
     let column = |at: usize, kind: ColumnType| -> Result<ArrayRef, postgres::Error> {
         macro_rules! built {
             ($builder:ty, $value:ty) => {{
@@ -301,9 +303,9 @@ fn record_batch(
             ColumnType::Bytes => built!(BinaryBuilder, &[u8]),
         })
     };
-    let mut columns = Vec::with_capacity(table.columns.len());
-    for (at, defined) in table.columns.iter().enumerate() {
-        columns.push(if defined.name == "obj_id" {
+    let mut columns = Vec::with_capacity(definition.columns.len());
+    for (at, defined) in definition.columns.iter().enumerate() {
+        columns.push(if Some(&defined.name) == table.layout().id.as_ref() {
             let mut ids = Int64Builder::with_capacity(rows.len());
             for _ in rows {
                 *temporary -= 1;
@@ -314,7 +316,7 @@ fn record_batch(
             column(at, defined.kind).map_err(|e| fault(model::one_line(&e)))?
         });
     }
-    RecordBatch::try_new(table.arrow_schema(), columns).map_err(|e| fault(e.to_string()))
+    RecordBatch::try_new(definition.arrow_schema(), columns).map_err(|e| fault(e.to_string()))
 }
 
 /// Copies all rows of a table, and compares both.
@@ -371,7 +373,7 @@ fn copy_table(
 }
 
 /// Checks that a select of the server and the rows of archive.db have the same binary form.
-fn verify_equal(
+pub(super) fn verify_equal(
     server: &Server,
     sqlite: &rusqlite::Connection,
     table: &str,
@@ -389,92 +391,4 @@ fn verify_equal(
         return Ok(());
     }
     Err(ArchiveFault::Damaged(format!("{table} in archive.db differs from that of the server")))
-}
-
-/// Replays the history of detections, with a snapshot for each event that added, ended or opened some. Returns the rows
-/// of `detector_rows`.
-fn replay(
-    from: &Connection,
-    sqlite: &rusqlite::Connection,
-    target: &Site,
-    parts: &[(LakeFile, EventId)],
-) -> Result<u64, ArchiveFault> {
-    let mut versions = BTreeMap::new();
-    let mut ends: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
-    // Rows that ended in the event that added them were never visible then.
-    let mut ends_at_once: BTreeMap<EventId, BTreeSet<DetectorKey>> = BTreeMap::new();
-    let mut reopens: BTreeMap<EventId, BTreeMap<EventId, BTreeSet<DetectorKey>>> = BTreeMap::new();
-    let mut select = from.prepare(
-        "SELECT multiframe_id, ext_num, version, begin_event, end_event FROM detector_rows",
-    )?;
-    let rows = select.query_map([], |r| {
-        let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.get::<i64>(2)?, r.id::<EventId>(3)?, r.optional_id::<EventId>(4)?))
-    })?;
-    let rows: Vec<_> = rows.collect::<engine::Result<_>>()?;
-    let mut select = from.prepare(
-        "SELECT multiframe_id, ext_num, from_event, to_event FROM detector_interruption",
-    )?;
-    let spans = select.query_map([], |r| {
-        let key = DetectorKey { multiframe_id: r.get(0)?, ext_num: r.get(1)? };
-        Ok((key, r.id(2)?, r.id(3)?))
-    })?;
-    let mut interrupted: BTreeMap<DetectorKey, Vec<(EventId, EventId)>> = BTreeMap::new();
-    for span in spans {
-        let (key, out, back) = span?;
-        interrupted.entry(key).or_default().push((out, back));
-    }
-    for (key, version, begin, end) in &rows {
-        versions.insert((*key, *begin), *version);
-        let mut ends_in = |event: EventId| {
-            let of = if event == *begin { &mut ends_at_once } else { &mut ends };
-            of.entry(event).or_default().insert(*key);
-        };
-        if let Some(end) = end {
-            ends_in(*end);
-        }
-        for (out, back) in interrupted.get(key).into_iter().flatten() {
-            if begin <= out && end.is_none_or(|end| end >= *back) {
-                ends_in(*out);
-                reopens.entry(*back).or_default().entry(*out).or_default().insert(*key);
-            }
-        }
-    }
-    let mut select = from.prepare("SELECT event_id, happened, why FROM event ORDER BY event_id")?;
-    let events = select
-        .query_map([], |r| Ok((r.id::<EventId>(0)?, r.get::<String>(1)?, r.get::<String>(2)?)))?;
-    for event in events {
-        let (event, happened, why) = event?;
-        let now: Timestamp = happened
-            .parse()
-            .map_err(|e| ArchiveFault::Damaged(format!("event {event}: {happened}: {e}")))?;
-        let mut changes = lake::Publication::begin(sqlite, &target.lake(), event)?;
-        let keys = |set: Option<&BTreeSet<DetectorKey>>| -> Vec<DetectorKey> {
-            set.into_iter().flatten().copied().collect()
-        };
-        for (out, detectors) in reopens.get(&event).into_iter().flatten() {
-            changes.reopen(lake::detection(), *out, keys(Some(detectors)))?;
-        }
-        changes.end(lake::detection(), keys(ends.get(&event)))?;
-        for (file, _) in parts.iter().filter(|(_, begin)| *begin == event) {
-            let version = |key: &RangeKey| {
-                let version = DetectorKey::of(key).ok().and_then(|key| versions.get(&(key, event)));
-                version.copied().unwrap_or(0)
-            };
-            changes.add(lake::detection(), file, version)?;
-        }
-        changes.end(lake::detection(), keys(ends_at_once.get(&event)))?;
-        changes.finish(now, &why)?;
-    }
-    Ok(rows.len() as u64)
-}
-
-/// Checks that the contents of `detector_rows` after the replay equal those on the server.
-fn verify_detectors(server: &Server, sqlite: &rusqlite::Connection) -> Result<(), ArchiveFault> {
-    let mut columns = columns_of(server, "detector_rows")?;
-    columns.retain(|(name, _)| OF_DETECTORS.contains(&name.as_str()));
-    let names: Vec<String> = columns.iter().map(|(name, _)| quoted(name)).collect();
-    let order = " ORDER BY programme_id, first_obj_id";
-    let select = format!("SELECT {} FROM detector_rows{order}", names.join(", "));
-    verify_equal(server, sqlite, "detector_rows", &columns, &select, order)
 }

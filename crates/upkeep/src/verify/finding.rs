@@ -51,8 +51,10 @@ pub enum VerifyFinding {
         /// The number of the counter.
         last: i64,
     },
-    /// Object ids that belong to no range.
+    /// Ids of a lake table that belong to no range.
     ObjectIdsUnaccounted {
+        /// Name of the ids, e.g. `obj_id`.
+        id: String,
         /// Programme.
         programme_id: i64,
         /// First id of the gap.
@@ -60,8 +62,10 @@ pub enum VerifyFinding {
         /// Last one.
         last: i64,
     },
-    /// Object ids that belong to two ranges.
+    /// Ids of a lake table that belong to two ranges.
     ObjectIdsTwice {
+        /// Name of the ids, e.g. `obj_id`.
+        id: String,
         /// Programme.
         programme_id: i64,
         /// First id of the overlap.
@@ -71,6 +75,8 @@ pub enum VerifyFinding {
     },
     /// A range whose state does not fit its round's.
     RangeState {
+        /// Name of the ids, e.g. `obj_id`.
+        id: String,
         /// Programme.
         programme_id: i64,
         /// First id of the range.
@@ -82,6 +88,8 @@ pub enum VerifyFinding {
     },
     /// An ingested range whose detectors do not fill it exactly.
     RangeRows {
+        /// Name of the ids, e.g. `obj_id`.
+        id: String,
         /// Programme.
         programme_id: i64,
         /// First id of the range.
@@ -93,10 +101,12 @@ pub enum VerifyFinding {
     },
     /// Two detectors of a programme share object ids.
     DetectorsOverlap {
+        /// Name of the ids, e.g. `obj_id`.
+        id: String,
         /// Programme.
         programme_id: i64,
-        /// First object id of the second one.
-        first_obj_id: i64,
+        /// First id of the second one.
+        first: i64,
     },
     /// A detector has two current catalogues.
     NaturalKeyTwice {
@@ -413,26 +423,23 @@ impl VerifyFinding {
             Self::NumberBeyondCounter { counter, number, last } => {
                 write!(f, "{counter} number {number} is beyond the counter, which is at {last}")
             }
-            Self::ObjectIdsUnaccounted { programme_id, first, last } => write!(
+            Self::ObjectIdsUnaccounted { id, programme_id, first, last } => {
+                write!(f, "{id} {first} to {last} of programme {programme_id} belong to no range")
+            }
+            Self::ObjectIdsTwice { id, programme_id, first, last } => {
+                write!(f, "{id} {first} to {last} of programme {programme_id} belong to two ranges")
+            }
+            Self::RangeState { id, programme_id, first, state, round_state } => write!(
                 f,
-                "object ids {first} to {last} of programme {programme_id} belong to no range"
+                "{id} of programme {programme_id} from {first} are {state} while their round is {round_state}"
             ),
-            Self::ObjectIdsTwice { programme_id, first, last } => write!(
+            Self::RangeRows { id, programme_id, first, ids, rows } => write!(
                 f,
-                "object ids {first} to {last} of programme {programme_id} belong to two ranges"
+                "{ids} {id} of programme {programme_id} from {first} are ingested, {rows} rows have them"
             ),
-            Self::RangeState { programme_id, first, state, round_state } => write!(
-                f,
-                "object ids of programme {programme_id} from {first} are {state} while their round is {round_state}"
-            ),
-            Self::RangeRows { programme_id, first, ids, rows } => write!(
-                f,
-                "{ids} object ids of programme {programme_id} from {first} are ingested, {rows} rows have them"
-            ),
-            Self::DetectorsOverlap { programme_id, first_obj_id } => write!(
-                f,
-                "two detectors of programme {programme_id} have object ids from {first_obj_id} on"
-            ),
+            Self::DetectorsOverlap { id, programme_id, first } => {
+                write!(f, "two row ranges of programme {programme_id} have {id} from {first} on")
+            }
             _ => write!(f, "{}", self.code()),
         }
     }

@@ -3,6 +3,8 @@
 use super::{Report, VerifyFinding};
 use archive::error::ArchiveFault;
 use engine::Connection;
+use lake::LakeTable;
+use rusqlite::params;
 use std::collections::BTreeMap;
 
 /// Runs the engine's own checks.
@@ -82,43 +84,52 @@ pub(super) fn numbers(c: &Connection, report: &mut Report) -> Result<(), Archive
     Ok(())
 }
 
-/// Checks that every object id from 1 to the counter belongs to exactly one range, and that detectors fill ingested
-/// ranges.
-pub(super) fn object_ids(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
-    let mut select =
-        c.prepare("SELECT programme_id, last_obj_id FROM programme_counter ORDER BY 1")?;
-    let programmes: Vec<(i64, i64)> =
-        select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?.collect::<Result<_, _>>()?;
-    for (programme_id, last) in programmes {
-        ranges_of(c, programme_id, last, report)?;
-        overlaps_of(c, programme_id, report)?;
+/// Checks that every id from 1 to the counter of a lake table belongs to exactly one range, and that the rows of the table fill
+/// ingested ranges.
+pub(super) fn ids(
+    c: &Connection,
+    tables: &[LakeTable],
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let mut count = 0;
+    for table in tables {
+        let mut select = c.prepare(
+            "SELECT programme_id, coalesce(last_id, 0) FROM programme_counter
+                 LEFT JOIN (SELECT programme_id, last_id FROM id_counter WHERE lake_table = ?1) AS counter USING (programme_id)
+             ORDER BY 1",
+        )?;
+        let programmes = select.query_map([table.name()], |r| Ok((r.get(0)?, r.get(1)?)))?;
+        for programme in programmes.collect::<Result<Vec<(i64, i64)>, _>>()? {
+            ranges_of(c, table, programme, report)?;
+            overlaps_of(c, table, programme.0, report)?;
+        }
+        count += filled(c, table, report)?;
     }
-    filled(c, report)
+    report.note("ranges of object ids", count);
+    Ok(())
 }
 
 fn ranges_of(
     c: &Connection,
-    programme_id: i64,
-    last: i64,
+    table: &LakeTable,
+    (programme_id, last): (i64, i64),
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
+    let id = || table.id().to_owned();
     let mut select = c.prepare_cached(
-        "SELECT first_obj_id, last_obj_id FROM id_range WHERE programme_id = ?1 ORDER BY first_obj_id",
+        "SELECT first_id, last_id FROM id_range WHERE lake_table = ?1 AND programme_id = ?2 ORDER BY first_id",
     )?;
-    let mut rows = select.query([programme_id])?;
+    let mut rows = select.query(params![table.name(), programme_id])?;
     let mut expected = 1;
     while let Some(row) = rows.next()? {
         let (first, end): (i64, i64) = (row.get(0)?, row.get(1)?);
         if first > expected {
-            let gap = VerifyFinding::ObjectIdsUnaccounted {
-                programme_id,
-                first: expected,
-                last: first - 1,
-            };
+            let (first, last) = (expected, first - 1);
+            let gap = VerifyFinding::ObjectIdsUnaccounted { id: id(), programme_id, first, last };
             report.findings.push(gap);
         } else if first < expected {
-            let overlap =
-                VerifyFinding::ObjectIdsTwice { programme_id, first, last: end.min(expected - 1) };
+            let last = end.min(expected - 1);
+            let overlap = VerifyFinding::ObjectIdsTwice { id: id(), programme_id, first, last };
             report.findings.push(overlap);
         }
         if end > last {
@@ -131,46 +142,54 @@ fn ranges_of(
         expected = expected.max(end + 1);
     }
     if expected <= last {
-        report.findings.push(VerifyFinding::ObjectIdsUnaccounted {
-            programme_id,
-            first: expected,
-            last,
-        });
+        let first = expected;
+        let gap = VerifyFinding::ObjectIdsUnaccounted { id: id(), programme_id, first, last };
+        report.findings.push(gap);
     }
     Ok(())
 }
 
-fn overlaps_of(c: &Connection, programme_id: i64, report: &mut Report) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare_cached(
-        "SELECT first_obj_id, rows FROM detector_rows WHERE programme_id = ?1 ORDER BY first_obj_id",
-    )?;
+fn overlaps_of(
+    c: &Connection,
+    table: &LakeTable,
+    programme_id: i64,
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    let mut select = c.prepare_cached(&format!(
+        "SELECT {first_id}, rows FROM {} WHERE programme_id = ?1 ORDER BY {first_id}",
+        table.index(),
+        first_id = table.first_id()
+    ))?;
     let mut rows = select.query([programme_id])?;
     let mut next = 1;
     while let Some(row) = rows.next()? {
-        let (first_obj_id, count): (i64, i64) = (row.get(0)?, row.get(1)?);
-        if first_obj_id < next {
-            report.findings.push(VerifyFinding::DetectorsOverlap { programme_id, first_obj_id });
+        let (first, count): (i64, i64) = (row.get(0)?, row.get(1)?);
+        if first < next {
+            let id = table.id().to_owned();
+            report.findings.push(VerifyFinding::DetectorsOverlap { id, programme_id, first });
         }
-        next = next.max(first_obj_id + count);
+        next = next.max(first + count);
     }
     Ok(())
 }
 
-fn filled(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT programme_id, first_obj_id, last_obj_id - first_obj_id + 1, id_range.state, unit.state,
-             (SELECT coalesce(sum(rows), 0) FROM detector_rows
-              WHERE detector_rows.programme_id = id_range.programme_id
-                  AND detector_rows.first_obj_id BETWEEN id_range.first_obj_id AND id_range.last_obj_id)
-         FROM id_range JOIN unit USING (unit_id)",
-    )?;
-    let mut rows = select.query([])?;
+/// Checks the states and rows of the ranges of a table, and returns their number.
+fn filled(c: &Connection, table: &LakeTable, report: &mut Report) -> Result<u64, ArchiveFault> {
+    let mut select = c.prepare(&format!(
+        "SELECT programme_id, first_id, last_id - first_id + 1, id_range.state, unit.state,
+             (SELECT coalesce(sum(rows), 0) FROM {} AS i
+              WHERE i.programme_id = id_range.programme_id AND i.{} BETWEEN id_range.first_id AND id_range.last_id)
+         FROM id_range JOIN unit USING (unit_id) WHERE lake_table = ?1",
+        table.index(),
+        table.first_id()
+    ))?;
+    let mut rows = select.query([table.name()])?;
     let mut count = 0;
     while let Some(row) = rows.next()? {
         count += 1;
         let (programme_id, first, ids): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let (state, round_state): (String, String) = (row.get(3)?, row.get(4)?);
-        let found: i64 = row.get(5)?;
+        let (id, rows): (_, i64) = (table.id().to_owned(), row.get(5)?);
         let fits = matches!(
             (state.as_str(), round_state.as_str()),
             ("reserved", "staged")
@@ -180,20 +199,16 @@ fn filled(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
         );
         if !fits {
             report.findings.push(VerifyFinding::RangeState {
+                id,
                 programme_id,
                 first,
                 state,
                 round_state,
             });
-        } else if state == "ingested" && found != ids {
-            report.findings.push(VerifyFinding::RangeRows {
-                programme_id,
-                first,
-                ids,
-                rows: found,
-            });
+        } else if state == "ingested" && rows != ids {
+            let wrong = VerifyFinding::RangeRows { id, programme_id, first, ids, rows };
+            report.findings.push(wrong);
         }
     }
-    report.note("ranges of object ids", count);
-    Ok(())
+    Ok(count)
 }

@@ -12,12 +12,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Checks that everything in the lake's catalogue was made by an event of the archive.
-pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
-    snapshots(c, report)?;
+pub(super) fn catalogue(
+    c: &Connection,
+    tables: &[LakeTable],
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
+    snapshots(c, tables, report)?;
     inlined(c, report)?;
-    let indexed: Vec<String> = lake::tables()?
-        .map(|(table, _)| format!("SELECT file_id FROM {}", table.index()))
-        .collect();
+    let indexed: Vec<String> =
+        tables.iter().map(|table| format!("SELECT file_id FROM {}", table.index())).collect();
     let indexed = indexed.join(" UNION ALL ");
     let mut select = c.prepare(&format!(
         "SELECT DISTINCT path FROM ducklake_data_file
@@ -34,10 +37,14 @@ pub(super) fn catalogue(c: &Connection, report: &mut Report) -> Result<(), Archi
 }
 
 /// Checks that snapshots change rows for an existing event, or only the schema.
-fn snapshots(c: &Connection, report: &mut Report) -> Result<(), ArchiveFault> {
+fn snapshots(
+    c: &Connection,
+    tables: &[LakeTable],
+    report: &mut Report,
+) -> Result<(), ArchiveFault> {
     let mut schema_changes = vec![r#"created_schema:"main""#.to_owned()];
-    for (table, _) in lake::tables()? {
-        schema_changes.extend([lake::creation(&table), lake::alteration(&table)]);
+    for table in tables {
+        schema_changes.extend([lake::creation(table), lake::alteration(table)]);
     }
     let mut select = c.prepare(
         "SELECT snapshot_id, ifnull(changes_made, ''), commit_extra_info
@@ -103,8 +110,8 @@ pub(super) fn on_disk(
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
     let mut count = 0;
-    for (table, _) in lake::tables()? {
-        count += files_of(c, (site, &table), options, report)?;
+    for table in site.lake_tables() {
+        count += files_of(c, (site, table), options, report)?;
     }
     report.note("files of the lake", count);
     Ok(())
@@ -243,10 +250,17 @@ fn strays(
     listed: &BTreeSet<String>,
     report: &mut Report,
 ) -> Result<(), ArchiveFault> {
-    let mut select = c.prepare(
-        "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id) WHERE unit.state = 'staged'",
-    )?;
-    let rows = select.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
+    let mut select = c.prepare(match table.row_number() {
+        None => {
+            "SELECT unit_id, programme_id FROM id_range JOIN unit USING (unit_id)
+             WHERE lake_table = ?1 AND unit.state = 'staged'"
+        }
+        Some(_) => {
+            "SELECT unit_id, programme_id FROM unit CROSS JOIN programme_counter
+             WHERE ?1 <> '' AND unit.state = 'staged'"
+        }
+    })?;
+    let rows = select.query_map([table.name()], |r| Ok((r.get(0)?, r.get(1)?)))?;
     let mut coming = BTreeSet::new();
     for row in rows {
         let (batch, programme): (i64, i64) = row?;

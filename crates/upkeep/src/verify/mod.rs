@@ -117,12 +117,12 @@ fn run_checks(c: &Connection, site: &Site, options: Options) -> Result<Report, A
     let mut report = Report::default();
     identity::database(c, &mut report)?;
     identity::numbers(c, &mut report)?;
-    identity::object_ids(c, &mut report)?;
+    identity::ids(c, site.lake_tables(), &mut report)?;
     rows::references(c, &mut report)?;
     rows::counts(c, &mut report)?;
     match c.sqlite() {
-        Some(sqlite) => lake_files::catalogue(sqlite, &mut report)?,
-        None => partitions::tables(c, options, &mut report)?,
+        Some(sqlite) => lake_files::catalogue(sqlite, site.lake_tables(), &mut report)?,
+        None => partitions::tables(c, site.lake_tables(), options, &mut report)?,
     }
     disk::library(c, site, options, &mut report)?;
     disk::previews(c, site, &mut report)?;

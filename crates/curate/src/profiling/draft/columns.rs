@@ -1,7 +1,6 @@
 //! Columns of catalogues: the program that wrote them, spellings, and what has no column in the archive.
 
 use super::super::dictionary::{Dictionary, Program};
-use super::super::language::{self, Language};
 use super::sample::{Sample, SampleColumn, SampleHdu, counted};
 use super::text::{comment, list, quoted};
 use std::collections::BTreeSet;
@@ -82,12 +81,12 @@ impl<'s> Columns<'s> {
     }
 
     /// Returns the section of spellings.
-    pub fn section(&self, language: Language) -> String {
+    pub fn section(&self) -> String {
         let mut text = String::from("[catalogue.spellings]\n");
         let Some(program) = self.program else { return text };
         if self.spelling("seq_num").is_none() {
             text += &comment("TODO: no column numbers the rows");
-            text += &language::row_numbers(language);
+            text += "seq_num = [{ row = true }]\n";
         }
         for (column, names) in &self.spellings {
             let first = self.table.column(&names[0]);
@@ -112,11 +111,11 @@ impl<'s> Columns<'s> {
             }
             let _ = writeln!(text, "{column} = {}", list(names));
         }
-        text + &self.elements(program, language)
+        text + &self.elements(program)
     }
 
     /// Returns the spellings of the elements of vector columns.
-    fn elements(&self, program: Program<'_>, language: Language) -> String {
+    fn elements(&self, program: Program<'_>) -> String {
         const MAX_APERTURES: usize = 13;
         let mut text = String::new();
         for (name, to) in program.vectors() {
@@ -127,11 +126,7 @@ impl<'s> Columns<'s> {
             ));
             for element in 1..=n.min(MAX_APERTURES) {
                 let column = to.replace('#', &element.to_string());
-                let line = format!("{column} = [{}]\n", quoted(&format!("{name}[{element}]")));
-                text += &match language.has_elements {
-                    true => line,
-                    false => format!("# (not read by this version) {line}"),
-                };
+                text += &format!("{column} = [{}]\n", quoted(&format!("{name}[{element}]")));
             }
         }
         text
@@ -223,12 +218,10 @@ mod tests {
         let columns = Columns::of(&tables).unwrap();
         assert_eq!(columns.usual_origin(), Some((1, "SExtractor")));
         assert_eq!(columns.spelling("kron_flux"), Some("FLUX_AUTO"));
-        let text = columns.section(Language::full());
+        let text = columns.section();
         assert!(text.contains("aper_flux3 = [\"FLUX_APER[3]\"]"), "{text}");
         assert!(text.contains("iso_flux = [\"FLUX_AUTO\"]"), "{text}");
         assert!(text.contains("TODO: the same column as kron_flux"), "{text}");
-        let none = Language { has_elements: false, ..Language::full() };
-        assert!(!columns.section(none).lines().any(|line| line.starts_with("aper_flux3")));
         assert!(columns.unmapped().contains("VIGNET: E, no unit"), "{}", columns.unmapped());
 
         let banzai = table(&[
@@ -242,7 +235,7 @@ mod tests {
         let tables = [&banzai];
         let columns = Columns::of(&tables).unwrap();
         assert_eq!(columns.usual_origin().unwrap().1, "BANZAI (sep)");
-        assert!(columns.section(Language::full()).contains("seq_num = [{ row = true }]"));
+        assert!(columns.section().contains("seq_num = [{ row = true }]"));
         let photutils =
             table(&[("label", 1), ("xcentroid", 1), ("ycentroid", 1), ("segment_flux", 1)]);
         let tables = [&photutils];

@@ -2,7 +2,6 @@
 
 use super::super::candidates;
 use super::super::dictionary::Dictionary;
-use super::super::language::Language;
 use super::naming::Naming;
 use super::sample::{Sample, counted};
 use super::text::{comment, list, quoted, word};
@@ -38,7 +37,7 @@ fn common_glob(values: &[(&str, usize)]) -> Option<String> {
 }
 
 /// Returns the rule for the files of the profile, with its evidence.
-pub(super) fn match_rule(images: &[&Sample], language: Language) -> String {
+pub(super) fn match_rule(images: &[&Sample]) -> String {
     let keywords = Dictionary::shipped().keywords("identity");
     let mut text = String::new();
     let mut usable = Vec::new();
@@ -51,9 +50,7 @@ pub(super) fn match_rule(images: &[&Sample], language: Language) -> String {
         let is_primary = found.iter().all(|(_, is_primary)| *is_primary);
         let place = if is_primary { "the primary header" } else { "the first image extension" };
         text += &comment(&format!("{keyword} is {glob} in {place} of all {} images", images.len()));
-        if is_primary || language.has_roles {
-            usable.push((keyword.as_str(), glob));
-        }
+        usable.push((keyword.as_str(), glob));
     }
     let needed = shipped_keywords(images) + 1;
     if usable.len() < needed {

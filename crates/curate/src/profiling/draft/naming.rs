@@ -1,6 +1,5 @@
 //! Names of files: endings, suffixes, catalogues of images, nights and run numbers.
 
-use super::super::language::Language;
 use super::sample::{Sample, counted};
 use super::text::{comment, list, quoted};
 use std::collections::BTreeSet;
@@ -98,7 +97,7 @@ impl Naming {
     }
 
     /// Returns the section `naming`.
-    pub fn section(&self, directory: &str, samples: &[Sample], language: Language) -> String {
+    pub fn section(&self, directory: &str, samples: &[Sample]) -> String {
         let mut text = String::from("[naming]\n");
         match delivery_pattern(directory) {
             Some(pattern) => {
@@ -112,7 +111,7 @@ impl Naming {
                 text += "delivery = \"{night}_v{version}\"\n";
             }
         }
-        text += &self.runs(samples, language);
+        text += &self.runs(samples);
         let _ = writeln!(text, "extensions = {}", list(&self.extensions));
         if !self.suffixes.is_empty() {
             text += &comment("words at the end of image names, in any order");
@@ -142,7 +141,7 @@ impl Naming {
     }
 
     /// Returns the patterns of roots with a night and a run number, proven against DATE-OBS.
-    fn runs(&self, samples: &[Sample], language: Language) -> String {
+    fn runs(&self, samples: &[Sample]) -> String {
         let mut shapes: Vec<(String, Vec<(&Sample, Vec<&str>)>)> = Vec::new();
         for sample in samples.iter().filter(|s| s.is_image()) {
             let (root, _) = self.root(&sample.name);
@@ -156,7 +155,7 @@ impl Naming {
         shapes.sort_by_key(|(_, members)| std::cmp::Reverse(members.len()));
         let (mut patterns, mut text) = (Vec::new(), String::new());
         for (shape, members) in shapes.iter().take(MAX_PATTERNS) {
-            match pattern(members, language) {
+            match pattern(members) {
                 Ok((pattern, evidence)) => {
                     text += &comment(&format!("{shape}: {evidence}"));
                     patterns.push(pattern);
@@ -205,7 +204,8 @@ fn image_of<'n>(catalogue: &'n str, images: &[&'n str]) -> Option<(&'n str, [&'n
     let in_place = images.iter().filter(|image| directory(image) == directory(catalogue));
     let candidates = in_place.filter_map(|image| {
         let other = stem(image).0;
-        if own.starts_with(other) {
+        let continues = |c: char| c.is_ascii_digit();
+        if own.strip_prefix(other).is_some_and(|tail| !tail.starts_with(continues)) {
             // The whole name of the image counts most.
             return Some((usize::MAX, other.len(), *image, ["", &own[other.len()..]]));
         }
@@ -274,10 +274,7 @@ fn is_digits(piece: &str) -> bool {
 ///
 /// # Errors
 /// The reason why there is none.
-fn pattern(
-    members: &[(&Sample, Vec<&str>)],
-    language: Language,
-) -> Result<(String, String), String> {
+fn pattern(members: &[(&Sample, Vec<&str>)]) -> Result<(String, String), String> {
     let first = &members[0].1;
     let at = |n: usize| members.iter().map(move |(_, pieces)| pieces[n]);
     let numbers: Vec<usize> = (0..first.len()).filter(|n| is_digits(first[*n])).collect();
@@ -288,12 +285,9 @@ fn pattern(
     let night = numbers.iter().copied().find(|n| full(*n));
     let night = match night.or_else(|| numbers.iter().copied().find(|n| short(*n))) {
         Some(night) => night,
-        None => return Err("no number in it is a date".to_owned()),
+        None => return Err("no number of the name is a date".to_owned()),
     };
     let is_short = first[night].len() == 6;
-    if is_short && !language.has_fields {
-        return Err("its date has 6 digits, and this version reads nights of 8".to_owned());
-    }
     let century = if is_short { "20" } else { "" };
     let dated: Vec<bool> = members
         .iter()
@@ -304,7 +298,7 @@ fn pattern(
         .collect();
     let near = dated.iter().filter(|is_near| **is_near).count();
     if !dated.is_empty() && near * 2 < dated.len() {
-        return Err(format!("its date is that of DATE-OBS in {near} of {} files", dated.len()));
+        return Err(format!("the date is that of DATE-OBS in {near} of {} files", dated.len()));
     }
     let distinct = |n: usize| at(n).collect::<BTreeSet<_>>().len();
     let run = numbers
@@ -319,12 +313,8 @@ fn pattern(
             n if n == night => pattern += "{night}",
             n if Some(n) == run => pattern += "{run}",
             n if distinct(n) == 1 => pattern += piece,
-            _ if language.has_fields => pattern += "*",
-            _ => return Err("it has more than one number that varies".to_owned()),
+            _ => pattern += "*",
         }
-    }
-    if run.is_none() && !language.has_fields {
-        return Err("it has no run number".to_owned());
     }
     let proof = match dated.len() {
         0 => "TODO: no DATE-OBS confirms the date".to_owned(),
@@ -390,10 +380,6 @@ mod tests {
         Sample { name: name.to_owned(), path: PathBuf::new(), hdus: vec![hdu] }
     }
 
-    fn plain() -> Language {
-        Language { has_fields: false, ..Language::full() }
-    }
-
     #[test]
     fn suffixes_and_runs_of_a_night() {
         let files = [
@@ -411,7 +397,7 @@ mod tests {
         assert_eq!(naming.extensions, [".fit", ".fits"]);
         assert_eq!(naming.orphans, ["list_cat.fits"]);
         assert!(naming.has_catalogue("w20071011_00101_st.fit"));
-        let text = naming.section("20071011_v1", &samples, plain());
+        let text = naming.section("20071011_v1", &samples);
         assert!(text.contains("delivery = \"{night}_v{version}\""), "{text}");
         assert!(text.contains("runs = [\"w{night}_{run}\"]"), "{text}");
         assert!(text.contains("in 3 of 3 files"), "{text}");
@@ -428,22 +414,23 @@ mod tests {
             (naming.ignored_suffixes, naming.catalogue_suffixes),
             (vec!["_sciimg".to_owned()], vec!["_psfcat".to_owned()])
         );
-        let samples = [sample("a1.fits", true, ""), sample("a1.cat", false, "")];
+        let names = [("a1.fits", true), ("a1.cat", false), ("a12_cat.fits", false)];
+        let samples: Vec<Sample> = names.iter().map(|(n, image)| sample(n, *image, "")).collect();
         let naming = Naming::of(&samples);
         assert_eq!(naming.catalogue_extensions, [".cat"]);
         assert_eq!(naming.pairs.len(), 1);
+        assert_eq!(naming.orphans, ["a12_cat.fits"], "12 is another number than 1");
     }
 
     #[test]
-    fn dates_of_six_digits_need_the_field() {
+    fn dates_of_six_digits_have_their_field() {
         let files = ["c4d_150412_073257_ooi.fits", "c4d_150412_073400_ooi.fits"];
         let samples: Vec<Sample> =
             files.iter().map(|name| sample(name, true, "2015-04-12T07:32:57")).collect();
         let naming = Naming::of(&samples);
-        let text = naming.section("CP20150407", &samples, plain());
+        let text = naming.section("CP20150407", &samples);
         assert!(text.contains("delivery = \"CP{night}\""), "{text}");
-        assert!(text.contains("nights of 8") && !text.contains("runs ="), "{text}");
-        let text = naming.section("x", &samples, Language::full());
+        let text = naming.section("x", &samples);
         assert!(text.contains("runs = [\"c4d_{yymmdd}_{run}\"]"), "{text}");
         assert!(text.contains("TODO: the directory x names no night"), "{text}");
         assert!(!is_near("20150411", "20150413") && is_near("20150412", "20150413"));

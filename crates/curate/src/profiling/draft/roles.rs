@@ -1,12 +1,11 @@
 //! Roles of HDUs by their names.
 
 use super::super::dictionary::Dictionary;
-use super::super::language::{self, Language};
 use super::sample::{Sample, counted};
-use super::text::comment;
+use super::text::{comment, quoted};
 
 /// Returns the rules for HDUs, with the counts of their names.
-pub(super) fn section(samples: &[&Sample], language: Language) -> String {
+pub(super) fn section(samples: &[&Sample]) -> String {
     let hdus = || {
         let images = samples.iter().filter(|sample| sample.is_image());
         images.flat_map(|sample| sample.hdus.iter())
@@ -30,7 +29,12 @@ pub(super) fn section(samples: &[&Sample], language: Language) -> String {
             text += &comment(&format!("{count} {what} in image files have {shown}: role {role}"));
             // An image without a rule is a detector.
             if role != "image" {
-                text += &language::hdu_rule(language, role, name, is_table);
+                let kind = if is_table { "table" } else { "image" };
+                text += &format!(
+                    "[[hdu]]\nrole = {}\nkind = \"{kind}\"\nextname = [{}]\n",
+                    quoted(role),
+                    quoted(name)
+                );
             }
         }
     }
