@@ -30,53 +30,47 @@ def frame_zero(image):
 
 
 class Kind:
-    """A kind of catalogues: where it is, and which columns the archive has from it."""
+    """The catalogues of a pipeline: which columns the archive has from them."""
 
-    def __init__(self, number, id, position, columns, magnitudes=(), delivered=None, extra=None, first=1, bits=None,
-                 id_add=0):
-        self.number, self.id, self.position, self.columns = number, id, position, columns
-        self.magnitudes, self.delivered, self.extra = magnitudes, delivered or {}, extra or {}
+    def __init__(self, id, position, columns, magnitudes=(), delivered=None, first=1, bits=None, id_add=0):
+        self.id, self.position, self.columns = id, position, columns
+        self.magnitudes, self.delivered = magnitudes, delivered or {}
         self.first, self.bits, self.id_add = first, bits or {}, id_add
 
 
 KINDS = {
     'banzai': [
-        Kind(0, None, ('x', 'y', 'ra', 'dec'),
+        Kind(None, ('x', 'y', 'ra', 'dec'),
              {'kron_flux': 'flux', 'kron_flux_err': 'fluxerr', 'aper_flux3': 'fluxaper3', 'aper_flux6': 'fluxaper6',
               'aper_flux4_err': 'fluxerr4', 'p_height': 'peak', 'sky': 'background', 'err_bits': 'flag',
               'half_rad': 'fluxrad50', 'pa': 'theta', 'ell': 'ellipticity', 'fwhm': 'fwhm'},
-             ['kron', 'aper3'], {'kron_mag': ('mag', 0)}, {'banzai_mag': 'mag', 'banzai_a': 'a'},
+             ['kron', 'aper3'], {'kron_mag': ('mag', 0)},
              bits={16: [0], 64: [1, 5]}),
     ],
     'ldac': [
-        Kind(0, 'NUMBER', ('X_IMAGE', 'Y_IMAGE', 'ALPHA_J2000', 'DELTA_J2000'),
+        Kind('NUMBER', ('X_IMAGE', 'Y_IMAGE', 'ALPHA_J2000', 'DELTA_J2000'),
              {'kron_flux': 'FLUX_AUTO', 'kron_flux_err': 'FLUXERR_AUTO', 'aper_flux1': ('FLUX_APER', 0),
               'aper_flux2': ('FLUX_APER', 1), 'aper_flux3': ('FLUX_APER', 2), 'aper_flux2_err': ('FLUXERR_APER', 1),
               'half_rad': 'FLUX_RADIUS', 'fwhm': 'FWHM_IMAGE', **SEXTRACTOR},
-             ['kron', 'aper2'], {}, {'ldac_mag_auto': 'MAG_AUTO', 'ldac_class_star': 'CLASS_STAR'}, bits=SEX_BITS),
+             ['kron', 'aper2'], bits=SEX_BITS),
     ],
     'sextractor': [
-        Kind(0, 'NUMBER', ('X_IMAGE', 'Y_IMAGE', 'ALPHA_J2000', 'DELTA_J2000'),
+        Kind('NUMBER', ('X_IMAGE', 'Y_IMAGE', 'ALPHA_J2000', 'DELTA_J2000'),
              {'iso_flux': 'FLUX_ISO', 'kron_flux': 'FLUX_AUTO', 'kron_flux_err': 'FLUXERR_AUTO',
               'aper_flux3': 'FLUX_APER3', 'aper_flux4_err': 'FLUXERR_APER4', 'p_height': 'FLUX_MAX', **SEXTRACTOR},
-             ['kron', 'aper3'], {}, {'sex_class_star': 'CLASS_STAR', 'sex_mag_aper': 'MAG_APER'}, bits=SEX_BITS),
+             ['kron', 'aper3'], bits=SEX_BITS),
     ],
     'decam': [],
     'ztf': [
-        Kind(1, 'sourceid', ('xpos', 'ypos', 'ra', 'dec'),
+        Kind('sourceid', ('xpos', 'ypos', 'ra', 'dec'),
              {'psf_flux': 'flux', 'psf_flux_err': 'sigflux', 'psf_mag_err': 'sigmag', 'psf_fit_chi2': 'chi'},
-             delivered={'psf_mag': ('mag', 'MAGZP')}, extra={'ztf_snr': 'snr', 'ztf_sharp': 'sharp'}, id_add=1),
-        Kind(2, 'NUMBER', ('X_IMAGE', 'Y_IMAGE', 'ALPHAWIN_J2000', 'DELTAWIN_J2000'),
-             {'kron_flux': 'FLUX_AUTO', 'kron_flux_err': 'FLUXERR_AUTO', 'kron_mag_err': 'MAGERR_AUTO',
-              'aper_flux1': ('FLUX_APER', 0), 'fwhm': 'FWHM_IMAGE', **SEXTRACTOR},
-             delivered={'kron_mag': ('MAG_AUTO', 'MAGZP')}, bits=SEX_BITS),
+             delivered={'psf_mag': ('mag', 'MAGZP')}, id_add=1),
     ],
     'photutils': [
-        Kind(0, 'label', ('xcentroid', 'ycentroid', 'sky_centroid.ra', 'sky_centroid.dec'),
+        Kind('label', ('xcentroid', 'ycentroid', 'sky_centroid.ra', 'sky_centroid.dec'),
              {'iso_flux': 'segment_flux', 'kron_flux': 'kron_flux', 'kron_flux_err': 'kron_fluxerr',
               'p_height': 'max_value', 'pa': 'orientation', 'sky': 'local_background'},
-             ['kron'], {}, {'photutils_eccentricity': 'eccentricity', 'photutils_segment_fluxerr': 'segment_fluxerr'},
-             first=0),
+             ['kron'], first=0),
     ],
 }[pipeline]
 # Hours of local time minus UTC where the night is that of DATE-OBS; None where it is in the name.
@@ -102,7 +96,8 @@ def column(table, name):
 
 def tables(frame):
     """The tables of each catalogue, in the order of the detectors."""
-    for file in frame['catalogues'] or [frame['file']]:
+    # The archive has one catalogue of an image.
+    for file in frame['catalogues'][:1] or [frame['file']]:
         with fits.open(delivery / file, memmap=False) as hdus:
             found = [h for h in hdus if isinstance(h, fits.BinTableHDU) and not isinstance(h, fits.CompImageHDU)
                      and h.name != 'LDAC_IMHEAD']
@@ -186,9 +181,6 @@ def check_catalogue(kind, rows, table, hdu, cards, detector):
     assert arcsec(*archived, *WCS(hdu.header).all_pix2world(x, y, kind.first)).max() < 1e-3
     for name, source in kind.columns.items():
         close(name, get(name), column(table, source))
-    for name, source in kind.extra.items():
-        values = column(table, source)
-        close(name, get(name), np.where(np.abs(values) == 99.0, np.nan, values))
     for name, (source, add) in kind.delivered.items():
         add = cards[add] if isinstance(add, str) else add
         close(name, get(name), column(table, source) + add, absolute=2e-4)
@@ -211,7 +203,7 @@ def check_catalogue(kind, rows, table, hdu, cards, detector):
     sources = {key: np.array([s[key] for s in detector['sources']]) for key in detector['sources'][0]}
     near = np.hypot(np.array(get('x'))[:, None] - sources['x'], np.array(get('y'))[:, None] - sources['y'])
     assert sorted(near.argmin(axis=1)) == list(range(number)) and near.min(axis=1).max() < 0.12
-    mags = get('psf_mag') if kind.number == 1 else get('kron_mag')
+    mags = get('psf_mag' if pipeline == 'ztf' else 'kron_mag')
     off = np.array(mags, dtype=float) - sources['mag'][near.argmin(axis=1)]
     if pipeline == 'photutils':
         # The zero point of the profile is rounded.
@@ -241,10 +233,9 @@ for frame in truth:
             for table, detector in zip(found, frame['detectors'], strict=True):
                 hdu = hdus[detector['hdu']]
                 cards = hdu.header if pipeline != 'ldac' else hdus[0].header + hdu.header
-                of_kind = [row for row in rows if row['ext_num'] == detector['hdu'] + 1
-                           and row['catalogue_kind'] == kind.number]
-                check_catalogue(kind, of_kind, table, hdu, cards, detector)
-                checked += len(of_kind)
+                of_detector = [row for row in rows if row['ext_num'] == detector['hdu'] + 1]
+                check_catalogue(kind, of_detector, table, hdu, cards, detector)
+                checked += len(of_detector)
     linked = [(row['role'], row['component_name']) for row in archive['provenance']
               if row['file_name'].split('/')[-1] == frame['file']]
     roles = {'decam': ['mask', 'weight'], 'ztf': ['mask']}.get(pipeline, [])

@@ -136,7 +136,7 @@ pub(super) struct Exposure {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layer {
     Science,
-    /// 0 for good pixels.
+    /// 0 where a pixel is usable.
     Mask,
     /// Inverse variance.
     Weight,
@@ -182,7 +182,7 @@ impl Exposure {
         chip
     }
 
-    /// Makes a star: the same in every exposure, but measured anew.
+    /// Makes a star: the same in every exposure, with other errors of measurement.
     fn star(&self, chip: &Chip, n: u64) -> Star {
         let mut random = Random::of(&[chip.key, n]);
         let (margin, side) = (self.size as f64 / 10.0, self.size as f64);

@@ -4,7 +4,7 @@
 use super::ldac::push_pair;
 use super::scene::{Camera, Exposure, Form, Layer};
 use super::{FileUse, NamedFile, layout};
-use fits::write::{Checks, HeaderBuilder, WriteFault, primary};
+use fits::write::{Checks, WriteFault, primary};
 
 pub(super) const CAMERA: Camera = Camera {
     delivery: "ztf_{night}",
@@ -120,7 +120,7 @@ pub(super) fn files(exposure: &Exposure) -> Result<Vec<NamedFile>, WriteFault> {
     layout::push_table(&mut bytes, PSF, chip.stars.len(), &value, &header)?;
     push("psfcat", FileUse::Catalogue, bytes);
     let mut bytes = Vec::new();
-    primary(&mut bytes, &HeaderBuilder::new(), Checks::Written)?;
+    primary(&mut bytes, &exposure.header(EXPOSURE, chip), Checks::Written)?;
     push_pair(&mut bytes, exposure, chip, &image, "SEXMGZPT 0.0", SEXTRACTOR)?;
     push("sexcat", FileUse::Catalogue, bytes);
     Ok(files)
