@@ -48,6 +48,7 @@ pub(super) fn parse<T: DeserializeOwned>(
     let whole = document.clone();
     let mut rest = document;
     let mut removed: Vec<String> = Vec::new();
+    let mut items = RemovedItems::default();
     // Of each key that has or had a stand-in, the number of those that were tried.
     let mut tried: BTreeMap<String, usize> = BTreeMap::new();
     let value = loop {
@@ -59,19 +60,20 @@ pub(super) fn parse<T: DeserializeOwned>(
         let span = error.span().unwrap_or_else(|| rest.span());
         let lacking = missing_field(&message).zip(table_at(&rest, &span));
         if let Some((field, table)) = &lacking {
-            let key = join(table, field);
+            let named = items.original(table);
+            let key = join(&named, field);
             // The place of a stand-in is behind the text, and its own.
             let place = text.len() + 1 + tried.values().sum::<usize>();
             let next = tried.entry(key.clone()).or_default();
             if *next == 0 && !removed.contains(&key) {
-                faults.push(fault(text, span.clone(), table.clone(), &message));
+                faults.push(fault(text, span.clone(), named, &message));
             }
             *next += 1;
             if stand_in(rest.get_mut(), (table.as_str(), *field), *next - 1, place) {
                 continue;
             }
         }
-        let key = remove_at(rest.get_mut(), &span, "");
+        let key = remove_at(rest.get_mut(), &span, "").map(|key| items.note(&key));
         if lacking.is_none() && span.start <= text.len() {
             let message = with_suggestion(&message);
             faults.push(fault(text, span, key.clone().unwrap_or_default(), &message));
@@ -81,8 +83,8 @@ pub(super) fn parse<T: DeserializeOwned>(
             None => return Err(sorted(faults)),
         }
     };
-    let is_stand_in = |key: &String| tried.contains_key(key);
-    for (key, message) in check(&value).into_iter().filter(|(key, _)| !is_stand_in(key)) {
+    let found = check(&value).into_iter().map(|(key, message)| (items.original(&key), message));
+    for (key, message) in found.filter(|(key, _)| !tried.contains_key(key)) {
         let span = span_of(whole.get_ref(), &key);
         faults.push(fault(text, span, key, &message));
     }
@@ -97,6 +99,40 @@ fn with_suggestion(message: &str) -> String {
     let written = quoted.next().filter(|_| is_list);
     let suggestion = written.map(|written| nearest::did_you_mean(written, quoted));
     format!("{message}{}", suggestion.unwrap_or_default())
+}
+
+/// The items of arrays that were removed, so that the keys of those after them are still those of the text.
+#[derive(Debug, Default)]
+struct RemovedItems {
+    /// Positions in the text, ascending, by the dotted key of the array in the text.
+    positions: BTreeMap<String, Vec<usize>>,
+}
+
+impl RemovedItems {
+    /// Returns the key in the text of a key in what is left of it.
+    fn original(&self, key: &str) -> String {
+        let mut path = String::new();
+        for step in key.split('.').filter(|step| !step.is_empty()) {
+            let removed = self.positions.get(&path);
+            let position = removed.zip(step.parse::<usize>().ok()).map(|(removed, position)| {
+                removed.iter().fold(position, |at, gone| at + usize::from(*gone <= at))
+            });
+            path = join(&path, &position.map_or(step.to_owned(), |position| position.to_string()));
+        }
+        path
+    }
+
+    /// Notes the removal of an entry, and returns its key in the text.
+    fn note(&mut self, key: &str) -> String {
+        let key = self.original(key);
+        let (array, item) = key.rsplit_once('.').unwrap_or(("", &key));
+        if let Ok(position) = item.parse() {
+            let removed = self.positions.entry(array.to_owned()).or_default();
+            removed.push(position);
+            removed.sort_unstable();
+        }
+        key
+    }
 }
 
 fn sorted(mut faults: Vec<ProfileFault>) -> ProfileFaults {
@@ -163,7 +199,7 @@ fn table_of<'t, 'i>(document: &'t mut DeTable<'i>, key: &str) -> Option<&'t mut 
     for step in steps {
         value = match value.get_mut() {
             DeValue::Table(table) => table.get_mut(step)?,
-            DeValue::Array(array) => array.iter_mut().nth(step.parse().ok()?)?,
+            DeValue::Array(array) => array.get_mut(step.parse::<usize>().ok()?)?,
             _ => return None,
         };
     }

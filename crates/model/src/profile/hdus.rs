@@ -150,7 +150,8 @@ mod tests {
     use super::*;
 
     fn profile(rules: &str) -> SurveyProfile {
-        let start = "name = \"x\"\nsurvey_id = 9\ntitle = \"X\"\nfallback = true\nnaming = {}\n";
+        let start = "name = \"x\"\nsurvey_id = 9\ntitle = \"X\"\nfallback = true\n\
+            naming = { delivery = \"{night}\", extensions = [] }\n";
         SurveyProfile::parse(&format!("{start}{rules}")).unwrap_or_else(|faults| panic!("{faults}"))
     }
 
@@ -193,7 +194,8 @@ mod tests {
 
     #[test]
     fn faults_of_rules_name_line_and_key() {
-        let start = "name = \"x\"\nsurvey_id = 9\ntitle = \"X\"\nfallback = true\nnaming = {}\n";
+        let start = "name = \"x\"\nsurvey_id = 9\ntitle = \"X\"\nfallback = true\n\
+            naming = { delivery = \"{night}\", extensions = [] }\n";
         let text = format!(
             "{start}[[hdu]]\nrole = \"catalogue\"\nkind = \"image\"\n\
              [[hdu]]\nrole = \"masks\"\n\
@@ -204,7 +206,7 @@ mod tests {
             "line 8: hdu.0.kind: the role fits tables alone",
             "line 10",
             "`weight`",
-            "hdu.2.keywords.ImageTyp: ",
+            "line 13: hdu.2.keywords.ImageTyp: ",
         ] {
             assert!(faults.contains(wanted), "{wanted}: {faults}");
         }

@@ -460,8 +460,10 @@ suffixes = "_st"
     #[test]
     fn names_of_files_are_conditions() {
         let profile = |name: &str, rules: &str| {
-            let text =
-                format!("name = \"{name}\"\nsurvey_id = 9\ntitle = \"X\"\nnaming = {{}}\n{rules}");
+            let text = format!(
+                "name = \"{name}\"\nsurvey_id = 9\ntitle = \"X\"\n\
+                 naming = {{ delivery = \"{{night}}\", extensions = [] }}\n{rules}"
+            );
             SurveyProfile::parse(&text)
         };
         let camera = profile("camera", "[[match]]\nINSTRUME = \"fa*\"\n").unwrap();
