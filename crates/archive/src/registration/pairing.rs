@@ -2,7 +2,7 @@
 //!
 //! Successive files of one catalogue are its versions, whichever of their names ([`super::Pairing::series`]). Different catalogues of
 //! one image are no versions of each other. If the source shows them side by side, none of them is paired, and all are refused. If it
-//! shows only one of them, that one supersedes the others. A catalogue that was read before another one arrived stays the catalogue
+//! shows only one of them, that one supersedes the others, and so it does a file of its own series whose image is superseded. A catalogue that was read before another one arrived stays the catalogue
 //! of its image meanwhile ([`crate::work`]).
 
 use crate::Timestamp;
@@ -117,7 +117,8 @@ pub(crate) fn pair(
         let Some(latest) = shown.last().filter(|_| listing.present.is_some()) else {
             continue;
         };
-        for other in others.iter().filter(|claim| claim.series != latest.series) {
+        let is_replaced = |claim: &&&Claim| claim.is_loose || claim.series != latest.series;
+        for other in others.iter().filter(is_replaced) {
             tx.prepare_cached(
                 "UPDATE file SET state = 'superseded', superseded_by = ?2 WHERE file_id = ?1",
             )?
@@ -159,7 +160,7 @@ fn ambiguity(image: &str, claims: &[&Claim]) -> Ambiguity {
     Ambiguity { image: image.to_owned(), message }
 }
 
-/// Makes superseded catalogues current that the source shows again.
+/// Makes superseded catalogues current if the source lists them.
 fn revive(tx: &Connection, claims: &mut [Claim]) -> Result<(), ArchiveFault> {
     for claim in claims.iter_mut().filter(|claim| claim.is_shown && !claim.is_current) {
         tx.prepare_cached(
