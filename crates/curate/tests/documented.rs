@@ -20,8 +20,12 @@ variables that the database client (`PGPASSWORD`, `PGPASSFILE`, `PGUSER`) and th
 
 fn all_definitions() -> Definitions {
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let sources =
-        ["curate/src/config.rs", "curate/src/config", "curate/src/log/line.rs", "engine/src/address.rs"];
+    let sources = [
+        "curate/src/config.rs",
+        "curate/src/config",
+        "curate/src/log/line.rs",
+        "engine/src/address.rs",
+    ];
     sources.iter().flat_map(|source| definitions(&crates.join(source))).collect()
 }
 

@@ -53,7 +53,7 @@ pub(super) fn files(trial: &Trial, candidates: &Candidates) -> anyhow::Result<Ve
             multiframe: row[4].as_i64(),
             facts: std::array::from_fn(|n| row[5 + n].clone()),
             path: PathBuf::from(text(3)),
-            limits: limits.unwrap_or_else(Limits::default),
+            limits: limits.unwrap_or_default(),
         });
     }
     Ok(files)

@@ -31,7 +31,11 @@ const FIRST_SURVEY: i32 = 20;
 const FIRST_PROGRAMME: i32 = 2000;
 
 /// The section for nights by the dates of exposures.
-const NIGHT: &str = "[night]\nfrom = \"date_obs\"\nnoon = 12.0\nutc_offset_h = 0.0 # TODO: local time minus UTC\n";
+const NIGHT: &str =
+    "[night]\nfrom = \"date_obs\"\nnoon = 12.0\nutc_offset_h = 0.0 # TODO: local time minus UTC\n";
+
+/// Shift in pixels from which on trials refuse a table.
+const TRIAL_LIMIT_PX: f64 = 2.5;
 
 /// Greatest median distance in pixels at which a table is that of a detector; another origin of pixels is within it.
 const MAX_OFFSET_PX: f64 = 1.6;
@@ -116,11 +120,15 @@ impl Tried {
 
 /// Runs a draft. `None` when a signal requested a stop.
 fn tried(text: &str, directory: &Path, stop: &Arc<AtomicBool>) -> Option<anyhow::Result<Tried>> {
+    // Tables whose pixels may count from another number are measured, not refused.
+    const SECTION: &str = "[catalogue.position]\n";
+    let limit = format!("{SECTION}refuse_above_px = {TRIAL_LIMIT_PX}\n");
+    let text = text.replacen(SECTION, &limit, 1);
     let run = || -> anyhow::Result<Option<Tried>> {
-        let profile = SurveyProfile::parse(text)?;
+        let profile = SurveyProfile::parse(&text)?;
         let mut others = candidates::shipped();
         others.retain(|one| !profile.fallback || !one.profile.fallback);
-        let candidates = Candidates::of(Loaded { profile, text: text.to_owned() }, others)?;
+        let candidates = Candidates::of(Loaded { profile, text: text.clone() }, others)?;
         let Some(trial) = Trial::run(&candidates, directory, stop)? else { return Ok(None) };
         let files = delivered::files(&trial, &candidates)?;
         let sets = measures::sets(&trial)?;

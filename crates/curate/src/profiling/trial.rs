@@ -55,7 +55,8 @@ impl Trial {
         let site = temporary_site(&scratch.0, &profiles.all)?;
         let (origin, name) = sources::of_delivery(&site, &directory.to_string_lossy())?;
         let mut night = NightRun::open_until(site, "profile", "profile check", Arc::clone(stop))?;
-        let declared = Declarations { completeness: Completeness::Complete, ..Declarations::default() };
+        let declared =
+            Declarations { completeness: Completeness::Complete, ..Declarations::default() };
         let delivery = night.fetch_all(&origin, &name, &declared)?;
         let use_cases = [UseCase::Metadata, UseCase::Catalogue];
         night.work(std::slice::from_ref(&delivery), &use_cases, true)?;

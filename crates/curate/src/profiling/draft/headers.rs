@@ -8,8 +8,11 @@ use super::text::{comment, list, quoted, word};
 use model::profile::Identifying;
 use std::fmt::Write as _;
 
-/// Returns the keyword of a kind that most images have, with its values and whether all are in the primary header.
-fn values<'s>(images: &[&'s Sample], kind: &str) -> Option<(String, Vec<(&'s str, usize)>, bool)> {
+/// A keyword, its values with the number of their images, and whether all are in the primary header.
+type KeywordValues<'s> = (String, Vec<(&'s str, usize)>, bool);
+
+/// Returns the keyword of a kind that most images have.
+fn values<'s>(images: &[&'s Sample], kind: &str) -> Option<KeywordValues<'s>> {
     let found = Dictionary::shipped().keywords(kind).into_iter().map(|keyword| {
         let all: Vec<(&str, bool)> =
             images.iter().filter_map(|image| image.value(&keyword)).collect();

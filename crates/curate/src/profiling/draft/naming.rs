@@ -5,6 +5,9 @@ use super::text::{comment, list, quoted};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+/// An image, and its root in pieces of digits and of other characters.
+type Pieces<'s> = (&'s Sample, Vec<&'s str>);
+
 /// Patterns of run names that are written at most.
 const MAX_PATTERNS: usize = 6;
 
@@ -142,7 +145,7 @@ impl Naming {
 
     /// Returns the patterns of roots with a night and a run number, proven against DATE-OBS.
     fn runs(&self, samples: &[Sample]) -> String {
-        let mut shapes: Vec<(String, Vec<(&Sample, Vec<&str>)>)> = Vec::new();
+        let mut shapes: Vec<(String, Vec<Pieces<'_>>)> = Vec::new();
         for sample in samples.iter().filter(|s| s.is_image()) {
             let (root, _) = self.root(&sample.name);
             let pieces = pieces(root);
@@ -274,7 +277,7 @@ fn is_digits(piece: &str) -> bool {
 ///
 /// # Errors
 /// The reason why there is none.
-fn pattern(members: &[(&Sample, Vec<&str>)]) -> Result<(String, String), String> {
+fn pattern(members: &[Pieces<'_>]) -> Result<(String, String), String> {
     let first = &members[0].1;
     let at = |n: usize| members.iter().map(move |(_, pieces)| pieces[n]);
     let numbers: Vec<usize> = (0..first.len()).filter(|n| is_digits(first[*n])).collect();
@@ -393,7 +396,7 @@ mod tests {
             files.iter().map(|(name, image)| sample(name, *image, "2007-10-12T05:00:00")).collect();
         let naming = Naming::of(&samples);
         assert_eq!(naming.catalogue_suffixes, ["_cat"]);
-        assert_eq!(naming.suffixes, ["_conf", "_st"]);
+        assert_eq!(naming.suffixes, ["_st", "_conf"], "the most frequent first");
         assert_eq!(naming.extensions, [".fit", ".fits"]);
         assert_eq!(naming.orphans, ["list_cat.fits"]);
         assert!(naming.has_catalogue("w20071011_00101_st.fit"));

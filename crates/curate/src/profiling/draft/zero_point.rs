@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn references_are_told_apart_by_the_exposure() {
+    fn the_exposure_decides_between_references() {
         assert_eq!(agreeing(25.0, 25.0, Some(10.0)), [Reference::Frame]);
         assert_eq!(agreeing(22.5, 25.0, Some(10.0)), [Reference::Second]);
         assert_eq!(agreeing(25.0, 25.0, Some(1.0)), [Reference::Frame, Reference::Second]);
