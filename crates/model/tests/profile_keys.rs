@@ -16,7 +16,7 @@ from the profiles that are part of the program.
 ";
 
 /// A profile with one entry in each list, and of each entry the required keys alone.
-const LEAST: &str = include_str!("least_profile.toml");
+const MIN_PROFILE: &str = include_str!("least_profile.toml");
 
 /// Keys of the least profile of which another one will do.
 const EITHER: [&str; 2] = ["companion.suffix", "hdu.extname"];
@@ -187,16 +187,24 @@ fn sections(kind: &str, path: &[String], marks: (&str, &str), all: &Definitions)
     let (mut keys, mut below) = (Vec::new(), Vec::new());
     for item in &definition.items {
         let kind = inner(&item.kind, "Option").unwrap_or(&item.kind);
-        let here = |ends: &[&str]| [path, &[item.key().to_owned()], &ends.iter().map(|e| (*e).to_owned()).collect::<Vec<_>>()].concat();
-        let is_table = |kind: &str| {
-            leaf(kind).is_none() && all.get(kind).is_some_and(|of| !of.is_choice())
+        let here = |ends: &[&str]| {
+            [
+                path,
+                &[item.key().to_owned()],
+                &ends.iter().map(|e| (*e).to_owned()).collect::<Vec<_>>(),
+            ]
+            .concat()
         };
+        let is_table =
+            |kind: &str| leaf(kind).is_none() && all.get(kind).is_some_and(|of| !of.is_choice());
         let of_map = inner(kind, "BTreeMap").and_then(|kinds| Some(kinds.split_once(", ")?.1));
         let of_maps = of_map.and_then(|kind| inner(kind, "BTreeMap"));
         let of_maps = of_maps.and_then(|kinds| Some(kinds.split_once(", ")?.1));
         let documented = |sections: Vec<Section>| {
             let mut sections = sections;
-            sections[0].doc = format!("{} {}", item.doc, sections[0].doc).trim().to_owned();
+            if !sections[0].doc.starts_with(&item.doc) {
+                sections[0].doc = format!("{} {}", item.doc, sections[0].doc).trim().to_owned();
+            }
             sections
         };
         if is_table(kind) {
@@ -226,7 +234,9 @@ fn example(value: &toml::Value, path: &[String]) -> Option<String> {
         };
     };
     match value {
-        toml::Value::Table(table) if first == &first.to_uppercase() && !table.contains_key(first) => {
+        toml::Value::Table(table)
+            if first == &first.to_uppercase() && !table.contains_key(first) =>
+        {
             table.values().find_map(|value| example(value, rest))
         }
         toml::Value::Table(table) => example(table.get(first)?, rest),
@@ -236,7 +246,11 @@ fn example(value: &toml::Value, path: &[String]) -> Option<String> {
 }
 
 /// Returns the value of a key in the least profile; fields have their names in the source.
-fn default_of<'s>(least: &'s Shown, path: &[String], names: &BTreeMap<String, String>) -> Option<&'s Shown> {
+fn default_of<'s>(
+    least: &'s Shown,
+    path: &[String],
+    names: &BTreeMap<String, String>,
+) -> Option<&'s Shown> {
     path.iter().try_fold(least, |shown, key| {
         let name = names.get(key).unwrap_or(key);
         match shown {
@@ -259,11 +273,14 @@ fn every_key_of_a_profile_is_documented() {
         .flat_map(|of| &of.items)
         .filter_map(|item| Some((item.renamed.clone()?, item.name.clone())))
         .collect();
-    let least = SurveyProfile::parse(LEAST).unwrap_or_else(|faults| panic!("{faults}"));
+    let least = SurveyProfile::parse(MIN_PROFILE).unwrap_or_else(|faults| panic!("{faults}"));
     let least = Shown::of(&format!("{least:?}"));
-    let written: toml::Value = toml::from_str(LEAST).expect("the least profile");
-    let shipped: Vec<toml::Value> =
-        shipped().iter().chain(optional()).map(|(_, text)| toml::from_str(text).expect("a profile")).collect();
+    let written: toml::Value = toml::from_str(MIN_PROFILE).expect("the least profile");
+    let shipped: Vec<toml::Value> = shipped()
+        .iter()
+        .chain(optional())
+        .map(|(_, text)| toml::from_str(text).expect("a profile"))
+        .collect();
     let choice = |variant: &str| {
         let of = all.values().filter(|d| d.is_choice());
         let mut of = of.filter(|d| d.items.iter().any(|item| item.name == variant));
@@ -272,7 +289,12 @@ fn every_key_of_a_profile_is_documented() {
     let mut text = HEAD.to_owned();
     for section in sections("SurveyProfile", &[], ("", ""), &all) {
         if !section.heading.is_empty() {
-            let _ = write!(text, "\n## {}\n\n{}\n", section.heading, testkit::source_items::cell(&section.doc));
+            let _ = write!(
+                text,
+                "\n## {}\n\n{}\n",
+                section.heading,
+                testkit::source_items::cell(&section.doc)
+            );
         }
         if section.keys.is_empty() {
             continue;
@@ -281,10 +303,15 @@ fn every_key_of_a_profile_is_documented() {
         for key in &section.keys {
             assert!(!key.doc.is_empty(), "{} {} has no comment", section.heading, key.key());
             let path = [section.path.as_slice(), &[key.key().to_owned()]].concat();
-            let is_required =
-                example(&written, &path).is_some() && !EITHER.contains(&path.join(".").as_str());
-            let default = default_of(&least, &path, &names).and_then(|shown| shown.toml(&choice));
-            let default = if is_required { Some("required".to_owned()) } else { default.map(|d| code(&d)) };
+            let is_written = example(&written, &path).is_some();
+            let default = match EITHER.contains(&path.join(".").as_str()) {
+                true => None,
+                false if is_written => Some("required".to_owned()),
+                false => {
+                    let value = default_of(&least, &path, &names);
+                    value.and_then(|shown| shown.toml(&choice)).map(|default| code(&default))
+                }
+            };
             let shown = shipped.iter().find_map(|profile| example(profile, &path));
             let _ = writeln!(
                 text,

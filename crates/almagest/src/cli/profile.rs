@@ -37,8 +37,10 @@ enum Act {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Report what `run` would do with a directory under a profile. No site is needed, and nothing is changed.
+    /// Report what `run` would do with a directory under a profile.
     #[command(after_help = "\
+No site is needed, and nothing is changed.
+
 The delivery is run in a temporary site, without previews. Exit code 1: something is refused, a
 table or image is not used, a catalogue is absent or has no image, the sky columns are more than
 half a pixel from the WCS in the median, magnitudes are more than 0.01 mag from those in the
@@ -60,8 +62,10 @@ refusals, findings, skipped, problems}, each a list of objects.")]
         #[arg(long)]
         json: bool,
     },
-    /// Write a draft of a profile for the files of a directory. No site is needed, and nothing is changed.
+    /// Write a draft of a profile for the files of a directory.
     #[command(after_help = "\
+No site is needed, and nothing is changed.
+
 The draft is on stdout, with the evidence for each guess in a comment, and TODO where a decision is
 needed. Zero point, origin of pixels, units and row numbers are set only when the data confirm them.
 
