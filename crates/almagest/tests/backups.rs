@@ -191,7 +191,7 @@ fn a_profile_that_cannot_be_read_is_an_error() {
     assert_eq!(names(&desk.dir.path().join("copy/surveys")), names(&desk.site.join("surveys")));
 }
 
-/// A site has the profiles that `init` was asked for, and after a restore those and no others.
+/// A site has the profiles that `init` named, and after a restore those and no others.
 #[test]
 fn a_site_has_the_profiles_that_were_named() {
     let desk = Desk::new();

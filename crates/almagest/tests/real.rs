@@ -501,9 +501,10 @@ fn every_archived_number_of_the_ngts_catalogues() {
     everything_was_there(&desk, &delivery);
 }
 
-/// The list-driven photometry of an image comes after its catalogue and takes its place, which `explain` reports.
+/// The list-driven photometry of an image is another catalogue than the one that came first. No rule of the profile tells them
+/// apart, so neither takes the other's place: both are refused until the source shows one of them alone.
 #[test]
-fn the_later_of_two_catalogues_counts() {
+fn two_catalogues_of_an_image_are_both_refused() {
     let Some(truth) = Truth::find() else { return };
     let desk = Desk::bare();
     let delivery = desk.inbox().join("20150513_v1");
@@ -515,13 +516,25 @@ fn the_later_of_two_catalogues_counts() {
     edit_generic(&desk, UNNAMED, NGTS_OWNS_ALL);
     edit_generic(&desk, "[catalogue]", MAGNITUDES_NULL);
     desk.at_site(&["programme", "add", "NGTS", "NGTS"]).ended(0);
-    desk.run(&delivery).ended(0);
+    desk.run(&delivery).ended(1);
     let id = id_of(&desk, &format!("procIMAGE{}.fits", NGTS[1]));
-    let rows = desk.count(&format!("SELECT count(*) FROM detection WHERE multiframe_id = {id}"));
-    assert_eq!(rows, 9694, "those of the list");
-    explained(&desk, &list, &["9694 detections"]);
+    let rows = || desk.count(&format!("SELECT count(*) FROM detection WHERE multiframe_id = {id}"));
+    assert_eq!(rows(), 0);
     let first = &ngts_catalogues()[1].1;
-    explained(&desk, first, &[&format!("{list} is newer"), "0 detections"]);
+    let mut refused: Vec<String> = desk
+        .refusals()
+        .iter()
+        .filter(|refusal| refusal["code"] == "catalogue_ambiguous")
+        .map(|refusal| refusal["file"].as_str().unwrap().to_owned())
+        .collect();
+    refused.sort();
+    let mut both = [first.clone(), list.clone()];
+    both.sort();
+    assert_eq!(refused, both);
+    std::fs::remove_file(delivery.join(first)).unwrap();
+    desk.run(&delivery).ended(0);
+    assert_eq!(rows(), 9694, "those of the list");
+    explained(&desk, &list, &["9694 detections"]);
     desk.verified();
 }
 
@@ -535,7 +548,7 @@ fn inspect_sees_what_is_known_of_every_file() {
     let mut words = vec!["inspect", "--json"];
     words.extend(paths.iter().map(String::as_str));
     let seen = desk.plain(&words).json(1);
-    assert_eq!(seen.as_object().unwrap().keys().collect::<Vec<_>>(), ["files"]);
+    assert_eq!(seen.as_object().unwrap().keys().collect::<Vec<_>>(), ["files", "profiles"]);
     let seen = &seen["files"];
     assert_eq!(seen.as_object().unwrap().len(), paths.len());
     let mut refused = Vec::new();

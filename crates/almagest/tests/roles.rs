@@ -43,6 +43,9 @@ keywords = { HDUCLAS2 = ["ERROR"] }
 [[hdu]]
 role = "ignored"
 extname = ["LOG"]
+
+[column.multiframe]
+exp_time = { keywords = ["EXPTIME"] }
 "#;
 
 /// A site with the profile of the camera.
@@ -349,7 +352,7 @@ fn a_real_ldac_file_is_paired_or_refused() {
             "[catalogue]\npairing = {pairing}\nrequired = [\"seq_num\", \"x\", \"y\", \"kron_flux\"]\n\
              [catalogue.spellings]\nseq_num = [\"NUMBER\"]\nx = [\"X_IMAGE\"]\ny = [\"Y_IMAGE\"]\nra = [\"ALPHA_J2000\"]\n\
              dec = [\"DELTA_J2000\"]\nkron_flux = [\"FLUX_AUTO\"]\n[catalogue.photometry]\nmissing_zero_point = \"null\"\n\
-             [project]\nunnamed = \"HUNT\"\n"
+             [project]\nunnamed = \"HUNT\"\n[[filter]]\nid = 1\nname = \"Ks\"\n"
         )
     };
     let cases = [

@@ -1,4 +1,5 @@
 //! Deliveries that arrive by themselves: sources in the configuration, `daemon transfer`, kills, and looking after the library.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod operator;
 

@@ -45,7 +45,7 @@ impl CellHeaders {
 }
 
 /// Returns true for a table that holds the header of an image, by its role or its name.
-fn is_header(hdu: &Hdu, profile: &SurveyProfile) -> bool {
+pub(crate) fn is_header(hdu: &Hdu, profile: &SurveyProfile) -> bool {
     match roles::declared(hdu, profile) {
         Some(role) => role == HduRole::Header,
         None => hdu.name().is_some_and(|name| name.trim() == TABLE),

@@ -19,6 +19,6 @@ mod reading;
 mod roles;
 mod task;
 
-pub use roles::uses;
 pub use pixel_offsets::{PlacedRow, pixel_offsets};
+pub use roles::uses;
 pub use task::{TaskFault, files_opened, limits};

@@ -3,9 +3,9 @@
 //! Takes the identities of the image HDUs and of the tables, returns for each table its image or the reason why it has none.
 //! Equal names and detector numbers (`[catalogue] pair_by` of the profile) count first, then names that contain the detector's
 //! name ([`related`]). The place in the file counts for all other tables: their order, in files with as many catalogues as
-//! detectors, or the HDU or a keyword if the profile sets this. Numbers in names, or in different keywords, confirm or replace the place. If
-//! all of them are the images' numbers plus a constant, one file counts from another number, and the positions of the rows
-//! decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to several images, or to different ones by
+//! detectors, or the HDU or a keyword if the profile sets this. Numbers in names, or in different keywords, confirm or replace
+//! the place. If all of them are the images' numbers plus a constant, one file counts from another number, and the positions of
+//! the rows decide ([`Pair::IfPlaced`]). Nothing is guessed: a table that could belong to several images, or to different ones by
 //! different keywords, belongs to none.
 //!
 //! Start at [`pair`]. Metadata and catalogues both use it, so that zero points and rows are of the same detector.

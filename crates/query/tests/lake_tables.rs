@@ -317,7 +317,8 @@ fn invented_tables_are_read_by_range_and_by_column() {
         Value::Real(x) => x,
         _ => f64::NAN,
     };
-    let cases: [&dyn Fn(&[Value]) -> bool; 11] = [
+    type Case<'c> = &'c dyn Fn(&[Value]) -> bool;
+    let cases: [Case<'_>; 11] = [
         &|r| is(r, 0, 2),
         &|r| (is(r, 0, 2) || is(r, 0, 6)) && is(r, 2, 1),
         &|r| is(r, 0, 3) || is(r, 0, 4),

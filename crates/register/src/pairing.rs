@@ -74,7 +74,7 @@ mod tests {
     use model::SurveyName;
 
     #[test]
-    fn catalogues_of_an_image_are_told_apart_by_their_endings() {
+    fn catalogues_of_an_image_differ_by_their_endings() {
         let text = model::profile::shipped().iter().find(|(name, _)| *name == "wfcam").unwrap().1;
         let mut profile = SurveyProfile::parse(text).unwrap();
         profile.naming.catalogue_suffixes.push("_sexcat".to_owned());

@@ -40,7 +40,7 @@ impl Definition {
     /// Returns the spelling of a variant in a document.
     ///
     /// # Panics
-    /// Panics on a case that no definition has had so far.
+    /// Panics on a case that no definition uses.
     pub fn spelling(&self, variant: &str) -> String {
         match self.rename_all.as_deref() {
             None => variant.to_owned(),
@@ -256,10 +256,7 @@ pub enum Choice {
         assert_eq!(rules.doc, "Rules. More.");
         let names: Vec<(&str, &str, &str)> =
             rules.items.iter().map(|i| (i.key(), i.kind.as_str(), i.doc.as_str())).collect();
-        assert_eq!(
-            names,
-            [("name", "Vec<String>", "A list of names."), ("hidden", "bool", "")]
-        );
+        assert_eq!(names, [("name", "Vec<String>", "A list of names."), ("hidden", "bool", "")]);
         let choice = &found["Choice"];
         let choices: Vec<String> = choice.items.iter().map(|i| choice.spelling(&i.name)).collect();
         assert_eq!(choices, ["one", "two-parts", "three"]);

@@ -17,7 +17,7 @@ pub struct HduFact {
     pub rows: Option<u64>,
 }
 
-/// A file as far as it has been read when its survey is looked up.
+/// The part of a file that has been read when its survey is looked up.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     /// Name within the delivery.

@@ -126,7 +126,10 @@ fn decisions_before_a_failure_are_reported_and_logged() {
         assert_eq!(reported["subject"], json!(format!("refusal {first}")), "{reported}");
         assert_eq!(reported["refusals"].as_array().unwrap().len(), 1, "{reported}");
         let log = std::fs::read_to_string(night.desk.site.join("logs/almagest.log")).unwrap();
-        let logged: Vec<&str> = log.lines().filter(|l| l.contains("event=decision")).collect();
+        let logged: Vec<&str> = log
+            .lines()
+            .filter(|l| l.contains("event=decision act=") && l.contains("refusal "))
+            .collect();
         assert_eq!(logged.len(), 1, "{log}");
         assert!(logged[0].contains(&format!("{act} refusal {first}")), "{logged:?}");
         // The failure of the first decision is the whole result.

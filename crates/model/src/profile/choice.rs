@@ -40,14 +40,9 @@ pub fn reasons_in_words(fits: &[ProfileFit]) -> String {
     if others.is_empty() { chosen } else { format!("{chosen}; not {}", others.join("; ")) }
 }
 
-fn why(
-    profile: &SurveyProfile,
-    is_chosen: bool,
-    file: &Identifying<'_>,
-) -> String {
-    let met = |rule: &MatchRule| {
-        rule.0.keys().filter(|name| fault(rule, name, file).is_none()).count()
-    };
+fn why(profile: &SurveyProfile, is_chosen: bool, file: &Identifying<'_>) -> String {
+    let met =
+        |rule: &MatchRule| rule.0.keys().filter(|name| fault(rule, name, file).is_none()).count();
     match profile.fit(file) {
         Some(number) => {
             let whole = |rule: &&MatchRule| rule.0.len() == number && met(rule) == number;
@@ -59,13 +54,13 @@ fn why(
                 false => format!("{named} fits its [[match]], and a longer or earlier one too"),
             }
         }
-        None if is_chosen => "it is the fallback, and no [[match]] fits".to_owned(),
+        None if is_chosen => "the fallback, as no [[match]] fits".to_owned(),
         None => {
             // The rule that comes nearest.
             let nearest = profile.matches.iter().max_by_key(|rule| met(rule));
             let fault =
                 nearest.and_then(|rule| rule.0.keys().find_map(|name| fault(rule, name, file)));
-            fault.unwrap_or_else(|| "it is the fallback, and another profile fits".to_owned())
+            fault.unwrap_or_else(|| "the fallback, and another profile fits".to_owned())
         }
     }
 }
@@ -102,11 +97,11 @@ mod tests {
         assert_eq!(
             explained(&[("INSTRUME", "WFCAM ")]),
             "profile wfcam (INSTRUME fits its [[match]]); not hawki: INSTRUME = \"WFCAM\" does not fit \"HAWKI*\"; \
-             generic: it is the fallback, and another profile fits"
+             generic: the fallback, and another profile fits"
         );
         assert_eq!(
             explained(&[("INSTRUME", "fa20")]),
-            "profile generic (it is the fallback, and no [[match]] fits); \
+            "profile generic (the fallback, as no [[match]] fits); \
              not wfcam: INSTRUME = \"fa20\" does not fit \"WFCAM*\"; \
              hawki: INSTRUME = \"fa20\" does not fit \"HAWKI*\""
         );

@@ -42,7 +42,7 @@ impl Companion {
                 let endings = &file[crate::frame_name(file).len()..];
                 format!("{}{suffix}{endings}", naming.stem(file).root)
             }
-            None => replaced(file, self.replace.iter().map(|(from, to)| (from, to)))?,
+            None => replaced(file, self.replace.iter())?,
         };
         (name != file).then(|| format!("{directory}{name}"))
     }

@@ -15,7 +15,7 @@ pub struct Naming {
     /// The first one that fits counts. Without `{run}` the run number is NULL.
     #[serde(default)]
     pub runs: Vec<NamePattern>,
-    /// Name extensions without meaning, in addition to those of [`crate::frame_name()`]; removed repeatedly.
+    /// Name extensions without meaning, in addition to `.fit`, `.fits`, `.fts`, `.fz` and `.gz`; removed repeatedly.
     pub extensions: Vec<String>,
     /// Name extensions that only catalogues have, e.g. `.cat`.
     #[serde(default)]

@@ -12,7 +12,7 @@ codes! { FRAMES "Metadata of frames"
     EXTENSIONS_MISSING = "extensions_missing", Either, Profile => "NEXTEND announces more extensions than the file has: the file was cut between two extensions.";
     DETECTOR_COUNT = "detector_count", Finding, Words("compare the file with the provider's, or add the number to `limits.detectors` of the profile")
         => "The number of detectors in the file is not one that the survey has.";
-    CATALOGUE_ABSENT = "catalogue_absent", Finding, Words("deliver the catalogue, or remove `catalogue = true` from the frame type of the profile")
+    CATALOGUE_ABSENT = "catalogue_absent", Finding, Words("deliver the catalogue, or take the key catalogue out of the frame type in the profile")
         => "By its frame type the frame has a catalogue, and none has arrived although the delivery is complete.";
     TABLE_UNPAIRED = "table_unpaired", Finding, Words("check names and numbers of the extensions, or `catalogue.pair_by` of the profile")
         => "Tables of the catalogue belong to no detector of the image.";

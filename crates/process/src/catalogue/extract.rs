@@ -11,7 +11,7 @@ use super::report::{CatalogueReport, LISTED_RANGES, Place, staged_file_name};
 use super::rows::{by_fault, ranges};
 use super::wcs_cards::wcs;
 use crate::header_view::HeaderView;
-use crate::ldac::CellHeaders;
+use crate::ldac::{self, CellHeaders};
 use crate::pairing::{Identity, Unpaired};
 use crate::roles;
 use crate::task::{self, Opened, TaskFault};
@@ -267,13 +267,15 @@ impl<S: DetectionSink> Run<'_, '_, S> {
         let source = &catalogue.catalogue.file;
         let mut tables = Vec::new();
         let mut others: Vec<(u16, u64, NoCatalogue)> = Vec::new();
-        // The HDU alone does not identify tables between the catalogues (`LDAC_IMHEAD`).
         let profile = self.task.profile;
         let rules = &profile.catalogue;
         let is_candidate = |hdu: &Hdu| roles::is_candidate(file, hdu, profile, catalogue.of_image);
         let mut declared = BTreeSet::new();
-        let may_be_between =
-            |table: &Table<'_>| rules.pairing != Rule::Hdu && !has_required(table.columns(), rules);
+        // Tables between the catalogues are in the HDUs of detectors by chance (`LDAC_IMHEAD`).
+        let may_be_between = |table: &Table<'_>| {
+            ldac::is_header(table.hdu(), profile)
+                || rules.pairing != Rule::Hdu && !has_required(table.columns(), rules)
+        };
         let mut between = BTreeSet::new();
         for hdu in file.hdus().iter().filter(|hdu| !source.refused_hdus.contains(&hdu.index.0)) {
             if !is_candidate(hdu) {

@@ -69,10 +69,10 @@ impl PhotometryRules {
         };
         match &self.mag_add {
             Some(_) if !self.are_delivered() => {
-                fault("mag_add", "it has no effect without magnitudes = \"delivered\"");
+                fault("mag_add", "the key has no effect without magnitudes = \"delivered\"");
             }
             Some(MagAdd::Number(number)) if !number.is_finite() => {
-                fault("mag_add", "it is not a finite number");
+                fault("mag_add", "the value is not a finite number");
             }
             Some(MagAdd::Keyword(keyword)) if keyword.trim().is_empty() => {
                 fault("mag_add", "the keyword is empty");
@@ -80,21 +80,27 @@ impl PhotometryRules {
             _ => {}
         }
         if self.are_delivered() && self.error_formula != ErrorFormula::default() {
-            fault("error_formula", "it has no effect with magnitudes = \"delivered\"");
+            fault("error_formula", "the key has no effect with magnitudes = \"delivered\"");
         }
         match (self.fixed_zero_point_mag, self.fixed_zero_point_epoch) {
             (Some(_), _) if self.are_delivered() => {
-                fault("fixed_zero_point_mag", "it has no effect with magnitudes = \"delivered\"");
+                fault(
+                    "fixed_zero_point_mag",
+                    "the key has no effect with magnitudes = \"delivered\"",
+                );
             }
             (Some(mag), _) if !mag.is_finite() => {
-                fault("fixed_zero_point_mag", "it is not a finite number");
+                fault("fixed_zero_point_mag", "the value is not a finite number");
             }
             (Some(_), None) => fault(
                 "fixed_zero_point_mag",
-                "it needs fixed_zero_point_epoch, the date from which it holds, e.g. \"2015-04-12\"",
+                "the value needs fixed_zero_point_epoch, the date from which it holds, e.g. \"2015-04-12\"",
             ),
             (None, Some(_)) => {
-                fault("fixed_zero_point_epoch", "it has no effect without fixed_zero_point_mag");
+                fault(
+                    "fixed_zero_point_epoch",
+                    "the key has no effect without fixed_zero_point_mag",
+                );
             }
             _ => {}
         }
